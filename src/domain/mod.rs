@@ -1,0 +1,18 @@
+//! The rules of Cloakroom, as pure values and transitions.
+//!
+//! Nothing here reads a clock, draws randomness or does I/O, and nothing here
+//! imports another module of this crate: what a rule needs is passed in.
+
+pub mod api_key;
+pub mod artifact;
+pub mod event;
+pub mod ids;
+pub mod instant;
+pub mod link;
+pub mod object;
+pub mod path;
+pub mod permission;
+pub mod refusal;
+pub mod share;
+pub mod tenant;
+pub mod upload;

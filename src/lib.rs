@@ -1,0 +1,16 @@
+//! Cloakroom: a capability-token sharing and pre-signed upload broker.
+//!
+//! You hand something over, you get a ticket, the ticket works once.
+//! ARCHITECTURE.md leads through the modules, from a request to its commit.
+
+pub mod cli;
+pub mod clock;
+pub mod crypto;
+pub mod domain;
+pub mod entropy;
+pub mod http;
+pub mod keys;
+pub mod objects;
+pub mod service;
+pub mod store;
+pub mod web;

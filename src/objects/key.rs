@@ -1,0 +1,93 @@
+//! Object keys: where bytes lie, built by the server alone.
+//!
+//! `t/<tenant>/<mode>/inbox/<secret>` takes uploads, `t/<tenant>/<mode>/vault/<object id>`
+//! holds the files of a vault, `a/<label>/<path>` the files of an artifact.
+//! Only the last carries a name that a client chose, as a checked [`VaultPath`]
+//! and below a label that nobody can guess; clients can never write there.
+
+use std::fmt;
+
+use sha2::{Digest, Sha256};
+
+use crate::domain::{
+    ids::{ArtifactId, ObjectId},
+    path::VaultPath,
+    tenant::Namespace,
+};
+
+/// Makes an inbox key unguessable: 256 random bits.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct InboxSecret(pub [u8; 32]);
+
+impl fmt::Debug for InboxSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("InboxSecret(…)")
+    }
+}
+
+/// The host label of an artifact: 40 hexadecimal digits of the SHA-256 of its id.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ArtifactLabel(String);
+
+impl ArtifactLabel {
+    /// The label under which this artifact is served.
+    pub fn of(artifact: ArtifactId) -> Self {
+        let digest =
+            Sha256::new().chain_update(b"cloakroom/artifact-label/v1").chain_update(artifact.as_bytes()).finalize();
+        Self(base16ct::lower::encode_string(&digest[..20]))
+    }
+
+    /// The label spelled like this, if it is one at all.
+    pub fn parse(text: &str) -> Option<Self> {
+        let hexadecimal = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+        (text.len() == 40 && text.bytes().all(hexadecimal)).then(|| Self(text.into()))
+    }
+
+    /// The 40 digits.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// The full key of an object.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct ObjectKey(String);
+
+impl ObjectKey {
+    /// Where an upload lands; nobody can read it there.
+    pub fn inbox(namespace: Namespace, secret: InboxSecret) -> Self {
+        Self(format!("{}/inbox/{}", root(namespace), base16ct::lower::encode_string(&secret.0)))
+    }
+
+    /// The bytes of one version of a vault file.
+    pub fn vault(namespace: Namespace, object: ObjectId) -> Self {
+        Self(format!("{}/vault/{object}", root(namespace)))
+    }
+
+    /// A file of an artifact.
+    pub fn artifact(label: &ArtifactLabel, path: &VaultPath) -> Self {
+        Self(format!("a/{}/{path}", label.as_str()))
+    }
+
+    /// The key as the storage spells it.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// A key that this server sealed into a URL earlier.
+    pub(crate) fn from_sealed(text: String) -> Self {
+        Self(text)
+    }
+}
+
+fn root(namespace: Namespace) -> String {
+    format!("t/{}/{}", namespace.tenant, namespace.mode.as_str())
+}
+
+impl fmt::Debug for ObjectKey {
+    /// Only the kind: an inbox key is a secret while its upload lives.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = self.0.split('/').rev().nth(1).unwrap_or_default();
+        write!(f, "ObjectKey({kind}/…)")
+    }
+}

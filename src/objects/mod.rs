@@ -1,0 +1,94 @@
+//! The port to object storage, and what is asked of it.
+//!
+//! Bulk bytes go straight between clients and the storage: the broker hands
+//! out [`SignedRequest`]s. Object keys are made here, from a namespace and
+//! from ids that the server drew; no client text reaches the key of anything
+//! that can be written by a client.
+
+mod contract;
+pub mod embedded;
+mod key;
+pub mod s3;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::stream::BoxStream;
+
+use crate::domain::instant::Instant;
+
+pub use contract::{
+    ContentType, Disposition, DownloadContract, ETag, NotAContentType, ObjectFacts, SignedRequest, UploadContract,
+};
+pub use key::{ArtifactLabel, InboxSecret, ObjectKey};
+
+/// The storage could not answer; nothing may be concluded from it.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("object storage is unavailable: {0}")]
+pub struct Unavailable(
+    /// For the operator's log: never shown to a caller.
+    pub String,
+);
+
+/// Why a copy did not happen.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum CopyError {
+    /// The source is gone, or is not the object that was looked at.
+    #[error("the object has changed or is gone")]
+    Changed,
+    /// No answer, or an error of the storage's own.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+}
+
+/// Part of an object: `first..=last`, in bytes from 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ByteRange {
+    /// The first byte wanted.
+    pub first: u64,
+    /// The last byte wanted, inclusive.
+    pub last: u64,
+}
+
+/// The bytes of an object, or of part of it, as they come.
+pub type ByteStream = BoxStream<'static, Result<Bytes, Unavailable>>;
+
+/// What every object storage offers. One conformance suite holds for all of them.
+#[async_trait]
+pub trait ObjectStorage: Send + Sync + 'static {
+    /// A PUT that creates exactly the object of the contract: exact length,
+    /// type and (when declared) SHA-256, refused where the key is taken.
+    /// A part of the contract that cannot be signed is an error.
+    async fn sign_put(&self, contract: &UploadContract, now: Instant) -> Result<SignedRequest, Unavailable>;
+
+    /// A form POST for the same contract, as browsers without script can send it.
+    async fn sign_post(&self, contract: &UploadContract, now: Instant) -> Result<SignedRequest, Unavailable>;
+
+    /// A GET of one object, answered with the type and disposition of the contract.
+    async fn sign_get(&self, contract: &DownloadContract, now: Instant) -> Result<SignedRequest, Unavailable>;
+
+    /// What is stored under the key, if anything.
+    async fn head(&self, key: &ObjectKey) -> Result<Option<ObjectFacts>, Unavailable>;
+
+    /// Copies the object with exactly this ETag to another key, whatever is
+    /// there, under this content type. The facts are those of the copy, always with its SHA-256
+    /// (for objects up to 5 GB).
+    async fn copy(
+        &self,
+        from: &ObjectKey,
+        pinned: &ETag,
+        to: &ObjectKey,
+        content_type: &ContentType,
+    ) -> Result<ObjectFacts, CopyError>;
+
+    /// Stores a small object made by the broker itself.
+    async fn put(&self, key: &ObjectKey, content_type: &ContentType, bytes: Bytes) -> Result<ObjectFacts, Unavailable>;
+
+    /// The bytes of an object, or of a part of it that lies within its size.
+    async fn read(&self, key: &ObjectKey, range: Option<ByteRange>) -> Result<Option<ByteStream>, Unavailable>;
+
+    /// Removes an object; removing one that is not there succeeds.
+    async fn delete(&self, key: &ObjectKey) -> Result<(), Unavailable>;
+
+    /// Whether the storage answers at all, for readiness.
+    async fn ping(&self) -> Result<(), Unavailable>;
+}

@@ -1,0 +1,112 @@
+//! The port to the durable store, and the one loop that makes commits definite.
+//!
+//! A backend offers three calls: a strong `get`, a `query` over one partition
+//! and an atomic `try_commit`. Everything that needs care about retries,
+//! ambiguity and conflicts lives once, in [`Store::commit`].
+//!
+//! Never here: what a row means. Bodies are opaque bytes to every backend.
+
+pub mod dynamodb;
+pub mod embedded;
+pub mod faulty;
+pub mod memory;
+mod resend;
+mod row;
+mod transaction;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+pub use row::{Direction, Query, Row, RowKey, Version};
+pub use transaction::{Expected, OutboxEvent, Transaction, Write};
+
+/// The store could not answer; nothing may be concluded from it.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("the store is unavailable: {0}")]
+pub struct Unavailable(
+    /// For the operator's log: never shown to a caller.
+    pub String,
+);
+
+/// The answer of one attempt to commit.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum Failure {
+    /// Definite: a condition did not hold, nothing was applied. The rows as
+    /// they were, one for each write whose condition failed.
+    #[error("a row has changed")]
+    Stale(Vec<Option<Row>>),
+    /// Definite: another transaction was in the way, nothing was applied.
+    #[error("another transaction was in the way")]
+    Contended,
+    /// Not definite: it may have been applied, may yet be, or never.
+    #[error("the outcome is unknown: {0}")]
+    Unknown(String),
+}
+
+/// Why a commit did not happen, or could not be shown to have happened.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum CommitError {
+    /// A row has changed since it was read: read again, apply the transition again.
+    #[error("a row has changed")]
+    Stale(Vec<Option<Row>>),
+    /// No definite answer before the deadline. Nothing may be granted.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+}
+
+/// What every backend offers. One conformance suite holds for all of them.
+#[async_trait]
+pub trait Backend: Send + Sync + 'static {
+    /// The rows under these keys, in the order asked for, each strongly
+    /// consistent. At most 100 keys.
+    async fn get(&self, keys: &[RowKey]) -> Result<Vec<Option<Row>>, Unavailable>;
+
+    /// Rows of one partition in the order of their sort keys, strongly consistent.
+    async fn query(&self, query: &Query) -> Result<Vec<Row>, Unavailable>;
+
+    /// Applies all writes and puts all events, or nothing at all.
+    ///
+    /// Sending the identical transaction again is harmless at any time: once
+    /// applied, every later attempt answers `Ok` and changes nothing.
+    async fn try_commit(&self, transaction: &Transaction) -> Result<(), Failure>;
+}
+
+/// The store as the services see it.
+#[derive(Clone)]
+pub struct Store {
+    backend: Arc<dyn Backend>,
+}
+
+impl Store {
+    /// A store on this backend.
+    pub fn new(backend: Arc<dyn Backend>) -> Self {
+        Self { backend }
+    }
+
+    /// The rows under these keys, in the order asked for, strongly consistent.
+    pub async fn get<const N: usize>(&self, keys: [RowKey; N]) -> Result<[Option<Row>; N], Unavailable> {
+        let rows = self.backend.get(&keys).await?;
+        rows.try_into().map_err(|_| Unavailable("a backend answered for other keys".into()))
+    }
+
+    /// As [`Store::get`], for a number of keys known only at run time; asks in
+    /// portions of 100.
+    pub async fn get_all(&self, keys: &[RowKey]) -> Result<Vec<Option<Row>>, Unavailable> {
+        let mut rows = Vec::with_capacity(keys.len());
+        for portion in keys.chunks(100) {
+            rows.extend(self.backend.get(portion).await?);
+        }
+        Ok(rows)
+    }
+
+    /// Rows of one partition in the order of their sort keys.
+    pub async fn query(&self, query: &Query) -> Result<Vec<Row>, Unavailable> {
+        self.backend.query(query).await
+    }
+
+    /// Commits, resending the identical transaction until the answer is definite.
+    pub async fn commit(&self, transaction: Transaction) -> Result<(), CommitError> {
+        resend::until_definite(self.backend.as_ref(), &transaction).await
+    }
+}
