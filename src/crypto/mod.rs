@@ -1,1 +1,16 @@
-//! TODO
+//! Cryptography of the broker, on published primitives: what is sealed, hashed,
+//! signed and compared, and under which label.
+//!
+//! Pure: randomness and time come in as arguments. No I/O, no rows, no HTTP.
+
+pub mod claim;
+pub mod digest;
+pub mod edge_cookie;
+pub mod keyring;
+pub mod opaque;
+pub mod password;
+pub mod row_mac;
+pub mod sealed;
+pub mod secret;
+pub mod session_token;
+pub mod share_token;

@@ -1,0 +1,185 @@
+//! The root keys of a deployment and the four states each goes through.
+//!
+//! `staged` (opens, does not seal) → `primary` → `accept-only` → `retired`.
+//! A key is staged on every replica before one of them seals under it, so
+//! that a rotation rejects nothing. Where the keys come from is [`crate::keys`].
+
+use std::fmt;
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use hkdf::Hkdf;
+use serde::{Deserialize, Serialize};
+use sha2::Sha256;
+use zeroize::Zeroizing;
+
+use crate::entropy::Entropy;
+
+/// Names a root key. Random; says nothing about the key.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Kid(pub [u8; 4]);
+
+impl fmt::Display for Kid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&base16ct::lower::encode_string(&self.0))
+    }
+}
+
+impl fmt::Debug for Kid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// What a root key may be used for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum KeyState {
+    /// Opens what other replicas may already have sealed under it.
+    Staged,
+    /// Seals and opens. Exactly one key is primary.
+    Primary,
+    /// Opens what was sealed under it before.
+    AcceptOnly,
+    /// Neither.
+    Retired,
+}
+
+impl KeyState {
+    fn opens(self) -> bool {
+        !matches!(self, Self::Retired)
+    }
+}
+
+/// Ties every sealed token and row to one deployment.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct DeploymentId(pub [u8; 16]);
+
+/// A root key with its name and state.
+#[derive(Clone)]
+pub struct RootKey {
+    /// Its name.
+    pub kid: Kid,
+    /// What it may be used for.
+    pub state: KeyState,
+    pub(super) secret: Zeroizing<[u8; 32]>,
+    /// Derived once, since rows are authenticated on every request.
+    pub(super) row_mac_key: Zeroizing<[u8; 32]>,
+}
+
+impl RootKey {
+    /// The root key with these 256 bits.
+    pub fn new(kid: Kid, state: KeyState, secret: Zeroizing<[u8; 32]>) -> Self {
+        let mut row_mac_key = Zeroizing::new([0_u8; 32]);
+        expand(&Hkdf::new(None, secret.as_ref()), "cloakroom/row/v1|mac", &mut row_mac_key);
+        Self { kid, state, secret, row_mac_key }
+    }
+
+    /// A new key from random bytes.
+    pub fn generate(state: KeyState, entropy: &dyn Entropy) -> Self {
+        Self::new(Kid(entropy.bytes()), state, Zeroizing::new(entropy.bytes()))
+    }
+
+    /// The 256 bits as base64url, for writing them to where keys are kept.
+    pub fn expose(&self) -> Zeroizing<String> {
+        Zeroizing::new(URL_SAFE_NO_PAD.encode(self.secret.as_ref()))
+    }
+}
+
+impl fmt::Debug for RootKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RootKey({}, {:?}, …)", self.kid, self.state)
+    }
+}
+
+/// HKDF-Expand (RFC 5869 section 2.3) to 32 bytes.
+pub(super) fn expand(key: &Hkdf<Sha256>, info: &str, output: &mut [u8; 32]) {
+    #[expect(clippy::expect_used, reason = "fails only beyond 255 * 32 bytes of output")]
+    key.expand(info.as_bytes(), output).expect("32 bytes are within HKDF's limit");
+}
+
+/// Why a list of keys is no keyring.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotAKeyring {
+    /// None, or several, are primary.
+    #[error("exactly one root key must be primary, {0} are")]
+    Primaries(usize),
+    /// Two keys share a kid.
+    #[error("two root keys have the kid {0}")]
+    SameKid(Kid),
+}
+
+/// All root keys of a deployment.
+#[derive(Clone, Debug)]
+pub struct Keyring {
+    deployment: DeploymentId,
+    keys: Vec<RootKey>,
+    primary: usize,
+}
+
+impl Keyring {
+    /// Checks that exactly one key is primary and that all kids differ.
+    pub fn new(deployment: DeploymentId, keys: Vec<RootKey>) -> Result<Self, NotAKeyring> {
+        let is_primary = |key: &&RootKey| key.state == KeyState::Primary;
+        if keys.iter().filter(is_primary).count() != 1 {
+            return Err(NotAKeyring::Primaries(keys.iter().filter(is_primary).count()));
+        }
+        for (index, key) in keys.iter().enumerate() {
+            if keys[..index].iter().any(|other| other.kid == key.kid) {
+                return Err(NotAKeyring::SameKid(key.kid));
+            }
+        }
+        let primary = keys.iter().position(|key| key.state == KeyState::Primary).unwrap_or_default();
+        Ok(Self { deployment, keys, primary })
+    }
+
+    /// What everything sealed here is tied to.
+    pub fn deployment(&self) -> DeploymentId {
+        self.deployment
+    }
+
+    /// All keys, in the order given.
+    pub fn keys(&self) -> &[RootKey] {
+        &self.keys
+    }
+
+    /// The key that seals.
+    pub(super) fn sealing_key(&self) -> &RootKey {
+        &self.keys[self.primary]
+    }
+
+    /// The key with exactly this kid, unless it is retired. No other is tried.
+    pub(super) fn opening_key(&self, kid: Kid) -> Option<&RootKey> {
+        self.keys.iter().find(|key| key.kid == kid && key.state.opens())
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    pub(crate) fn key(number: u8, state: KeyState) -> RootKey {
+        RootKey::new(Kid([number; 4]), state, Zeroizing::new([number; 32]))
+    }
+
+    pub(crate) fn keyring(keys: Vec<RootKey>) -> Keyring {
+        Keyring::new(DeploymentId([9; 16]), keys).unwrap()
+    }
+
+    #[test]
+    fn exactly_one_key_is_primary() {
+        let deployment = DeploymentId([0; 16]);
+        let staged = key(1, KeyState::Staged);
+        let primary = key(2, KeyState::Primary);
+        assert_eq!(Keyring::new(deployment, vec![staged.clone()]).unwrap_err(), NotAKeyring::Primaries(0));
+        let two = vec![primary.clone(), key(3, KeyState::Primary)];
+        assert_eq!(Keyring::new(deployment, two).unwrap_err(), NotAKeyring::Primaries(2));
+        let twins = vec![primary, key(2, KeyState::Retired)];
+        assert_eq!(Keyring::new(deployment, twins).unwrap_err(), NotAKeyring::SameKid(Kid([2; 4])));
+    }
+
+    #[test]
+    fn a_key_prints_without_its_bits() {
+        let text = format!("{:?}", keyring(vec![key(7, KeyState::Primary)]));
+        assert!(text.contains("07070707") && !text.contains("[7, 7"), "{text}");
+    }
+}
