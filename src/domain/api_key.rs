@@ -7,7 +7,7 @@ use super::{
     instant::Instant,
     permission::Grants,
     refusal::Refusal,
-    tenant::{Generation, Namespace},
+    tenant::{Generation, Namespace, Tenant},
 };
 
 /// An API key, without its secret.
@@ -25,6 +25,8 @@ pub struct ApiKey {
     pub grants: Grants,
     /// Whether it may also create tenants.
     pub operator: bool,
+    /// The tenant's generation when the key was created.
+    pub tenant_generation: Generation,
     /// What everything minted with it was made under.
     pub generation: Generation,
     /// The largest upload it may declare, in bytes, where that is less than
@@ -42,8 +44,14 @@ impl ApiKey {
     /// Whether it may be used at all.
     ///
     /// # Errors
-    /// When it is revoked or has expired.
-    pub fn is_live(&self, now: Instant) -> Result<(), Refusal> {
+    /// The real reason why not.
+    pub fn stands(&self, tenant: &Tenant, now: Instant) -> Result<(), Refusal> {
+        if tenant.suspended {
+            return Err(Refusal::TenantSuspended);
+        }
+        if tenant.id != self.namespace.tenant || tenant.generation != self.tenant_generation {
+            return Err(Refusal::GenerationChanged);
+        }
         let expired = self.expires_at.is_some_and(|end| now >= end);
         if expired || self.revoked_at.is_some() { Err(Refusal::MinterEnded) } else { Ok(()) }
     }

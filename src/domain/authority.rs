@@ -42,13 +42,11 @@ impl MadeUnder {
         let tenant = tenant.filter(|tenant| tenant.id == self.namespace.tenant).ok_or(Refusal::Unknown)?;
         let mine = |minter: &&ApiKey| minter.id == self.minter && minter.namespace == self.namespace;
         let minter = minter.filter(mine).ok_or(Refusal::MinterEnded)?;
-        if tenant.suspended {
-            return Err(Refusal::TenantSuspended);
-        }
+        minter.stands(tenant, now)?;
         if tenant.generation != self.tenant_generation || minter.generation != self.minter_generation {
             return Err(Refusal::GenerationChanged);
         }
-        minter.is_live(now)
+        Ok(())
     }
 }
 
@@ -75,6 +73,7 @@ mod tests {
             preview: "crk_live_abcd…".into(),
             grants: Grants::administrator(),
             operator: false,
+            tenant_generation: Generation(5),
             generation: Generation(6),
             largest_upload: None,
             created_at: Instant::from_unix_seconds(1),

@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ids::{ApiKeyId, RequestId, SessionId, ShareId},
+    ids::{ApiKeyId, RequestId, ShareId},
     instant::Instant,
     refusal::Refusal,
     tenant::Namespace,
@@ -46,6 +46,8 @@ pub enum EventType {
     LinkRefused,
     #[serde(rename = "link.revoked")]
     LinkRevoked,
+    #[serde(rename = "link.entered")]
+    LinkEntered,
     #[serde(rename = "upload.created")]
     UploadCreated,
     #[serde(rename = "upload.completed")]
@@ -77,8 +79,8 @@ pub enum Actor {
     Session {
         /// Which share.
         share: ShareId,
-        /// Which session of it.
-        session: SessionId,
+        /// Which claim of it: the hash of the claim key, in base64url.
+        claim: String,
     },
     /// Whoever presented a token.
     Bearer,

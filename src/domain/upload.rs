@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     authority::MadeUnder,
-    ids::{ObjectId, SessionId, ShareId, UploadId},
+    ids::{ObjectId, ShareId, UploadId},
     instant::Instant,
     lifetime,
     path::VaultPath,
@@ -28,8 +28,8 @@ pub enum Method {
 pub struct InSession {
     /// The share whose session it was.
     pub share: ShareId,
-    /// The session.
-    pub session: SessionId,
+    /// The claim that opened it: the hash of the claim key, in base64url.
+    pub claim: String,
 }
 
 /// What was declared. Never changed.

@@ -89,7 +89,7 @@ pub struct Query {
     pub begins_with: String,
     /// Only rows beyond this sort key, in the direction asked for.
     pub after: Option<String>,
-    /// At most this many rows, 1 to 1,000. Fewer only when there are no more.
+    /// At most this many rows, 1 to 1,001. Fewer only when there are no more.
     pub limit: usize,
     /// In which order.
     pub direction: Direction,
