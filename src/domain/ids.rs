@@ -61,7 +61,7 @@ macro_rules! id {
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(f, "{}_{}", $prefix, base16ct::HexDisplay(&self.0))
+                write!(f, "{}_{:x}", $prefix, base16ct::HexDisplay(&self.0))
             }
         }
 
