@@ -68,6 +68,11 @@ impl<B: Backend> FaultyStore<B> {
         lock(&self.plan).extend(faults);
     }
 
+    /// Forgets what is left of the plan.
+    pub fn clear_plan(&self) {
+        lock(&self.plan).clear();
+    }
+
     /// From now on `get`, `query` and `ping` answer `Unavailable`, or no longer.
     pub fn fail_reads(&self, fail: bool) {
         self.reads_fail.store(fail, Ordering::SeqCst);

@@ -278,3 +278,86 @@ fn end_process(error: &fjall::Error) -> ! {
     );
     std::process::abort()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        domain::ids::AttemptId,
+        store::{OutboxEvent, Write},
+    };
+
+    fn claim(attempt: u8, expected: Expected, purge_after: Option<Instant>) -> Prepared {
+        let event = OutboxEvent { ledger: "ledger".into(), body: Vec::new() };
+        let write = Write { key: RowKey::new("p", "token"), expected, body: vec![attempt], purge_after };
+        Prepared::from(&Transaction::recording(AttemptId::from_bytes([attempt; 16]), event).write(write))
+    }
+
+    fn database() -> (tempfile::TempDir, Database) {
+        let directory = tempfile::tempdir().unwrap();
+        let database = Database::open(directory.path()).unwrap();
+        (directory, database)
+    }
+
+    fn stored(database: &Database) -> Option<Row> {
+        let key = RowKey::new("p", "token");
+        let value = database.rows.get(codec::row_key(&key)).unwrap();
+        value.map(|value| codec::row(key, &value).unwrap())
+    }
+
+    #[test]
+    fn of_two_claims_in_one_group_one_wins() {
+        let (_directory, database) = database();
+        let mut group = Group::new(&database);
+        assert!(group.admit(claim(1, Expected::Absent, None)).is_ok());
+        let Err(Failure::Stale(rows)) = group.admit(claim(2, Expected::Absent, None)) else { panic!("two winners") };
+        assert_eq!(rows[0].as_ref().unwrap().body, [1]);
+        assert_eq!(stored(&database), None, "visible before it was durable");
+        group.commit();
+        assert_eq!(stored(&database).unwrap().body, [1]);
+    }
+
+    #[test]
+    fn an_attempt_that_meets_itself_in_one_group_is_applied_once() {
+        let (_directory, database) = database();
+        let mut group = Group::new(&database);
+        assert!(group.admit(claim(1, Expected::Absent, None)).is_ok());
+        assert!(group.admit(claim(2, Expected::Version(Version::FIRST), None)).is_ok());
+        assert!(group.admit(claim(1, Expected::Absent, None)).is_ok());
+        group.commit();
+        let row = stored(&database).unwrap();
+        assert_eq!((row.version.number(), row.body), (2, vec![2]));
+    }
+
+    #[test]
+    fn the_index_follows_a_row_through_a_group() {
+        let (_directory, database) = database();
+        let at = |millis| Some(Instant::from_unix_millis(millis));
+        let indexed = || {
+            let entries = database.due(Instant::from_unix_millis(1_000), 10).unwrap();
+            entries.iter().map(|entry| u64::from_be_bytes(*entry.first_chunk().unwrap())).collect::<Vec<_>>()
+        };
+        let mut group = Group::new(&database);
+        group.admit(claim(1, Expected::Absent, at(100))).unwrap();
+        group.admit(claim(2, Expected::Version(Version::FIRST), at(200))).unwrap();
+        group.commit();
+        assert_eq!(indexed(), [200]);
+
+        let due = database.due(Instant::from_unix_millis(200), 10).unwrap();
+        let mut group = Group::new(&database);
+        group.admit(claim(3, Expected::Version(Version::FIRST.next()), at(300))).unwrap();
+        // The entry was read before the row was given a later date.
+        assert_eq!(group.sweep(&due, Instant::from_unix_millis(200)).unwrap(), 0);
+        group.commit();
+        assert_eq!(indexed(), [300]);
+
+        let mut group = Group::new(&database);
+        let due = database.due(Instant::from_unix_millis(300), 10).unwrap();
+        assert_eq!(group.sweep(&due, Instant::from_unix_millis(300)).unwrap(), 1);
+        assert_eq!(group.sweep(&due, Instant::from_unix_millis(300)).unwrap(), 0, "swept twice");
+        group.admit(claim(4, Expected::Absent, at(400))).unwrap();
+        group.commit();
+        assert_eq!(indexed(), [400]);
+        assert_eq!(stored(&database).unwrap().body, [4]);
+    }
+}
