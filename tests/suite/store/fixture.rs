@@ -42,21 +42,21 @@ impl Fixture {
     }
 
     pub(super) async fn dynamodb() -> Self {
-        Self::on(Arc::new(dynamodb_store()), 25, None)
+        Self::on(Arc::new(dynamodb_store()), 100, None)
     }
 
     pub(super) async fn faulty_memory() -> Self {
-        Self::on(Arc::new(faulty(MemoryStore::new())), 25, None)
+        Self::on(Arc::new(faulty(MemoryStore::new())), 100, None)
     }
 
     pub(super) async fn faulty_embedded() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let embedded = EmbeddedStore::open(directory.path()).unwrap();
-        Self::on(Arc::new(faulty(embedded)), 25, Some(directory))
+        Self::on(Arc::new(faulty(embedded)), 100, Some(directory))
     }
 
     pub(super) async fn faulty_dynamodb() -> Self {
-        Self::on(Arc::new(faulty(dynamodb_store())), 5, None)
+        Self::on(Arc::new(faulty(dynamodb_store())), 10, None)
     }
 
     /// A partition that this test has for itself.
