@@ -1,0 +1,3 @@
+//! The integration tests, in one binary: what is proven against real backends.
+
+mod store;
