@@ -6,9 +6,13 @@
 //! that can be written by a client.
 
 mod contract;
+mod disposition;
 pub mod embedded;
+mod encode;
 mod key;
 pub mod s3;
+
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -16,10 +20,12 @@ use futures_util::stream::BoxStream;
 
 use crate::domain::instant::Instant;
 
-pub use contract::{
-    ContentType, Disposition, DownloadContract, ETag, NotAContentType, ObjectFacts, SignedRequest, UploadContract,
-};
+pub use contract::{ContentType, DownloadContract, ETag, NotAContentType, ObjectFacts, SignedRequest, UploadContract};
+pub use disposition::Disposition;
 pub use key::{ArtifactLabel, InboxSecret, ObjectKey};
+
+/// An upload must begin this soon after it was signed, whatever its contract says.
+pub const LONGEST_UPLOAD: Duration = Duration::from_secs(600);
 
 /// The storage could not answer; nothing may be concluded from it.
 #[derive(Clone, Debug, thiserror::Error)]
