@@ -10,6 +10,7 @@ mod disposition;
 pub mod embedded;
 mod encode;
 mod key;
+mod range;
 pub mod s3;
 
 use std::time::Duration;
@@ -23,6 +24,7 @@ use crate::domain::instant::Instant;
 pub use contract::{ContentType, DownloadContract, ETag, NotAContentType, ObjectFacts, SignedRequest, UploadContract};
 pub use disposition::Disposition;
 pub use key::{ArtifactLabel, InboxSecret, ObjectKey};
+pub use range::{ByteRange, WantedRange};
 
 /// An upload must begin this soon after it was signed, whatever its contract says.
 pub const LONGEST_UPLOAD: Duration = Duration::from_secs(600);
@@ -44,15 +46,6 @@ pub enum CopyError {
     /// No answer, or an error of the storage's own.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),
-}
-
-/// Part of an object: `first..=last`, in bytes from 0.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ByteRange {
-    /// The first byte wanted.
-    pub first: u64,
-    /// The last byte wanted, inclusive.
-    pub last: u64,
 }
 
 /// The bytes of an object, or of part of it, as they come.

@@ -247,7 +247,7 @@ impl ObjectStorage for S3Storage {
             other => other.map_err(|error| unavailable("GetObject", &error))?,
         };
         if let Some(range) = range
-            && object.content_length() != i64::try_from(range.last - range.first + 1).ok()
+            && object.content_length() != i64::try_from(range.length()).ok()
         {
             return Err(Unavailable("GetObject answered another range than was asked for".into()));
         }
