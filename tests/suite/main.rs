@@ -1,0 +1,5 @@
+//! Tests against real parts: sockets, files, and emulators of the services.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod objects;
