@@ -44,6 +44,7 @@ conformance! {
         an_unsigned_header_is_refused,
         an_expired_url_is_refused,
         a_tampered_url_is_refused,
+        an_unsigned_request_is_refused,
         another_key_is_refused,
         another_method_is_refused,
         a_traversal_is_refused,
@@ -63,11 +64,11 @@ conformance! {
         an_expired_form_is_refused,
         another_key_is_refused,
         an_altered_policy_is_refused,
-        another_signature_is_refused_where_it_is_checked,
-        an_extra_field_is_refused_where_it_is_seen,
+        another_signature_is_refused,
+        an_extra_field_is_refused,
         a_file_that_comes_first_is_refused,
         another_method_is_refused,
-        a_replay_is_refused_where_forms_only_create,
+        a_replay_is_refused_but_by_s3,
         a_form_lives_ten_minutes_at_most;
     downloads:
         the_object_comes_with_the_agreed_type_and_name,

@@ -31,9 +31,14 @@ pub enum NotUsable {
     NoCredentials,
 }
 
-/// Everything of a URL that comes before the key.
+/// Where clients find the bucket.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Address(String);
+pub(super) struct Address {
+    /// The bucket itself: its path has a slash at the end only where it is nothing else.
+    bucket: String,
+    /// Everything of an object's URL that comes before the key.
+    before_key: String,
+}
 
 impl Address {
     /// The address that clients use.
@@ -57,21 +62,24 @@ impl Address {
         let (scheme, host) = host_of(&endpoint)?;
         // A certificate for *.s3.amazonaws.com does not cover a bucket with a dot in it.
         let path_style = settings.path_style || (scheme == "https" && bucket.contains('.'));
-        Ok(Self(if path_style {
-            format!("{scheme}://{host}/{bucket}/")
+        let (root, before_key) = if path_style {
+            let root = format!("{scheme}://{host}/{bucket}");
+            (root.clone(), root + "/")
         } else {
-            format!("{scheme}://{bucket}.{host}/")
-        }))
+            let root = format!("{scheme}://{bucket}.{host}/");
+            (root.clone(), root)
+        };
+        Ok(Self { bucket: root, before_key })
     }
 
     /// The URL of an object.
     pub(super) fn object(&self, key: &ObjectKey) -> String {
-        format!("{}{}", self.0, percent_encode(key.as_str(), b"/"))
+        format!("{}{}", self.before_key, percent_encode(key.as_str(), b"/"))
     }
 
     /// The URL that forms are posted to.
     pub(super) fn bucket(&self) -> &str {
-        &self.0
+        &self.bucket
     }
 }
 
@@ -100,7 +108,7 @@ mod tests {
             path_style: false,
         };
         change(&mut settings);
-        Address::of(&settings).map(|address| address.bucket().to_owned())
+        Address::of(&settings).map(|address| address.before_key)
     }
 
     #[test]
