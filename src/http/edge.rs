@@ -145,7 +145,11 @@ fn decoded(path: &str) -> Option<String> {
 async fn send(request: &HttpRequest, broker: &Broker, file: &EdgeFile) -> HttpResponse {
     let header = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
     let etag = file.etag.0.as_str();
-    let matches = |list: &str| list.split(',').any(|one| matches!(one.trim().trim_start_matches("W/"), "*") || one.trim().trim_start_matches("W/") == etag);
+    let matches = |list: &str| {
+        list.split(',').any(|one| {
+            matches!(one.trim().trim_start_matches("W/"), "*") || one.trim().trim_start_matches("W/") == etag
+        })
+    };
     if header(header::IF_NONE_MATCH).is_some_and(matches) {
         let mut response = HttpResponse::NotModified();
         response.insert_header((header::ETAG, etag));
@@ -153,7 +157,8 @@ async fn send(request: &HttpRequest, broker: &Broker, file: &EdgeFile) -> HttpRe
     }
     // A range of another version than the one that is there is answered whole (RFC 9110 section 13.1.5).
     let same_version = header(header::IF_RANGE).is_none_or(|wanted| wanted == etag);
-    let range = header(header::RANGE).filter(|_| same_version).map_or(Range::Whole, |range| parse_range(range, file.size));
+    let range =
+        header(header::RANGE).filter(|_| same_version).map_or(Range::Whole, |range| parse_range(range, file.size));
     let (status, range) = match range {
         Range::Whole => (StatusCode::OK, None),
         Range::Part(part) => (StatusCode::PARTIAL_CONTENT, Some(part)),
@@ -175,7 +180,10 @@ async fn send(request: &HttpRequest, broker: &Broker, file: &EdgeFile) -> HttpRe
     let response = closed(&mut response);
     if request.method() == Method::HEAD {
         response.no_chunking(length);
-        return response.body(actix_web::body::SizedStream::new(length, futures_util::stream::empty::<Result<_, std::io::Error>>()));
+        return response.body(actix_web::body::SizedStream::new(
+            length,
+            futures_util::stream::empty::<Result<_, std::io::Error>>(),
+        ));
     }
     match broker.edge_bytes(file, range).await {
         Ok(bytes) => {
@@ -201,7 +209,8 @@ fn parse_range(text: &str, size: u64) -> Range {
     let Some((first, last)) = text.strip_prefix("bytes=").and_then(|range| range.split_once('-')) else {
         return Range::Whole;
     };
-    let number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse::<u64>().ok()).flatten();
+    let number =
+        |text: &str| text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse::<u64>().ok()).flatten();
     match (first, last) {
         ("", suffix) => match number(suffix) {
             Some(0) => Range::Unsatisfiable,
@@ -267,7 +276,14 @@ mod tests {
     fn a_host_is_an_artifacts_only_with_its_whole_label() {
         let label = "0123456789012345678901234567890123456789";
         assert!(label_of(&format!("{label}.localhost:8081"), "localhost:8081").is_some());
-        for host in ["localhost:8081", ".localhost:8081", "x.localhost:8081", &format!("{label}localhost:8081"), &format!("{label}.localhost:8082"), &format!("a.{label}.localhost:8081")] {
+        for host in [
+            "localhost:8081",
+            ".localhost:8081",
+            "x.localhost:8081",
+            &format!("{label}localhost:8081"),
+            &format!("{label}.localhost:8082"),
+            &format!("a.{label}.localhost:8081"),
+        ] {
             assert!(label_of(host, "localhost:8081").is_none(), "{host}");
         }
     }

@@ -1,11 +1,6 @@
 //! Who is calling: the one place where a request becomes a principal.
 
-use actix_web::{
-    FromRequest, HttpMessage, HttpRequest,
-    dev::Payload,
-    http::header::AUTHORIZATION,
-    web,
-};
+use actix_web::{FromRequest, HttpMessage, HttpRequest, dev::Payload, http::header::AUTHORIZATION, web};
 use futures_util::future::LocalBoxFuture;
 
 use crate::{

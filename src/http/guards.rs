@@ -44,11 +44,13 @@ pub async fn api(
             Err(fault) => return Err(fault),
         },
     };
-    if let Some(fault) = response.response().error() {
-        let problem = match fault.as_error::<Problem>() {
-            Some(problem) => problem.clone(),
-            None => of_actix(fault.as_response_error().status_code()),
-        };
+    let fault = response.response().error().map(|fault| match fault.as_error::<Problem>() {
+        Some(problem) => problem.clone(),
+        None => of_actix(fault.as_response_error().status_code()),
+    });
+    // A route without this method is answered by actix, with an empty body.
+    let method = response.status() == StatusCode::METHOD_NOT_ALLOWED;
+    if let Some(problem) = fault.or_else(|| method.then(|| of_actix(StatusCode::METHOD_NOT_ALLOWED))) {
         let answer = problem.response(Some(id.to_string()));
         let (inner, _) = response.into_parts();
         response = ServiceResponse::new(inner, answer);

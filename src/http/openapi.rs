@@ -49,7 +49,9 @@ struct Security;
 impl Modify for Security {
     fn modify(&self, document: &mut Document) {
         let bearer = |description: &str| {
-            SecurityScheme::Http(HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some(description)).build())
+            SecurityScheme::Http(
+                HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some(description)).build(),
+            )
         };
         let components = document.components.get_or_insert_with(Components::new);
         components.add_security_scheme("api_key", bearer("an API key, crk_live_… or crk_test_…"));

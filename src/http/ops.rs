@@ -16,7 +16,7 @@ async fn health() -> HttpResponse {
 
 /// The backends answer.
 async fn readiness(broker: web::Data<Broker>) -> HttpResponse {
-    let (store, objects) = futures_util::join!(broker.store.ping(), broker.objects.ping());
+    let (store, objects) = tokio::join!(broker.store.ping(), broker.objects.ping());
     let word = |well: bool| if well { "ok" } else { "unavailable" };
     let body = serde_json::json!({ "store": word(store.is_ok()), "objects": word(objects.is_ok()) });
     if store.is_ok() && objects.is_ok() {

@@ -124,9 +124,7 @@ pub fn ends_at(
             Ok(span) => Ok(now.plus(span)),
             Err(fault) => Err(Problem::invalid("/expires_in", fault.to_string())),
         },
-        (None, Some(end)) => {
-            bounds.until(end, now).map_err(|fault| Problem::invalid("/expires_at", fault.to_string()))
-        }
+        (None, Some(end)) => bounds.until(end, now).map_err(|fault| Problem::invalid("/expires_at", fault.to_string())),
     }
 }
 

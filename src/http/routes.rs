@@ -1,6 +1,9 @@
 //! Every route of the API and its pages, on one screen.
 
-use actix_web::web::{self, delete, get, post, resource};
+use actix_web::{
+    HttpResponse,
+    web::{self, delete, get, post, resource},
+};
 
 use crate::web::pages;
 
@@ -13,9 +16,9 @@ use super::{
 pub fn configure(routes: &mut web::ServiceConfig) {
     routes
         .app_data(web::PayloadConfig::new(LARGEST_BODY))
-        .app_data(web::QueryConfig::default().error_handler(|fault, _| {
-            Problem::invalid("query", fault.to_string()).into()
-        }))
+        .app_data(
+            web::QueryConfig::default().error_handler(|fault, _| Problem::invalid("query", fault.to_string()).into()),
+        )
         // Shares
         .service(resource("/v1/shares").route(post().to(shares::mint)).route(get().to(shares::list)))
         .service(resource("/v1/shares/redeem").route(post().to(shares::redeem)))
@@ -46,17 +49,13 @@ pub fn configure(routes: &mut web::ServiceConfig) {
         .service(resource("/v1/uploads/{id}/complete").route(post().to(uploads::complete)))
         .service(resource("/v1/uploads/{id}").route(get().to(uploads::inspect)).route(delete().to(uploads::cancel)))
         .service(resource("/v1/objects").route(get().to(objects::list)))
-        .service(
-            resource("/v1/objects/downloads").guard(actix_web::guard::Post()).route(post().to(objects::download)),
-        )
+        .service(resource("/v1/objects/downloads").guard(actix_web::guard::Post()).route(post().to(objects::download)))
         .service(
             resource("/v1/objects/{path:.*}").route(get().to(objects::inspect)).route(delete().to(objects::delete)),
         )
         // Administration
         .service(resource("/v1/api-keys").route(post().to(api_keys::create)).route(get().to(api_keys::list)))
-        .service(
-            resource("/v1/api-keys/{id}").route(get().to(api_keys::inspect)).route(delete().to(api_keys::revoke)),
-        )
+        .service(resource("/v1/api-keys/{id}").route(get().to(api_keys::inspect)).route(delete().to(api_keys::revoke)))
         .service(resource("/v1/tenants").route(post().to(tenants::create)).route(get().to(tenants::list)))
         // The description of all this
         .service(resource("/openapi.json").route(get().to(openapi::json)))
@@ -65,6 +64,6 @@ pub fn configure(routes: &mut web::ServiceConfig) {
         .default_service(web::to(nothing_here));
 }
 
-async fn nothing_here() -> Problem {
-    Problem::not_found()
+async fn nothing_here() -> Result<HttpResponse, Problem> {
+    Err(Problem::not_found())
 }

@@ -168,14 +168,7 @@ impl From<DeclaredUpload> for DeclaredView {
             Method::Put => (Some(request.headers), None),
             Method::Post => (None, Some(request.fields)),
         };
-        Self {
-            upload: declared.upload.into(),
-            method,
-            http_method: request.method,
-            url: request.url,
-            headers,
-            fields,
-        }
+        Self { upload: declared.upload.into(), method, http_method: request.method, url: request.url, headers, fields }
     }
 }
 

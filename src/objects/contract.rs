@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::instant::Instant;
 
-use super::ObjectKey;
+use super::{Disposition, ObjectKey};
 
 /// A media type, `type/subtype` with optional parameters, as RFC 9110 section 8.3.1
 /// writes it; at most 255 visible ASCII characters and spaces.
@@ -78,21 +78,6 @@ pub struct UploadContract {
     pub sha256: Option<[u8; 32]>,
     /// Until when it may begin.
     pub expires_at: Instant,
-}
-
-/// Whether a browser shows a download or saves it, and under which name.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Disposition {
-    /// Shown, if the browser can.
-    Inline {
-        /// The name to save it under, cleaned.
-        file_name: String,
-    },
-    /// Saved.
-    Attachment {
-        /// The name to save it under, cleaned.
-        file_name: String,
-    },
 }
 
 /// What a download gives.

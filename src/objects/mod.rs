@@ -6,9 +6,14 @@
 //! that can be written by a client.
 
 mod contract;
+mod disposition;
 pub mod embedded;
+mod encode;
 mod key;
+mod range;
 pub mod s3;
+
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -16,10 +21,13 @@ use futures_util::stream::BoxStream;
 
 use crate::domain::instant::Instant;
 
-pub use contract::{
-    ContentType, Disposition, DownloadContract, ETag, NotAContentType, ObjectFacts, SignedRequest, UploadContract,
-};
+pub use contract::{ContentType, DownloadContract, ETag, NotAContentType, ObjectFacts, SignedRequest, UploadContract};
+pub use disposition::Disposition;
 pub use key::{ArtifactLabel, InboxSecret, ObjectKey};
+pub use range::{ByteRange, WantedRange};
+
+/// An upload must begin this soon after it was signed, whatever its contract says.
+pub const LONGEST_UPLOAD: Duration = Duration::from_secs(600);
 
 /// The storage could not answer; nothing may be concluded from it.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -38,15 +46,6 @@ pub enum CopyError {
     /// No answer, or an error of the storage's own.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),
-}
-
-/// Part of an object: `first..=last`, in bytes from 0.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ByteRange {
-    /// The first byte wanted.
-    pub first: u64,
-    /// The last byte wanted, inclusive.
-    pub last: u64,
 }
 
 /// The bytes of an object, or of part of it, as they come.

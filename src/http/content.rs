@@ -1,0 +1,340 @@
+//! The embedded object storage on the content listener: `/o/{token}`.
+//!
+//! What a request may do is in its token; these handlers hold the request to
+//! it and stream. Nothing here knows a session, a cookie or a tenant, and user
+//! content is never answered from an origin that has a page of ours.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use actix_multipart::{Field, Multipart};
+use actix_web::{
+    Error, HttpRequest, HttpResponse,
+    body::{BoxBody, SizedStream},
+    dev::{ServiceRequest, ServiceResponse},
+    http::{
+        Method, StatusCode,
+        header::{self, HeaderMap, HeaderName, HeaderValue},
+    },
+    middleware::{Next, from_fn},
+    web,
+};
+use futures_util::{Stream, StreamExt};
+use serde_json::json;
+
+use crate::objects::{
+    ContentType, ObjectFacts, UploadContract, WantedRange,
+    embedded::{EmbeddedStorage, Incoming, Refused},
+};
+
+/// A sender that pauses for longer has lost its upload.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// What a form may add to its file: fields, part headers, boundaries.
+const LARGEST_FORM: u64 = 64 * 1024;
+
+/// No field that we ask for is longer.
+const LONGEST_FIELD: usize = 2 * 1024;
+
+/// The page shows pictures and media from itself, and runs nothing.
+const SANDBOX: &str = "default-src 'none'; img-src 'self' data:; media-src 'self'; style-src 'unsafe-inline'; sandbox";
+
+/// Origins of pages that may use this listener by script, spelled exactly as browsers do.
+#[derive(Clone, Debug, Default)]
+pub struct AllowedOrigins(Arc<[String]>);
+
+impl AllowedOrigins {
+    /// These origins, such as `http://127.0.0.1:8080`, and no others.
+    pub fn new(origins: impl IntoIterator<Item = String>) -> Self {
+        Self(origins.into_iter().collect())
+    }
+
+    fn find(&self, headers: &HeaderMap) -> Option<HeaderValue> {
+        let origin = headers.get(header::ORIGIN)?;
+        self.0.iter().any(|allowed| allowed.as_bytes() == origin.as_bytes()).then(|| origin.clone())
+    }
+}
+
+/// Adds the routes of the embedded storage.
+pub fn configure(config: &mut web::ServiceConfig, storage: Arc<EmbeddedStorage>, origins: AllowedOrigins) {
+    config.service(
+        web::resource("/o/{token}")
+            .app_data(web::Data::from(storage))
+            .app_data(web::Data::new(origins))
+            .wrap(from_fn(across_origins))
+            .route(web::put().to(put))
+            .route(web::post().to(post))
+            .route(web::get().to(get))
+            .route(web::head().to(get))
+            .route(web::method(Method::OPTIONS).to(preflight)),
+    );
+}
+
+async fn put(
+    request: HttpRequest,
+    token: web::Path<String>,
+    payload: web::Payload,
+    storage: web::Data<EmbeddedStorage>,
+) -> HttpResponse {
+    answered(put_object(&request, &token, payload, &storage).await, StatusCode::OK)
+}
+
+async fn put_object(
+    request: &HttpRequest,
+    token: &str,
+    mut payload: web::Payload,
+    storage: &EmbeddedStorage,
+) -> Result<ObjectFacts, Refused> {
+    let contract = storage.opened_put(token)?;
+    if declared_length(request.headers())? != contract.size {
+        return Err(Refused::Size);
+    }
+    hold_to_headers(request.headers(), &contract)?;
+    let mut incoming = storage.receive(contract).await?;
+    while let Some(chunk) = in_time(payload.next()).await? {
+        incoming.write(&chunk.map_err(|_| Refused::Broken)?).await?;
+    }
+    incoming.finish().await
+}
+
+async fn post(
+    request: HttpRequest,
+    token: web::Path<String>,
+    payload: web::Payload,
+    storage: web::Data<EmbeddedStorage>,
+) -> HttpResponse {
+    answered(post_object(&request, &token, payload, &storage).await, StatusCode::NO_CONTENT)
+}
+
+async fn post_object(
+    request: &HttpRequest,
+    token: &str,
+    payload: web::Payload,
+    storage: &EmbeddedStorage,
+) -> Result<ObjectFacts, Refused> {
+    let contract = storage.opened_post(token)?;
+    let length = declared_length(request.headers())?;
+    if length < contract.size || length - contract.size > LARGEST_FORM {
+        return Err(Refused::Size);
+    }
+    let mut missing = EmbeddedStorage::post_fields(&contract);
+    let mut form = Multipart::new(request.headers(), payload);
+    let incoming = loop {
+        let mut part = next_part(&mut form).await?.ok_or(Refused::Differs("the form field file"))?;
+        if part.name() == Some("file") {
+            if !missing.is_empty() {
+                return Err(Refused::Differs("a form field before the file"));
+            }
+            break receive_part(storage.receive(contract).await?, &mut part).await?;
+        }
+        hold_to_field(&mut missing, &mut part).await?;
+    };
+    // The file is not stored before the whole form has come.
+    match next_part(&mut form).await? {
+        Some(_) => Err(Refused::Differs("a form field after the file")),
+        None => incoming.finish().await,
+    }
+}
+
+async fn next_part(form: &mut Multipart) -> Result<Option<Field>, Refused> {
+    in_time(form.next()).await?.transpose().map_err(|_| Refused::Broken)
+}
+
+async fn receive_part(mut incoming: Incoming, part: &mut Field) -> Result<Incoming, Refused> {
+    while let Some(chunk) = in_time(part.next()).await? {
+        incoming.write(&chunk.map_err(|_| Refused::Broken)?).await?;
+    }
+    Ok(incoming)
+}
+
+/// Crosses off a field that was agreed, once.
+async fn hold_to_field(missing: &mut BTreeMap<String, String>, part: &mut Field) -> Result<(), Refused> {
+    const FAULT: Refused = Refused::Differs("a form field");
+    let agreed = part.name().and_then(|name| missing.remove(name)).ok_or(FAULT)?;
+    let mut value = Vec::new();
+    while let Some(chunk) = in_time(part.next()).await? {
+        value.extend_from_slice(&chunk.map_err(|_| Refused::Broken)?);
+        if value.len() > LONGEST_FIELD {
+            return Err(FAULT);
+        }
+    }
+    if value == agreed.as_bytes() { Ok(()) } else { Err(FAULT) }
+}
+
+/// The length, which a request must state exactly, once, and not in chunks.
+fn declared_length(headers: &HeaderMap) -> Result<u64, Refused> {
+    let text = only(headers, &header::CONTENT_LENGTH).ok_or(Refused::NoLength)?;
+    if headers.contains_key(header::TRANSFER_ENCODING) || !text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(Refused::NoLength);
+    }
+    text.parse().map_err(|_| Refused::NoLength)
+}
+
+/// Exactly the agreed headers; of those that S3 would give a meaning to, no others.
+fn hold_to_headers(headers: &HeaderMap, contract: &UploadContract) -> Result<(), Refused> {
+    let agreed = EmbeddedStorage::put_headers(contract);
+    for (name, value) in &agreed {
+        let name = HeaderName::try_from(name.as_str()).map_err(|_| Refused::Differs("a header"))?;
+        if only(headers, &name) != Some(value) {
+            return Err(Refused::Differs("a header"));
+        }
+    }
+    let foreign = |name: &HeaderName| {
+        let name = name.as_str();
+        (name.starts_with("x-amz-") || name == "content-encoding") && !agreed.contains_key(name)
+    };
+    if headers.keys().any(foreign) { Err(Refused::Differs("a header that was not agreed")) } else { Ok(()) }
+}
+
+fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+    let mut values = headers.get_all(name);
+    let value = values.next()?.to_str().ok()?;
+    values.next().is_none().then_some(value)
+}
+
+async fn in_time<S, T>(next: futures_util::stream::Next<'_, S>) -> Result<Option<T>, Refused>
+where
+    S: Stream<Item = T> + Unpin,
+{
+    tokio::time::timeout(LONGEST_PAUSE, next).await.map_err(|_| Refused::TooSlow)
+}
+
+async fn get(request: HttpRequest, token: web::Path<String>, storage: web::Data<EmbeddedStorage>) -> HttpResponse {
+    match get_object(&request, &token, &storage).await {
+        Ok(response) => response,
+        Err(refused) => problem(&refused),
+    }
+}
+
+async fn get_object(request: &HttpRequest, token: &str, storage: &EmbeddedStorage) -> Result<HttpResponse, Refused> {
+    let contract = storage.opened_get(token)?;
+    let object = storage.open_for_download(&contract.key).await?.ok_or(Refused::Missing)?;
+    let ObjectFacts { size, etag, .. } = object.facts().clone();
+    let headers = request.headers();
+
+    let mut response = HttpResponse::Ok();
+    response
+        .insert_header((header::ETAG, etag.0.as_str()))
+        .insert_header((header::ACCEPT_RANGES, "bytes"))
+        .insert_header((header::CONTENT_TYPE, contract.content_type.as_str()))
+        .insert_header((header::CONTENT_DISPOSITION, contract.disposition.header_value()));
+    if !is_pdf(&contract.content_type) {
+        // A sandboxed PDF is shown by no browser; its own viewer is its sandbox.
+        response.insert_header((header::CONTENT_SECURITY_POLICY, SANDBOX));
+    }
+    if is_known(headers, &etag.0) {
+        return Ok(response.status(StatusCode::NOT_MODIFIED).finish());
+    }
+    let range = match wanted_range(headers, &etag.0, size) {
+        WantedRange::Whole => None,
+        WantedRange::Part(part) => {
+            let extent = format!("bytes {}-{}/{size}", part.first, part.last);
+            response.status(StatusCode::PARTIAL_CONTENT).insert_header((header::CONTENT_RANGE, extent));
+            Some(part)
+        }
+        WantedRange::Beyond => {
+            let mut response = problem_document(StatusCode::RANGE_NOT_SATISFIABLE, "range", "there is no such range");
+            if let Ok(extent) = HeaderValue::try_from(format!("bytes */{size}")) {
+                response.headers_mut().insert(header::CONTENT_RANGE, extent);
+            }
+            return Ok(response);
+        }
+    };
+    let length = range.map_or(size, |part| part.length());
+    // For HEAD, actix keeps the length and drops the bytes unread.
+    Ok(response.body(SizedStream::new(length, object.stream(range))))
+}
+
+fn is_known(headers: &HeaderMap, etag: &str) -> bool {
+    let known = |value: &HeaderValue| {
+        let tags = value.to_str().unwrap_or_default().split(',').map(str::trim);
+        tags.map(|tag| tag.strip_prefix("W/").unwrap_or(tag)).any(|tag| tag == etag || tag == "*")
+    };
+    headers.get_all(header::IF_NONE_MATCH).any(known)
+}
+
+fn wanted_range(headers: &HeaderMap, etag: &str, size: u64) -> WantedRange {
+    let still_the_same = headers.get(header::IF_RANGE).is_none_or(|condition| condition.as_bytes() == etag.as_bytes());
+    match only(headers, &header::RANGE) {
+        Some(range) if still_the_same => WantedRange::parse(range, size),
+        _ => WantedRange::Whole,
+    }
+}
+
+fn is_pdf(content_type: &ContentType) -> bool {
+    let essence = content_type.as_str().split(';').next().unwrap_or_default();
+    essence.trim_end().eq_ignore_ascii_case("application/pdf")
+}
+
+async fn preflight(request: HttpRequest, origins: web::Data<AllowedOrigins>) -> HttpResponse {
+    if origins.find(request.headers()).is_none() {
+        return problem_document(StatusCode::FORBIDDEN, "origin", "this origin may not use the storage");
+    }
+    HttpResponse::NoContent()
+        .insert_header((header::ACCESS_CONTROL_ALLOW_METHODS, "GET, HEAD, PUT, POST"))
+        .insert_header((
+            header::ACCESS_CONTROL_ALLOW_HEADERS,
+            "content-type, if-none-match, if-range, range, x-amz-checksum-sha256",
+        ))
+        .insert_header((header::ACCESS_CONTROL_MAX_AGE, "600"))
+        .finish()
+}
+
+/// What every answer carries, to whichever origin. Credentials are never
+/// allowed: this listener has none.
+async fn across_origins(request: ServiceRequest, next: Next<BoxBody>) -> Result<ServiceResponse<BoxBody>, Error> {
+    let origin = request.app_data::<web::Data<AllowedOrigins>>().and_then(|origins| origins.find(request.headers()));
+    let mut response = next.call(request).await?;
+    let headers = response.headers_mut();
+    for (name, value) in [
+        (header::CACHE_CONTROL, "private, no-store"),
+        // A page of another site shows what it holds the URL of.
+        (HeaderName::from_static("cross-origin-resource-policy"), "cross-origin"),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (header::VARY, "Origin"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    if let Some(origin) = origin {
+        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+        let exposed = HeaderValue::from_static("accept-ranges, content-disposition, content-range, etag");
+        headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, exposed);
+    }
+    Ok(response)
+}
+
+fn answered(outcome: Result<ObjectFacts, Refused>, status: StatusCode) -> HttpResponse {
+    match outcome {
+        Ok(facts) => HttpResponse::build(status).insert_header((header::ETAG, facts.etag.0)).finish(),
+        Err(refused) => problem(&refused),
+    }
+}
+
+fn problem(refused: &Refused) -> HttpResponse {
+    let (status, code) = match refused {
+        Refused::NotSigned => (StatusCode::FORBIDDEN, "not-signed"),
+        Refused::NoLength => (StatusCode::LENGTH_REQUIRED, "length-required"),
+        Refused::Size => (StatusCode::BAD_REQUEST, "size-differs"),
+        Refused::Differs(_) => (StatusCode::BAD_REQUEST, "request-differs"),
+        Refused::Checksum => (StatusCode::BAD_REQUEST, "checksum-differs"),
+        Refused::Broken => (StatusCode::BAD_REQUEST, "malformed"),
+        Refused::TooSlow => (StatusCode::REQUEST_TIMEOUT, "too-slow"),
+        Refused::Taken => (StatusCode::PRECONDITION_FAILED, "already-uploaded"),
+        Refused::Missing => (StatusCode::NOT_FOUND, "no-such-object"),
+        Refused::Unavailable(unavailable) => {
+            tracing::error!(%unavailable, "the embedded storage failed");
+            let title = "the storage is unavailable";
+            return problem_document(StatusCode::SERVICE_UNAVAILABLE, "unavailable", title);
+        }
+    };
+    problem_document(status, code, &refused.to_string())
+}
+
+/// A problem document (RFC 9457).
+fn problem_document(status: StatusCode, code: &str, title: &str) -> HttpResponse {
+    let kind = format!("urn:cloakroom:problem:storage:{code}");
+    HttpResponse::build(status)
+        .insert_header((header::CONTENT_SECURITY_POLICY, SANDBOX))
+        .content_type("application/problem+json")
+        .body(json!({ "type": kind, "title": title, "status": status.as_u16() }).to_string())
+}

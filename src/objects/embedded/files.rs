@@ -1,0 +1,188 @@
+//! Objects as files: where they lie, and how they appear and go away.
+//!
+//! One object is one file, named by the SHA-256 of its key, so that no text of
+//! a key ever reaches the file system. A file is complete and on disk before
+//! it appears under its name, and is never written to afterwards: several
+//! names may therefore share one file. One process at a time owns the folder.
+//!
+//! Everything here blocks.
+
+use std::{
+    collections::HashSet,
+    fs::{self, DirBuilder, File, OpenOptions},
+    io::{self, ErrorKind, Read},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
+};
+
+use sha2::{Digest, Sha256};
+
+use crate::{
+    entropy::Entropy,
+    objects::{ObjectFacts, ObjectKey},
+};
+
+use super::header;
+
+/// The folder of all objects.
+pub(super) struct Files {
+    objects: PathBuf,
+    incoming: PathBuf,
+    /// Folders that are known to be there, on disk, and not only in a cache.
+    durable: Mutex<HashSet<PathBuf>>,
+}
+
+/// A file that has no name yet that counts. It is removed unless it is published.
+pub(super) struct Temporary(PathBuf);
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        // Should this fail, the next start removes it.
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+/// A stored object, open for reading. What is read stays what it was, even
+/// when the key is written again or removed meanwhile.
+pub(super) struct Opened {
+    /// Stands at the first byte of the object.
+    pub(super) file: File,
+    pub(super) facts: ObjectFacts,
+}
+
+impl Files {
+    /// Opens or creates the folder, and removes what an earlier run left unfinished.
+    pub(super) fn open(folder: &Path, entropy: &dyn Entropy) -> io::Result<Self> {
+        let (objects, incoming) = (folder.join("objects"), folder.join("incoming"));
+        for path in [folder, &objects, &incoming] {
+            DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+        }
+        for left_over in fs::read_dir(&incoming)? {
+            fs::remove_file(left_over?.path())?;
+        }
+        sync_folder(folder)?;
+        let files = Self { objects, incoming, durable: Mutex::default() };
+        // Create-only needs hard links: better known now than at the first upload.
+        let (probe, _) = files.temporary(entropy)?;
+        drop(files.linked(&probe.0, entropy)?);
+        Ok(files)
+    }
+
+    /// A new, empty temporary file.
+    pub(super) fn temporary(&self, entropy: &dyn Entropy) -> io::Result<(Temporary, File)> {
+        let path = self.temporary_path(entropy);
+        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
+        Ok((Temporary(path), file))
+    }
+
+    /// Opens the object under the key.
+    pub(super) fn find(&self, key: &ObjectKey) -> io::Result<Option<Opened>> {
+        opened(&self.path_of(key))
+    }
+
+    /// Whether something is stored under the key.
+    pub(super) fn is_taken(&self, key: &ObjectKey) -> io::Result<bool> {
+        fs::exists(self.path_of(key))
+    }
+
+    /// Opens the object under the key together with a temporary second name
+    /// for the very same file.
+    pub(super) fn find_linked(
+        &self,
+        key: &ObjectKey,
+        entropy: &dyn Entropy,
+    ) -> io::Result<Option<(Opened, Temporary)>> {
+        let link = match self.linked(&self.path_of(key), entropy) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            other => other?,
+        };
+        Ok(opened(&link.0)?.map(|object| (object, link)))
+    }
+
+    /// Gives the file its name, unless that is taken: the answer says which.
+    pub(super) fn publish_new(&self, temporary: Temporary, key: &ObjectKey) -> io::Result<bool> {
+        let path = self.path_of(key);
+        let folder = self.make_folder(&path)?;
+        match fs::hard_link(&temporary.0, &path) {
+            Ok(()) => sync_folder(folder).map(|()| true),
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Gives the file its name, whatever was there.
+    pub(super) fn publish(&self, temporary: Temporary, key: &ObjectKey) -> io::Result<()> {
+        let path = self.path_of(key);
+        let folder = self.make_folder(&path)?;
+        // When both are names of one file already, POSIX leaves both: the
+        // temporary one is removed when it is dropped.
+        fs::rename(&temporary.0, &path)?;
+        sync_folder(folder)
+    }
+
+    /// Removes the name; the file goes with its last one.
+    pub(super) fn remove(&self, key: &ObjectKey) -> io::Result<()> {
+        let path = self.path_of(key);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(error),
+            Ok(()) => path.parent().map_or(Ok(()), sync_folder),
+        }
+    }
+
+    /// Whether the folder is there and can be written to.
+    pub(super) fn probe(&self, entropy: &dyn Entropy) -> io::Result<()> {
+        self.temporary(entropy).map(drop)
+    }
+
+    fn linked(&self, path: &Path, entropy: &dyn Entropy) -> io::Result<Temporary> {
+        let link = self.temporary_path(entropy);
+        fs::hard_link(path, &link)?;
+        Ok(Temporary(link))
+    }
+
+    fn temporary_path(&self, entropy: &dyn Entropy) -> PathBuf {
+        self.incoming.join(base16ct::lower::encode_string(&entropy.bytes::<16>()))
+    }
+
+    fn path_of(&self, key: &ObjectKey) -> PathBuf {
+        let name = base16ct::lower::encode_string(&Sha256::digest(key.as_str()));
+        self.objects.join(&name[..2]).join(&name[2..4]).join(name)
+    }
+
+    /// Makes the two folders above a file, so that they outlive a power cut.
+    fn make_folder<'a>(&self, file: &'a Path) -> io::Result<&'a Path> {
+        let [_, lower, upper, top, ..] = file.ancestors().collect::<Vec<_>>()[..] else {
+            return Err(ErrorKind::InvalidInput.into());
+        };
+        let mut durable = self.durable.lock().unwrap_or_else(PoisonError::into_inner);
+        if !durable.contains(lower) {
+            DirBuilder::new().recursive(true).mode(0o700).create(lower)?;
+            sync_folder(upper)?;
+            sync_folder(top)?;
+            durable.insert(lower.to_owned());
+        }
+        Ok(lower)
+    }
+}
+
+fn opened(path: &Path) -> io::Result<Option<Opened>> {
+    let mut file = match File::open(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        other => other?,
+    };
+    let damaged = || io::Error::new(ErrorKind::InvalidData, "the file of an object is damaged");
+    let length = file.metadata()?.len();
+    let mut head = [0; header::LENGTH];
+    file.read_exact(&mut head).map_err(|_| damaged())?;
+    let facts = header::decode(&head).ok_or_else(damaged)?;
+    if length.checked_sub(header::LENGTH as u64) != Some(facts.size) {
+        return Err(damaged());
+    }
+    Ok(Some(Opened { file, facts }))
+}
+
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}

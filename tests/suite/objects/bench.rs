@@ -1,0 +1,368 @@
+//! The storages under test, what each of them enforces, and a plain HTTP client.
+
+use std::{collections::BTreeMap, net::TcpListener, path::Path, sync::Arc, thread, time::Duration};
+
+use actix_web::{App, HttpServer, dev::ServerHandle};
+use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
+use cloakroom::{
+    clock::{Clock, SystemClock},
+    crypto::keyring::{DeploymentId, KeyState, Keyring, RootKey},
+    domain::{
+        ids::{ObjectId, TenantId},
+        instant::Instant,
+        path::VaultPath,
+        tenant::{Mode, Namespace},
+    },
+    entropy::{Entropy, SystemEntropy},
+    http::content::{AllowedOrigins, configure},
+    objects::{
+        ArtifactLabel, ContentType, InboxSecret, ObjectKey, ObjectStorage, SignedRequest, UploadContract,
+        embedded::EmbeddedStorage,
+        s3::{S3Settings, S3Storage},
+    },
+};
+use futures_util::TryStreamExt;
+use sha2::{Digest, Sha256};
+use tempfile::TempDir;
+use ureq::http::{HeaderMap, Request};
+
+/// The origin whose pages may use the content listener of the tests.
+pub const ALLOWED_ORIGIN: &str = "http://127.0.0.1:8080";
+
+/// What a storage refuses. S3 itself: everything but a form on a taken key.
+#[derive(Clone, Copy, Debug)]
+pub struct Refuses {
+    /// Requests that carry no signature at all.
+    pub unsigned: bool,
+    /// A form whose policy is signed wrongly.
+    pub form_signature: bool,
+    /// A form whose file has another SHA-256 than declared.
+    pub form_checksum: bool,
+    /// A form with a field that the policy does not name.
+    pub extra_field: bool,
+    /// A form whose file comes before its fields.
+    pub file_first: bool,
+    /// A form where the key is taken.
+    pub form_replay: bool,
+    /// Malformed requests as the client's fault, not with a status of 500.
+    pub politely: bool,
+    /// And, not a refusal: whether a copy computes a SHA-256 that its source lacks.
+    pub copy_computes_checksum: bool,
+}
+
+const EMBEDDED: Refuses = Refuses {
+    unsigned: true,
+    form_signature: true,
+    form_checksum: true,
+    extra_field: true,
+    file_first: true,
+    form_replay: true,
+    politely: true,
+    copy_computes_checksum: true,
+};
+
+/// LocalStack 4.7.0 with `S3_SKIP_SIGNATURE_VALIDATION=0`.
+const LOCALSTACK: Refuses = Refuses {
+    unsigned: false,
+    form_signature: false,
+    form_checksum: true,
+    extra_field: false,
+    file_first: false,
+    form_replay: false,
+    politely: false,
+    copy_computes_checksum: true,
+};
+
+/// MiniStack 1.5.33.
+const MINISTACK: Refuses = Refuses {
+    unsigned: false,
+    form_signature: false,
+    form_checksum: false,
+    extra_field: true,
+    file_first: false,
+    form_replay: false,
+    politely: true,
+    copy_computes_checksum: false,
+};
+
+/// A storage under test.
+pub struct Bench {
+    pub storage: Arc<dyn ObjectStorage>,
+    pub refuses: Refuses,
+    runtime: tokio::runtime::Runtime,
+    embedded: Option<Embedded>,
+}
+
+struct Embedded {
+    server: ServerHandle,
+    folder: TempDir,
+}
+
+impl Drop for Bench {
+    fn drop(&mut self) {
+        if let Some(embedded) = &self.embedded {
+            drop(embedded.server.stop(false));
+        }
+    }
+}
+
+impl Bench {
+    pub fn embedded() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let base_url = format!("http://{}", listener.local_addr().unwrap());
+        let storage = Arc::new(open_embedded(folder.path(), &base_url));
+        let (sender, receiver) = std::sync::mpsc::channel();
+        let served = storage.clone();
+        thread::spawn(move || {
+            actix_web::rt::System::new().block_on(async move {
+                let origins = AllowedOrigins::new([ALLOWED_ORIGIN.to_owned()]);
+                let app = move || {
+                    let (storage, origins) = (served.clone(), origins.clone());
+                    App::new().configure(move |config| configure(config, storage, origins))
+                };
+                let server = HttpServer::new(app).workers(1).disable_signals().listen(listener).unwrap().run();
+                sender.send(server.handle()).unwrap();
+                server.await.unwrap();
+            });
+        });
+        let server = receiver.recv().unwrap();
+        Self::of(storage, EMBEDDED, Some(Embedded { server, folder }))
+    }
+
+    pub fn localstack() -> Self {
+        Self::of(Arc::new(s3(&setting("CLOAKROOM_TEST_S3_ENDPOINT"))), LOCALSTACK, None)
+    }
+
+    pub fn ministack() -> Self {
+        Self::of(Arc::new(s3(&setting("CLOAKROOM_TEST_MINISTACK_ENDPOINT"))), MINISTACK, None)
+    }
+
+    fn of(storage: Arc<dyn ObjectStorage>, refuses: Refuses, embedded: Option<Embedded>) -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        Self { storage, refuses, runtime, embedded }
+    }
+
+    pub fn wait<T>(&self, work: impl Future<Output = T>) -> T {
+        self.runtime.block_on(work)
+    }
+
+    /// The folder of the embedded storage.
+    pub fn folder(&self) -> &Path {
+        self.embedded.as_ref().unwrap().folder.path()
+    }
+
+    pub fn sign_put(&self, contract: &UploadContract) -> SignedRequest {
+        self.wait(self.storage.sign_put(contract, now())).unwrap()
+    }
+
+    pub fn sign_post(&self, contract: &UploadContract) -> SignedRequest {
+        self.wait(self.storage.sign_post(contract, now())).unwrap()
+    }
+
+    pub fn put(&self, key: &ObjectKey, kind: &str, bytes: &[u8]) -> cloakroom::objects::ObjectFacts {
+        let bytes = bytes.to_vec().into();
+        self.wait(self.storage.put(key, &content_type(kind), bytes)).unwrap()
+    }
+
+    /// All the bytes under the key, if there is something.
+    pub fn bytes(&self, key: &ObjectKey) -> Option<Vec<u8>> {
+        self.wait(async {
+            let stream = self.storage.read(key, None).await.unwrap()?;
+            let pieces: Vec<_> = stream.try_collect().await.unwrap();
+            Some(pieces.concat())
+        })
+    }
+
+    /// Whether the answer says that the request was at fault.
+    pub fn is_refusal(&self, answer: &Answer) -> bool {
+        (400..if self.refuses.politely { 500 } else { 501 }).contains(&answer.status)
+    }
+
+    /// The request was refused, and nothing was stored.
+    #[track_caller]
+    pub fn assert_refused(&self, answer: &Answer, key: &ObjectKey) {
+        assert!(self.is_refusal(answer), "{answer:?}");
+        assert_eq!(self.bytes(key), None, "{answer:?}");
+    }
+
+    /// Refused where the table says so; else answered as if nothing were wrong. A
+    /// storage that has learnt to refuse fails here too: its line is to be corrected.
+    #[track_caller]
+    pub fn assert_refused_if(&self, refused: bool, answer: &Answer, key: &ObjectKey) {
+        if refused {
+            self.assert_refused(answer, key);
+        } else {
+            assert!((200..300).contains(&answer.status), "{answer:?}");
+        }
+    }
+
+    /// Exactly the object of the contract is stored.
+    #[track_caller]
+    pub fn assert_stored(&self, contract: &UploadContract, bytes: &[u8]) {
+        let facts = self.wait(self.storage.head(&contract.key)).unwrap().unwrap();
+        assert_eq!((facts.size, &facts.content_type), (contract.size, &contract.content_type));
+        // Where it is not computed it must be absent: a copy has to make up for it.
+        if contract.sha256.is_some() && facts.sha256.is_some() {
+            assert_eq!(facts.sha256, contract.sha256);
+        }
+        assert!(self.bytes(&contract.key).unwrap() == bytes);
+    }
+}
+
+pub fn open_embedded(folder: &Path, base_url: &str) -> EmbeddedStorage {
+    let keys = vec![RootKey::generate(KeyState::Primary, &SystemEntropy)];
+    let keyring = Arc::new(Keyring::new(DeploymentId([1; 16]), keys).unwrap());
+    let (clock, entropy) = (Arc::new(SystemClock::default()), Arc::new(SystemEntropy));
+    EmbeddedStorage::open(folder, keyring, clock, entropy, base_url).unwrap()
+}
+
+fn s3(endpoint: &str) -> S3Storage {
+    let settings = S3Settings {
+        bucket: setting("CLOAKROOM_TEST_BUCKET"),
+        region: "us-east-1".into(),
+        endpoint: Some(endpoint.into()),
+        public_endpoint: None,
+        path_style: true,
+    };
+    s3_with(settings, None)
+}
+
+pub fn s3_with(settings: S3Settings, session_token: Option<String>) -> S3Storage {
+    let credentials = Credentials::new("test", "test", session_token, None, "test");
+    S3Storage::new(settings, &configuration(credentials)).unwrap()
+}
+
+pub fn configuration(credentials: Credentials) -> aws_config::SdkConfig {
+    let provider = SharedCredentialsProvider::new(credentials);
+    aws_config::SdkConfig::builder().credentials_provider(provider).build()
+}
+
+fn setting(name: &str) -> String {
+    match std::env::var(name) {
+        Ok(value) if !value.is_empty() => value,
+        _ => panic!("{name} is not set: run ./test, or start the emulators with localstack/emulators"),
+    }
+}
+
+pub fn now() -> Instant {
+    SystemClock::default().now()
+}
+
+pub fn content_type(text: &str) -> ContentType {
+    ContentType::parse(text).unwrap()
+}
+
+fn random<const N: usize>() -> [u8; N] {
+    (&SystemEntropy as &dyn Entropy).bytes()
+}
+
+fn namespace() -> Namespace {
+    Namespace { tenant: TenantId::from_bytes(random()), mode: Mode::Test }
+}
+
+pub fn inbox() -> ObjectKey {
+    ObjectKey::inbox(namespace(), InboxSecret(random()))
+}
+
+pub fn vault() -> ObjectKey {
+    ObjectKey::vault(namespace(), ObjectId::from_bytes(random()))
+}
+
+/// The key of an artifact file, the only one with text that a client chose.
+pub fn artifact(path: &str) -> ObjectKey {
+    let label = ArtifactLabel::parse(&base16ct::lower::encode_string(&random::<20>())).unwrap();
+    ObjectKey::artifact(&label, &VaultPath::parse(path).unwrap())
+}
+
+/// A contract for exactly these bytes, with their checksum declared.
+pub fn contract(bytes: &[u8]) -> UploadContract {
+    UploadContract {
+        key: inbox(),
+        size: bytes.len() as u64,
+        content_type: content_type("text/plain; charset=utf-8"),
+        sha256: Some(Sha256::digest(bytes).into()),
+        expires_at: now().plus(Duration::from_secs(60)),
+    }
+}
+
+/// The same, without a checksum.
+pub fn undeclared(bytes: &[u8]) -> UploadContract {
+    UploadContract { sha256: None, ..contract(bytes) }
+}
+
+/// What came back.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub headers: HeaderMap,
+    pub body: Vec<u8>,
+}
+
+impl Answer {
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+}
+
+/// Sends the signed request as it is, with this body.
+pub fn send(request: &SignedRequest, body: &[u8]) -> Answer {
+    send_as(request.method, &request.url, &request.headers, body)
+}
+
+pub fn send_as(method: &str, url: &str, headers: &BTreeMap<String, String>, body: &[u8]) -> Answer {
+    let agent: ureq::Agent =
+        ureq::Agent::config_builder().http_status_as_error(false).max_redirects(0).proxy(None).build().into();
+    let mut request = Request::builder().method(method).uri(url);
+    for (name, value) in headers {
+        request = request.header(name, value);
+    }
+    let answer = match method {
+        "GET" | "HEAD" | "OPTIONS" | "DELETE" => agent.run(request.body(()).unwrap()),
+        _ => agent.run(request.body(body).unwrap()),
+    };
+    let (parts, mut body) = answer.unwrap().into_parts();
+    Answer { status: parts.status.as_u16(), headers: parts.headers, body: body.read_to_vec().unwrap() }
+}
+
+/// The fields of the signed form in order, then the file.
+pub fn send_form(request: &SignedRequest, file: &[u8]) -> Answer {
+    let fields: Vec<_> = request.fields.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
+    send_parts(&request.url, &[fields, vec![("file", file)]].concat())
+}
+
+/// A form of exactly these parts.
+pub fn send_parts(url: &str, parts: &[(&str, &[u8])]) -> Answer {
+    let mut body = Vec::new();
+    for (name, value) in parts {
+        let file_name = if *name == "file" { "; filename=\"f\"\r\nContent-Type: image/png" } else { "" };
+        body.extend(format!("--BOUND\r\nContent-Disposition: form-data; name=\"{name}\"{file_name}\r\n\r\n").bytes());
+        body.extend(*value);
+        body.extend(b"\r\n");
+    }
+    body.extend(b"--BOUND--\r\n");
+    let headers = BTreeMap::from([("content-type".to_owned(), "multipart/form-data; boundary=BOUND".to_owned())]);
+    send_as("POST", url, &headers, &body)
+}
+
+/// The URL with one letter changed, at each of several places after the host,
+/// but for the words by which S3 sees that there is a signature at all.
+pub fn tampered(url: &str) -> Vec<String> {
+    let begin = url.find("://").unwrap() + 3;
+    let path = begin + url[begin..].find('/').unwrap() + 1;
+    let mut all = vec![format!("{url}A"), format!("{url}0"), url[..url.len() - 1].to_owned()];
+    let word = |text: &str| url.find(text).map_or(0..0, |begin| begin..begin + text.len());
+    let marks = [word("X-Amz-Algorithm=AWS4-HMAC-SHA256"), word("X-Amz-Signature=")];
+    for position in (path..url.len()).step_by(17).chain([url.len() - 2]) {
+        if marks.iter().any(|mark| mark.contains(&position)) {
+            continue;
+        }
+        let old = url.as_bytes()[position];
+        if !old.is_ascii_alphanumeric() {
+            continue;
+        }
+        let new = if old == b'7' { "8" } else { "7" };
+        all.push(format!("{}{new}{}", &url[..position], &url[position + 1..]));
+    }
+    all
+}

@@ -1,0 +1,171 @@
+//! Signed requests against those of botocore, byte for byte. How the
+//! vectors were made stands in `tests/vectors/presigned.py`.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use aws_credential_types::Credentials;
+use cloakroom::{
+    domain::{
+        ids::TenantId,
+        instant::Instant,
+        path::VaultPath,
+        tenant::{Mode, Namespace},
+    },
+    objects::{
+        ArtifactLabel, Disposition, DownloadContract, InboxSecret, ObjectKey, ObjectStorage, UploadContract,
+        s3::{S3Settings, S3Storage},
+    },
+};
+use serde::Deserialize;
+
+use super::bench::{configuration, content_type};
+
+const SIGNED_AT: Instant = Instant::from_unix_seconds(1_790_000_000);
+const SECRET: &str = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Vector {
+    name: String,
+    method: String,
+    region: String,
+    endpoint: Option<String>,
+    path_style: bool,
+    session_token: Option<String>,
+    key: String,
+    size: Option<u64>,
+    content_type: String,
+    sha256: Option<String>,
+    file_name: Option<String>,
+    url: String,
+    #[serde(default)]
+    fields: BTreeMap<String, String>,
+}
+
+fn vectors() -> Vec<Vector> {
+    serde_json::from_str(include_str!("../../vectors/presigned.json")).unwrap()
+}
+
+fn storage(vector: &Vector) -> S3Storage {
+    let settings = S3Settings {
+        bucket: "files".into(),
+        region: vector.region.clone(),
+        endpoint: vector.endpoint.clone(),
+        public_endpoint: None,
+        path_style: vector.path_style,
+    };
+    let credentials = Credentials::new("AKIDEXAMPLE", SECRET, vector.session_token.clone(), None, "vectors");
+    S3Storage::new(settings, &configuration(credentials)).unwrap()
+}
+
+fn key(vector: &Vector) -> ObjectKey {
+    let key = match vector.key.strip_prefix("a/").and_then(|rest| rest.split_once('/')) {
+        Some((label, path)) => {
+            ObjectKey::artifact(&ArtifactLabel::parse(label).unwrap(), &VaultPath::parse(path).unwrap())
+        }
+        None => {
+            let namespace = Namespace { tenant: TenantId::from_bytes([0; 16]), mode: Mode::Live };
+            ObjectKey::inbox(namespace, InboxSecret([7; 32]))
+        }
+    };
+    assert_eq!(key.as_str(), vector.key);
+    key
+}
+
+#[tokio::test]
+async fn requests_are_signed_as_botocore_signs_them() {
+    let expires_at = SIGNED_AT.plus(Duration::from_secs(600));
+    for vector in vectors() {
+        let storage = storage(&vector);
+        let kind = content_type(&vector.content_type);
+        let signed = if vector.method == "GET" {
+            let disposition = Disposition::Attachment { file_name: vector.file_name.clone().unwrap() };
+            let contract = DownloadContract { key: key(&vector), content_type: kind, disposition, expires_at };
+            storage.sign_get(&contract, SIGNED_AT).await.unwrap()
+        } else {
+            let sha256 = vector.sha256.as_ref().map(|text| {
+                let mut bytes = [0; 32];
+                base16ct::lower::decode(text, &mut bytes).unwrap();
+                bytes
+            });
+            let size = vector.size.unwrap();
+            let contract = UploadContract { key: key(&vector), size, content_type: kind, sha256, expires_at };
+            match vector.method.as_str() {
+                "PUT" => storage.sign_put(&contract, SIGNED_AT).await.unwrap(),
+                _ => storage.sign_post(&contract, SIGNED_AT).await.unwrap(),
+            }
+        };
+        assert_eq!(signed.method, vector.method, "{}", vector.name);
+        assert_eq!(signed.url, vector.url, "{}", vector.name);
+        assert_eq!(signed.fields, vector.fields, "{}", vector.name);
+        assert_eq!(signed.expires_at, expires_at, "{}", vector.name);
+    }
+}
+
+#[test]
+fn the_vectors_cover_every_way_to_sign() {
+    let covered: BTreeSet<_> = vectors()
+        .iter()
+        .map(|it| {
+            (it.method.clone(), it.path_style, it.endpoint.is_some(), it.session_token.is_some(), it.sha256.is_some())
+        })
+        .collect();
+    for method in ["PUT", "POST", "GET"] {
+        for (path_style, custom) in [(false, false), (true, false), (true, true)] {
+            for session_token in [false, true] {
+                for checksum in [false, true] {
+                    let case = (method.to_owned(), path_style, custom, session_token, checksum && method != "GET");
+                    assert!(covered.contains(&case), "{case:?}");
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_signed_ends_with_its_credentials() {
+    let soon = std::time::UNIX_EPOCH + Duration::from_secs(1_790_000_042);
+    let credentials = Credentials::new("AKIDEXAMPLE", SECRET, Some("token".into()), Some(soon), "vectors");
+    let settings = S3Settings {
+        bucket: "files".into(),
+        region: "eu-central-1".into(),
+        endpoint: None,
+        public_endpoint: Some("https://files.example".into()),
+        path_style: true,
+    };
+    let storage = S3Storage::new(settings, &configuration(credentials)).unwrap();
+    let contract = UploadContract {
+        key: key(&vectors()[0]),
+        size: 1,
+        content_type: content_type("text/plain"),
+        sha256: None,
+        expires_at: SIGNED_AT.plus(Duration::from_secs(600)),
+    };
+    let signed = storage.sign_put(&contract, SIGNED_AT).await.unwrap();
+    assert_eq!(signed.expires_at, Instant::from_unix_seconds(1_790_000_042));
+    assert!(signed.url.contains("&X-Amz-Expires=42&"));
+    assert!(signed.url.starts_with("https://files.example/files/t/"));
+    let form = storage.sign_post(&contract, SIGNED_AT).await.unwrap();
+    assert_eq!(form.expires_at, signed.expires_at);
+    assert_eq!(form.url, "https://files.example/files");
+    assert!(!format!("{signed:?} {form:?} {storage:?}").contains("X-Amz"));
+    assert!(storage.sign_put(&contract, Instant::from_unix_seconds(1_790_000_042)).await.is_err());
+}
+
+#[tokio::test]
+async fn a_form_never_pins_a_key_with_a_variable_in_it() {
+    let contract = UploadContract {
+        key: ObjectKey::artifact(
+            &ArtifactLabel::parse(&"ab".repeat(20)).unwrap(),
+            &VaultPath::parse("${filename}").unwrap(),
+        ),
+        size: 1,
+        content_type: content_type("text/plain"),
+        sha256: None,
+        expires_at: SIGNED_AT.plus(Duration::from_secs(600)),
+    };
+    assert!(storage(&vectors()[0]).sign_post(&contract, SIGNED_AT).await.is_err());
+}
