@@ -15,4 +15,5 @@ pub mod keys;
 pub mod objects;
 pub mod service;
 pub mod store;
+pub mod telemetry;
 pub mod web;

@@ -1,1 +1,109 @@
-//! TODO
+//! The command line: one command a file.
+//!
+//! Commands are clients of the API, like everybody else. Only `serve`,
+//! `bootstrap`, `recover-admin` and `check-config` open the data directory.
+
+mod api_key;
+mod bootstrap;
+mod client;
+mod first_start;
+mod link;
+mod redeem;
+mod serve;
+mod share;
+mod tenant;
+mod upload;
+
+use std::{
+    io::{self, Write},
+    process::ExitCode,
+};
+
+use clap::{Parser, Subcommand};
+
+use crate::config::Given;
+
+/// You hand something over, you get a ticket, the ticket works once.
+#[derive(Debug, Parser)]
+#[command(name = "cloakroom", version, about, args_conflicts_with_subcommands = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    serve: Given,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the broker (what happens without a command)
+    Serve(Given),
+    /// Mint a share: a link that opens files of the vault, once
+    Share(share::Arguments),
+    /// Redeem a share, list its files, and save them
+    Redeem(redeem::Arguments),
+    /// Upload a file into the vault
+    Upload(upload::Arguments),
+    /// Publish files and mint a link to them, with a password if wanted
+    Link(link::Arguments),
+    /// Create, list and revoke API keys
+    ApiKey(api_key::Arguments),
+    /// Create and list tenants, for operators
+    Tenant(tenant::Arguments),
+    /// Create the first tenant and its admin key, where nothing does so by itself
+    Bootstrap(Given),
+    /// Make another operator's key, when the first is lost
+    RecoverAdmin(Given),
+    /// Say whether the configuration can be used
+    CheckConfig(Given),
+}
+
+/// What a command may fail with: a sentence that says what to do.
+type Failed = Box<dyn std::error::Error + Send + Sync>;
+
+/// Runs what the command line asks for.
+pub fn run() -> ExitCode {
+    let arguments = Arguments::parse();
+    let done = match arguments.command {
+        None => serve::run(arguments.serve),
+        Some(Command::Serve(given)) => serve::run(given),
+        Some(Command::Share(arguments)) => share::run(&arguments),
+        Some(Command::Redeem(arguments)) => redeem::run(&arguments),
+        Some(Command::Upload(arguments)) => upload::run(&arguments),
+        Some(Command::Link(arguments)) => link::run(&arguments),
+        Some(Command::ApiKey(arguments)) => api_key::run(&arguments),
+        Some(Command::Tenant(arguments)) => tenant::run(&arguments),
+        Some(Command::Bootstrap(given)) => bootstrap::first(given),
+        Some(Command::RecoverAdmin(given)) => bootstrap::recover(given),
+        Some(Command::CheckConfig(given)) => check(given),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(fault) => {
+            // If even that cannot be written, the exit code still says it.
+            let _ = writeln!(io::stderr(), "cloakroom: {fault}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn check(given: Given) -> Result<(), Failed> {
+    let config = given.complete()?;
+    say(format!("The configuration can be used.\n{config:#?}"))
+}
+
+/// Prints to standard output.
+fn say(text: impl AsRef<str>) -> Result<(), Failed> {
+    writeln!(io::stdout(), "{}", text.as_ref())?;
+    Ok(())
+}
+
+/// Prints to standard error what a person wants to know and a script does not.
+fn remark(text: impl AsRef<str>) {
+    // A closed standard error is no reason to fail.
+    let _ = writeln!(io::stderr(), "{}", text.as_ref());
+}
+
+/// A runtime for commands that open the backends.
+fn runtime() -> Result<tokio::runtime::Runtime, Failed> {
+    Ok(tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?)
+}

@@ -1,0 +1,44 @@
+//! `cloakroom serve`: run the broker until it is told to stop.
+
+use std::io::IsTerminal;
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::{
+    app,
+    config::{Config, Given, StoreConfig},
+    telemetry,
+};
+
+use super::{Failed, first_start, remark, runtime, say};
+
+pub(super) fn run(given: Given) -> Result<(), Failed> {
+    let config = given.complete()?;
+    telemetry::start(&config);
+    runtime()?.block_on(serve(config))
+}
+
+async fn serve(config: Config) -> Result<(), Failed> {
+    let running = app::start(&config).await?;
+    let broker = running.broker();
+    let public_url = broker.settings.public_url.clone();
+    // On AWS nothing makes a tenant by itself: two replicas would make two.
+    let is_first = config.store == StoreConfig::Embedded && broker.first_tenant().await?.is_none();
+    if is_first {
+        first_start::welcome(broker, &config).await?;
+    } else if std::io::stdout().is_terminal() {
+        say(format!("Cloakroom is ready at {public_url}   (data in {}, stop with Ctrl-C)", config.data_dir.display()))?;
+    }
+    tracing::info!(api = %running.api, content = %running.content, ops = %running.ops, "ready");
+
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminate.recv() => {}
+    }
+    remark("Stopping: requests under way may end; press Ctrl-C again to stop at once.");
+    tokio::select! {
+        () = running.stop() => Ok(()),
+        _ = tokio::signal::ctrl_c() => Err("stopped at once".into()),
+    }
+}
