@@ -114,7 +114,7 @@ pub struct Query {
 
 impl Query {
     /// The most rows that one query may ask for.
-    pub const MOST_ROWS: usize = 1_000;
+    pub const MOST_ROWS: usize = 1_001;
 
     /// The rules of the fields, as every backend enforces them.
     pub(super) fn check(&self) -> Result<(), Unavailable> {

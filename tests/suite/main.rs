@@ -1,6 +1,11 @@
-//! Tests against real parts: sockets, files, and emulators of the services.
+//! Tests against real parts: sockets, files, browsers, and emulators of the services.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking, and clippy takes only the functions marked as tests for tests"
+)]
 #![expect(unreachable_pub, reason = "modules of one binary share by plain pub")]
 
 mod objects;

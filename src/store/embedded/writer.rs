@@ -13,7 +13,7 @@
 //! Never here: a reply before the commit of the group, or a read that would
 //! go past the overlay.
 
-use std::collections::{HashMap, hash_map::Entry};
+use std::collections::{BTreeMap, btree_map::Entry};
 
 use fjall::{PersistMode, Slice};
 use tokio::sync::{mpsc, oneshot};
@@ -137,7 +137,7 @@ impl Answer {
 struct Group<'a> {
     database: &'a Database,
     /// What the group has changed so far: the rows as its later jobs see them.
-    overlay: HashMap<Slice, Change>,
+    overlay: BTreeMap<Slice, Change>,
 }
 
 /// What a group does to one row, however many of its jobs wrote it.
@@ -150,7 +150,7 @@ struct Change {
 
 impl<'a> Group<'a> {
     fn new(database: &'a Database) -> Self {
-        Self { database, overlay: HashMap::new() }
+        Self { database, overlay: BTreeMap::new() }
     }
 
     /// Judges a transaction, and takes it into the group if all its conditions hold.
