@@ -9,6 +9,7 @@ use std::{
 };
 
 use crate::{
+    aws,
     clock::{Clock, SystemClock},
     config::{Config, ObjectsConfig, StoreConfig},
     entropy::{Entropy, SystemEntropy},
@@ -109,7 +110,7 @@ pub async fn open(config: &Config, public_url: String, content_url: &str) -> Res
     let Keys { keyring, edge } = file::load(&config.root_keys, nothing_yet, entropy.as_ref())?;
 
     let on_aws = config.store != StoreConfig::Embedded || config.objects != ObjectsConfig::Embedded;
-    let sdk_config = if on_aws { Some(sdk_config().await) } else { None };
+    let sdk_config = if on_aws { Some(aws::sdk_config().await) } else { None };
 
     let mut embedded_store = None;
     let backend: Arc<dyn Backend> = match (&config.store, &sdk_config) {
@@ -167,13 +168,6 @@ pub async fn open(config: &Config, public_url: String, content_url: &str) -> Res
         },
     };
     Ok(Parts { broker, embedded_store, embedded_objects })
-}
-
-async fn sdk_config() -> aws_config::SdkConfig {
-    let tls =
-        aws_smithy_http_client::tls::Provider::Rustls(aws_smithy_http_client::tls::rustls_provider::CryptoMode::Ring);
-    let http_client = aws_smithy_http_client::Builder::new().tls_provider(tls).build_https();
-    aws_config::defaults(aws_config::BehaviorVersion::latest()).http_client(http_client).load().await
 }
 
 fn create_private(folder: &Path) -> io::Result<()> {

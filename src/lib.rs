@@ -4,6 +4,7 @@
 //! ARCHITECTURE.md leads through the modules, from a request to its commit.
 
 pub mod app;
+pub mod aws;
 pub mod cli;
 pub mod clock;
 pub mod config;

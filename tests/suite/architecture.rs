@@ -1,0 +1,121 @@
+//! The shape of the house: which part may know which, checked on the source itself.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// What each part of `src/` may import of ours. What is not listed may import everything.
+const MAY_IMPORT: [(&str, &[&str]); 8] = [
+    ("domain", &["domain"]),
+    ("crypto", &["crypto", "domain", "entropy"]),
+    ("store", &["store", "domain"]),
+    ("objects", &["objects", "crypto", "domain", "clock", "entropy"]),
+    ("keys", &["keys", "crypto", "entropy"]),
+    ("service", &["service", "store", "objects", "crypto", "domain", "clock", "entropy"]),
+    ("http", &["http", "web", "service", "objects", "crypto", "domain"]),
+    ("web", &["web", "http", "service", "domain"]),
+];
+
+/// Which parts may name which libraries.
+const LIBRARIES: [(&str, &[&str]); 4] = [
+    ("actix_", &["http", "web"]),
+    ("aws_", &["store/dynamodb", "objects/s3", "aws"]),
+    ("fjall", &["store/embedded"]),
+    ("clap", &["cli", "config"]),
+];
+
+/// Where the two doors are.
+const DOORS: [(&str, &str); 2] = [("SystemTime::now", "clock"), ("getrandom::fill", "entropy")];
+
+fn sources() -> Vec<(String, String)> {
+    fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                walk(&path, found);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                found.push(path);
+            }
+        }
+    }
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut found = Vec::new();
+    walk(&root, &mut found);
+    assert!(found.len() > 50, "the source was not found");
+    let name = |path: &Path| path.strip_prefix(&root).unwrap().with_extension("").to_string_lossy().into_owned();
+    found.iter().map(|path| (name(path), code_of(&fs::read_to_string(path).unwrap()))).collect()
+}
+
+/// The source less its comments and its tests, which may know everybody.
+fn code_of(text: &str) -> String {
+    let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+    let is_comment = |line: &&str| line.trim_start().starts_with("//");
+    code.lines().filter(|line| !is_comment(line)).collect::<Vec<_>>().join("\n")
+}
+
+/// The parts of ours that a source names: `crate::x` alone, and in braces.
+fn imports(code: &str) -> Vec<String> {
+    let mut parts = Vec::new();
+    for rest in code.split("crate::").skip(1) {
+        if let Some(group) = rest.strip_prefix('{') {
+            let mut depth = 0;
+            let mut word = String::new();
+            for character in group.chars() {
+                match character {
+                    '{' => depth += 1,
+                    '}' if depth == 0 => break,
+                    '}' => depth -= 1,
+                    ',' if depth == 0 => parts.push(std::mem::take(&mut word)),
+                    _ if depth == 0 => word.push(character),
+                    _ => {}
+                }
+            }
+            parts.push(word);
+        } else {
+            parts.push(rest.to_owned());
+        }
+    }
+    let first = |text: String| text.trim().split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap().to_owned();
+    parts.into_iter().map(first).filter(|part| !part.is_empty()).collect()
+}
+
+fn is_in(name: &str, part: &str) -> bool {
+    name == part || name.strip_prefix(part).is_some_and(|rest| rest.starts_with('/'))
+}
+
+#[test]
+fn imports_point_one_way() {
+    for (name, code) in sources() {
+        let Some((part, allowed)) = MAY_IMPORT.iter().find(|(part, _)| is_in(&name, part)) else { continue };
+        for import in imports(&code) {
+            assert!(allowed.contains(&import.as_str()), "src/{name}.rs, in {part}, imports {import}");
+        }
+    }
+}
+
+#[test]
+fn libraries_stay_where_they_belong() {
+    for (name, code) in sources() {
+        for (library, homes) in LIBRARIES {
+            let at_home = homes.iter().any(|home| is_in(&name, home));
+            let named = code.split(|c: char| !c.is_alphanumeric() && c != '_').any(|word| word.starts_with(library));
+            assert!(at_home || !named, "src/{name}.rs names {library}…");
+        }
+    }
+}
+
+#[test]
+fn time_and_randomness_have_one_door_each() {
+    for (name, code) in sources() {
+        for (call, door) in DOORS {
+            assert!(name == door || !code.contains(call), "src/{name}.rs calls {call}");
+        }
+    }
+}
+
+#[test]
+fn the_reader_of_imports_sees_them() {
+    let code = "use crate::{\n    a::{b, c},\n    d,\n};\nuse crate::e::f;\nlet x = crate::g();";
+    assert_eq!(imports(code), ["a", "d", "e", "g"]);
+}
