@@ -3,8 +3,10 @@
 //! You hand something over, you get a ticket, the ticket works once.
 //! ARCHITECTURE.md leads through the modules, from a request to its commit.
 
+pub mod app;
 pub mod cli;
 pub mod clock;
+pub mod config;
 pub mod crypto;
 pub mod domain;
 pub mod entropy;

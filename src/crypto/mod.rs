@@ -6,6 +6,7 @@
 pub mod claim;
 pub mod digest;
 pub mod edge_cookie;
+pub mod grant_hash;
 pub mod keyring;
 pub mod opaque;
 pub mod password;

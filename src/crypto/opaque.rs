@@ -39,6 +39,14 @@ macro_rules! token_hash {
         #[derive(Clone, Copy, PartialEq, Eq, Hash)]
         pub struct $name(Sha256Digest);
 
+        impl $name {
+            /// The hash that these 64 hexadecimal digits spell.
+            pub fn from_hexadecimal(text: &str) -> Option<Self> {
+                let mut digest = [0; 32];
+                (base16ct::lower::decode(text, &mut digest).ok()?.len() == 32).then_some(Self(digest))
+            }
+        }
+
         impl fmt::Display for $name {
             /// As 64 hexadecimal digits, the way rows are keyed by it.
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -56,6 +64,15 @@ macro_rules! token_hash {
 
 token_hash!(/** What is stored of a link token. */ LinkTokenHash);
 token_hash!(/** What is stored of an API key. */ ApiKeyHash);
+
+impl LinkTokenHash {
+    /// The first 128 bits, to which claims of the link are bound.
+    pub fn first_half(&self) -> [u8; 16] {
+        let mut half = [0; 16];
+        half.copy_from_slice(&self.0[..16]);
+        half
+    }
+}
 
 /// A link token: `crl_` and 43 characters.
 #[derive(Clone, Debug)]

@@ -5,14 +5,18 @@
 
 pub mod api_key;
 pub mod artifact;
+pub mod authority;
 pub mod event;
 pub mod ids;
 pub mod instant;
+pub mod lifetime;
 pub mod link;
 pub mod object;
 pub mod path;
 pub mod permission;
+pub mod redemption;
 pub mod refusal;
 pub mod share;
 pub mod tenant;
+pub mod text;
 pub mod upload;

@@ -1,1 +1,57 @@
-//! TODO
+//! Why something was refused. The owner is told; strangers never are.
+
+use serde::{Deserialize, Serialize};
+
+/// The real reason of a refusal, for the owner's ledger and the operator's
+/// metrics. Whoever presented the token learns none of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Refusal {
+    /// Not a token of ours, or not of this kind.
+    Malformed,
+    /// A token of ours, but nothing is known of it.
+    Unknown,
+    /// Its time to be claimed is over.
+    Expired,
+    /// Somebody else has claimed it.
+    AlreadyClaimed,
+    /// The time after the claim in which the claimant may come back is over.
+    AccessEnded,
+    /// Revoked by its owner.
+    Revoked,
+    /// The stored grant is not the one that was sealed.
+    Altered,
+    /// The tenant is suspended.
+    TenantSuspended,
+    /// The tenant or the minter has drawn a new generation since.
+    GenerationChanged,
+    /// The key that minted it is revoked or has expired.
+    MinterEnded,
+    /// The minter may no longer do any of what it would give.
+    MinterLostRights,
+    /// What it opens is gone.
+    TargetGone,
+    /// Its password was wrong. The link lives on.
+    WrongPassword,
+}
+
+impl Refusal {
+    /// The reason as ledger and metrics spell it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Malformed => "malformed",
+            Self::Unknown => "unknown",
+            Self::Expired => "expired",
+            Self::AlreadyClaimed => "already_claimed",
+            Self::AccessEnded => "access_ended",
+            Self::Revoked => "revoked",
+            Self::Altered => "altered",
+            Self::TenantSuspended => "tenant_suspended",
+            Self::GenerationChanged => "generation_changed",
+            Self::MinterEnded => "minter_ended",
+            Self::MinterLostRights => "minter_lost_rights",
+            Self::TargetGone => "target_gone",
+            Self::WrongPassword => "wrong_password",
+        }
+    }
+}

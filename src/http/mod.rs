@@ -1,3 +1,25 @@
-//! TODO
+//! The HTTP surface: the only place, with [`crate::web`], that knows actix.
+//!
+//! A handler parses, calls one use case and renders what it answered. The
+//! route table is [`routes`]; who is calling is found out in [`extract`];
+//! what goes wrong is worded in [`problem`].
 
+pub mod api_keys;
+pub mod artifacts;
 pub mod content;
+pub mod edge;
+pub mod extract;
+pub mod guards;
+pub mod json;
+pub mod links;
+pub mod objects;
+pub mod openapi;
+pub mod ops;
+pub mod problem;
+pub mod render;
+pub mod routes;
+pub mod server;
+pub mod sessions;
+pub mod shares;
+pub mod tenants;
+pub mod uploads;

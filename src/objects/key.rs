@@ -1,7 +1,8 @@
 //! Object keys: where bytes lie, built by the server alone.
 //!
-//! `t/<tenant>/<mode>/inbox/<secret>` takes uploads, `t/<tenant>/<mode>/vault/<object id>`
-//! holds the files of a vault, `a/<label>/<path>` the files of an artifact.
+//! `inbox/<tenant>/<mode>/<secret>` takes uploads, `vault/<tenant>/<mode>/<object id>`
+//! holds the files of a vault, `artifact/<label>/<path>` the files of an artifact.
+//! The kind comes first, since the rules of a bucket go by prefix.
 //! Only the last carries a name that a client chose, as a checked [`VaultPath`]
 //! and below a label that nobody can guess; clients can never write there.
 
@@ -56,17 +57,17 @@ pub struct ObjectKey(String);
 impl ObjectKey {
     /// Where an upload lands; nobody can read it there.
     pub fn inbox(namespace: Namespace, secret: InboxSecret) -> Self {
-        Self(format!("{}/inbox/{}", root(namespace), base16ct::lower::encode_string(&secret.0)))
+        Self(format!("inbox/{}/{}", within(namespace), base16ct::lower::encode_string(&secret.0)))
     }
 
     /// The bytes of one version of a vault file.
     pub fn vault(namespace: Namespace, object: ObjectId) -> Self {
-        Self(format!("{}/vault/{object}", root(namespace)))
+        Self(format!("vault/{}/{object}", within(namespace)))
     }
 
     /// A file of an artifact.
     pub fn artifact(label: &ArtifactLabel, path: &VaultPath) -> Self {
-        Self(format!("a/{}/{path}", label.as_str()))
+        Self(format!("artifact/{}/{path}", label.as_str()))
     }
 
     /// The key as the storage spells it.
@@ -80,14 +81,14 @@ impl ObjectKey {
     }
 }
 
-fn root(namespace: Namespace) -> String {
-    format!("t/{}/{}", namespace.tenant, namespace.mode.as_str())
+fn within(namespace: Namespace) -> String {
+    format!("{}/{}", namespace.tenant, namespace.mode.as_str())
 }
 
 impl fmt::Debug for ObjectKey {
     /// Only the kind: an inbox key is a secret while its upload lives.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let kind = self.0.split('/').rev().nth(1).unwrap_or_default();
+        let kind = self.0.split('/').next().unwrap_or_default();
         write!(f, "ObjectKey({kind}/…)")
     }
 }

@@ -1,1 +1,97 @@
-//! TODO
+//! Use cases: each reads, applies a pure transition and commits.
+//!
+//! Never here: HTTP, a backend's name, a rule that the domain could state.
+
+pub mod access;
+pub mod api_keys;
+pub mod artifacts;
+pub mod edge;
+mod error;
+mod events;
+pub mod link_redemption;
+pub mod links;
+pub mod listing;
+mod passwords;
+mod records;
+mod refusals;
+mod rows;
+pub mod sessions;
+pub mod share_redemption;
+pub mod shares;
+pub mod tenants;
+pub mod uploads;
+pub mod vault;
+
+use std::sync::Arc;
+
+use crate::{
+    clock::Clock,
+    crypto::{edge_cookie::EdgeKey, keyring::Keyring},
+    domain::instant::Instant,
+    entropy::Entropy,
+    objects::ObjectStorage,
+    store::Store,
+};
+
+pub use access::Caller;
+pub use error::{Error, Invalid};
+pub use passwords::PasswordPool;
+pub use refusals::Refusals;
+
+/// What operators set and use cases go by.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where the API and its pages are, without a slash at the end.
+    pub public_url: String,
+    /// Where artifacts are: the scheme and what follows the label's dot, for
+    /// example `http` and `localhost:8081`.
+    pub content: ContentOrigin,
+    /// The largest upload of the deployment, in bytes.
+    pub largest_upload: u64,
+}
+
+/// The wildcard name under which every artifact has a host of its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ContentOrigin {
+    /// `http` or `https`.
+    pub scheme: String,
+    /// Host and, where it is not the scheme's own, port.
+    pub authority: String,
+}
+
+impl ContentOrigin {
+    /// The origin of one artifact.
+    pub fn of(&self, label: &crate::objects::ArtifactLabel) -> String {
+        format!("{}://{}.{}", self.scheme, label.as_str(), self.authority)
+    }
+}
+
+/// The parts that every use case works with.
+#[derive(Clone)]
+pub struct Broker {
+    /// Durable state.
+    pub store: Store,
+    /// Bulk bytes.
+    pub objects: Arc<dyn ObjectStorage>,
+    /// Seals tokens, vouches for rows.
+    pub keyring: Arc<Keyring>,
+    /// Signs edge cookies.
+    pub edge: Arc<EdgeKey>,
+    /// Tells the time.
+    pub clock: Arc<dyn Clock>,
+    /// Gives randomness.
+    pub entropy: Arc<dyn Entropy>,
+    /// Hashes passwords, a few at a time.
+    pub passwords: PasswordPool,
+    /// Bounds how many refusals of one token are recorded.
+    pub refusals: Arc<Refusals>,
+    /// What operators set.
+    pub settings: Settings,
+}
+
+impl Broker {
+    /// The time now.
+    pub fn now(&self) -> Instant {
+        self.clock.now()
+    }
+}

@@ -1,1 +1,155 @@
-//! TODO
+//! The embedded store: one directory, one process, durable before it answers.
+//!
+//! Reads go straight to the database on the calling thread, since they take
+//! microseconds. Every change goes through one writer thread, which merges the
+//! transactions that wait into one durable batch; see [`writer`].
+//!
+//! Never here: a second way to write, or a task that runs by itself. Whoever
+//! wants expired rows gone calls [`EmbeddedStore::sweep`].
+
+mod codec;
+mod directory;
+mod writer;
+
+use std::{
+    ops::Bound,
+    path::Path,
+    sync::{Mutex, PoisonError},
+    thread::JoinHandle,
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use fjall::{Readable, Slice};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::domain::instant::Instant;
+
+use super::{Backend, Direction, Failure, Query, Row, RowKey, Transaction, Unavailable, check_keys, row::Scope};
+use directory::Database;
+use writer::{Job, Prepared, Writer};
+
+pub use directory::OpenError;
+
+/// How many jobs may wait for the writer before callers wait to hand one in.
+const WAITING_JOBS: usize = 1_024;
+
+/// For how long the writer may be busy before the store counts as not ready.
+const PING_PATIENCE: Duration = Duration::from_secs(2);
+
+/// A store in a directory of its own.
+pub struct EmbeddedStore {
+    database: Database,
+    jobs: mpsc::Sender<Job>,
+    /// Taken when the store is dropped.
+    writer: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl EmbeddedStore {
+    /// Opens the store in this directory, creating it where there is none.
+    pub fn open(directory: &Path) -> Result<Self, OpenError> {
+        let database = Database::open(directory)?;
+        let (jobs, waiting) = mpsc::channel(WAITING_JOBS);
+        let writer = Writer::new(database.clone());
+        let writer = std::thread::Builder::new()
+            .name("store-writer".into())
+            .spawn(move || writer.run(waiting))
+            .map_err(|source| OpenError::Inaccessible { directory: directory.to_owned(), source })?;
+        Ok(Self { database, jobs, writer: Mutex::new(Some(writer)) })
+    }
+
+    /// Removes rows whose purge date has come, at most `limit` of them and
+    /// the ones due longest first. Tells how many were removed.
+    pub async fn sweep(&self, now: Instant, limit: usize) -> Result<usize, Unavailable> {
+        let due = self.database.due(now, limit)?;
+        if due.is_empty() {
+            return Ok(0);
+        }
+        self.ask(|answer| Job::Sweep { due, now, answer }).await?
+    }
+
+    /// Finishes every job handed in so far and ends the writer. Later commits
+    /// are not applied; the directory is free for another process once the
+    /// store is dropped.
+    pub async fn close(&self) {
+        // An error says that the writer has ended already.
+        let _ended = self.ask(Job::Close).await;
+    }
+
+    async fn ask<T>(&self, job: impl FnOnce(oneshot::Sender<T>) -> Job) -> Result<T, Unavailable> {
+        let ended = || Unavailable("the writer of the embedded store has ended".into());
+        let (answer, answered) = oneshot::channel();
+        self.jobs.send(job(answer)).await.map_err(|_| ended())?;
+        answered.await.map_err(|_| ended())
+    }
+}
+
+impl Drop for EmbeddedStore {
+    /// Waits for the writer, so that the directory is free afterwards.
+    fn drop(&mut self) {
+        let (closed, _) = mpsc::channel(1);
+        self.jobs = closed;
+        let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
+        // A writer that panicked has said so, and this is no place to do it again.
+        let _panicked = writer.map(JoinHandle::join);
+    }
+}
+
+#[async_trait]
+impl Backend for EmbeddedStore {
+    async fn get(&self, keys: &[RowKey]) -> Result<Vec<Option<Row>>, Unavailable> {
+        check_keys(keys)?;
+        // One snapshot, so that no commit shows in one row and not in another.
+        let snapshot = self.database.fjall.snapshot();
+        let read = |key: &RowKey| match snapshot.get(&self.database.rows, codec::row_key(key))? {
+            Some(value) => codec::row(key.clone(), &value).map(Some),
+            None => Ok(None),
+        };
+        keys.iter().map(read).collect()
+    }
+
+    async fn query(&self, query: &Query) -> Result<Vec<Row>, Unavailable> {
+        query.check()?;
+        let Some(range) = range(query) else { return Ok(Vec::new()) };
+        let read = |entry: fjall::Guard| {
+            let (key, value) = entry.into_inner()?;
+            codec::row(codec::parse_row_key(&key)?, &value)
+        };
+        let entries = self.database.fjall.snapshot().range(&self.database.rows, range);
+        match query.direction {
+            Direction::Ascending => entries.take(query.limit).map(read).collect(),
+            Direction::Descending => entries.rev().take(query.limit).map(read).collect(),
+        }
+    }
+
+    async fn try_commit(&self, transaction: &Transaction) -> Result<(), Failure> {
+        transaction.check()?;
+        let prepared = Prepared::from(transaction);
+        // A writer that has ended may have applied it first, as far as anybody can tell from here.
+        let unknown = |Unavailable(reason)| Failure::Unknown(reason);
+        self.ask(|answer| Job::Commit { prepared, answer }).await.map_err(unknown)?
+    }
+
+    async fn ping(&self) -> Result<(), Unavailable> {
+        // A failed fsync has ended the process, so a writer that answers is a writer that can write.
+        let answered = tokio::time::timeout(PING_PATIENCE, self.ask(Job::Ping)).await;
+        answered.map_err(|_| Unavailable("the writer of the embedded store is stuck".into()))?
+    }
+}
+
+/// The keys that a query is after; none when it cannot match any.
+fn range(query: &Query) -> Option<(Bound<Slice>, Bound<Slice>)> {
+    let first = codec::key(&query.partition, &query.begins_with);
+    let end = codec::after_all_that_begin_with(&first);
+    let (first, end) = (Bound::Included(first), Bound::Excluded(end));
+    match (query.scope(), query.direction) {
+        (Scope::Nothing, _) => None,
+        (Scope::Beginning, _) => Some((first, end)),
+        (Scope::Beyond(after), Direction::Ascending) => {
+            Some((Bound::Excluded(codec::key(&query.partition, after)), end))
+        }
+        (Scope::Beyond(after), Direction::Descending) => {
+            Some((first, Bound::Excluded(codec::key(&query.partition, after))))
+        }
+    }
+}

@@ -1,1 +1,145 @@
-//! TODO
+//! A store whose commits answer as a test has planned: the network's worst
+//! days, on demand.
+//!
+//! It wraps any backend, and adds nothing but lost, late and failed answers.
+//! Never here: a fault that no real store could show.
+
+use std::{
+    collections::VecDeque,
+    mem,
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use async_trait::async_trait;
+
+use super::{Backend, Failure, Query, Row, RowKey, Transaction, Unavailable};
+
+/// What becomes of one attempt to commit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// None: the backend's own answer.
+    Ok,
+    /// The request is lost: not applied, and the answer is unknown.
+    Failed,
+    /// The answer is lost: the backend judged and perhaps applied it.
+    FailedButApplied,
+    /// The request is held up: the answer is unknown, and the backend sees it
+    /// only after somebody's next commit was applied, or at [`FaultyStore::settle`].
+    AppliedLate,
+}
+
+impl Fault {
+    /// Every fault there is.
+    pub const ALL: [Self; 4] = [Self::Ok, Self::Failed, Self::FailedButApplied, Self::AppliedLate];
+}
+
+/// A backend with planned faults.
+pub struct FaultyStore<B> {
+    backend: B,
+    plan: Mutex<VecDeque<Fault>>,
+    late: Mutex<Vec<Transaction>>,
+    reads_fail: AtomicBool,
+    commits_fail: AtomicBool,
+}
+
+impl<B: Backend> FaultyStore<B> {
+    /// The backend as it is, until faults are planned.
+    pub fn new(backend: B) -> Self {
+        Self {
+            backend,
+            plan: Mutex::default(),
+            late: Mutex::default(),
+            reads_fail: AtomicBool::new(false),
+            commits_fail: AtomicBool::new(false),
+        }
+    }
+
+    /// The backend without its faults.
+    pub fn backend(&self) -> &B {
+        &self.backend
+    }
+
+    /// Plans what becomes of the coming commits, one after the other, after
+    /// those planned before. Past the plan all is well.
+    pub fn plan(&self, faults: impl IntoIterator<Item = Fault>) {
+        lock(&self.plan).extend(faults);
+    }
+
+    /// Forgets what is left of the plan.
+    pub fn clear_plan(&self) {
+        lock(&self.plan).clear();
+    }
+
+    /// From now on `get`, `query` and `ping` answer `Unavailable`, or no longer.
+    pub fn fail_reads(&self, fail: bool) {
+        self.reads_fail.store(fail, Ordering::SeqCst);
+    }
+
+    /// From now on every commit is turned away at once and not applied, or no longer.
+    pub fn fail_commits(&self, fail: bool) {
+        self.commits_fail.store(fail, Ordering::SeqCst);
+    }
+
+    /// Delivers every commit that is held up.
+    pub async fn settle(&self) {
+        let late = mem::take(&mut *lock(&self.late));
+        for transaction in late {
+            // Whoever sent it has stopped listening.
+            let _unheard = self.backend.try_commit(&transaction).await;
+        }
+    }
+
+    fn readable(&self) -> Result<(), Unavailable> {
+        match self.reads_fail.load(Ordering::SeqCst) {
+            true => Err(Unavailable("planned by a test".into())),
+            false => Ok(()),
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[async_trait]
+impl<B: Backend> Backend for FaultyStore<B> {
+    async fn get(&self, keys: &[RowKey]) -> Result<Vec<Option<Row>>, Unavailable> {
+        self.readable()?;
+        self.backend.get(keys).await
+    }
+
+    async fn query(&self, query: &Query) -> Result<Vec<Row>, Unavailable> {
+        self.readable()?;
+        self.backend.query(query).await
+    }
+
+    async fn try_commit(&self, transaction: &Transaction) -> Result<(), Failure> {
+        if self.commits_fail.load(Ordering::SeqCst) {
+            return Err(Failure::Refused("planned by a test".into()));
+        }
+        let fault = lock(&self.plan).pop_front().unwrap_or(Fault::Ok);
+        let answer = match fault {
+            Fault::Ok | Fault::FailedButApplied => self.backend.try_commit(transaction).await,
+            Fault::Failed => return Err(Failure::Unknown("the request was lost, as planned by a test".into())),
+            Fault::AppliedLate => {
+                lock(&self.late).push(transaction.clone());
+                return Err(Failure::Unknown("the request was held up, as planned by a test".into()));
+            }
+        };
+        if answer.is_ok() {
+            self.settle().await;
+        }
+        match fault {
+            Fault::FailedButApplied => Err(Failure::Unknown("the answer was lost, as planned by a test".into())),
+            _ => answer,
+        }
+    }
+
+    async fn ping(&self) -> Result<(), Unavailable> {
+        self.readable()?;
+        self.backend.ping().await
+    }
+}

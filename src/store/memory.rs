@@ -1,1 +1,110 @@
-//! TODO
+//! A store in memory, for tests: what it holds is gone with it.
+//!
+//! The shortest implementation of the port, and so the plainest statement of
+//! what it means. Never here: anything that another backend would have to copy.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use async_trait::async_trait;
+
+use super::{
+    Backend, Direction, Expected, Failure, Query, Row, RowKey, Transaction, Unavailable, Version, check_keys,
+    row::Scope,
+};
+
+/// A store in memory. Rows stay after their purge date, as they may anywhere.
+#[derive(Default)]
+pub struct MemoryStore {
+    rows: Mutex<BTreeMap<RowKey, (Version, Vec<u8>)>>,
+}
+
+impl MemoryStore {
+    /// An empty store.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A test that panicked while it held the lock has failed already; the
+    /// others go on.
+    fn rows(&self) -> MutexGuard<'_, BTreeMap<RowKey, (Version, Vec<u8>)>> {
+        self.rows.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn row(key: &RowKey, (version, body): &(Version, Vec<u8>)) -> Row {
+    Row { key: key.clone(), version: *version, body: body.clone() }
+}
+
+#[async_trait]
+impl Backend for MemoryStore {
+    async fn get(&self, keys: &[RowKey]) -> Result<Vec<Option<Row>>, Unavailable> {
+        check_keys(keys)?;
+        let rows = self.rows();
+        Ok(keys.iter().map(|key| rows.get(key).map(|stored| row(key, stored))).collect())
+    }
+
+    async fn query(&self, query: &Query) -> Result<Vec<Row>, Unavailable> {
+        query.check()?;
+        let scope = query.scope();
+        let wanted = |key: &RowKey| {
+            key.sort.starts_with(&query.begins_with)
+                && match (scope, query.direction) {
+                    (Scope::Beginning, _) => true,
+                    (Scope::Beyond(after), Direction::Ascending) => key.sort.as_str() > after,
+                    (Scope::Beyond(after), Direction::Descending) => key.sort.as_str() < after,
+                    (Scope::Nothing, _) => false,
+                }
+        };
+        let rows = self.rows();
+        let found = rows
+            .range(RowKey::new(query.partition.as_str(), "")..)
+            .take_while(|(key, _)| key.partition == query.partition)
+            .filter(|(key, _)| wanted(key))
+            .map(|(key, stored)| row(key, stored));
+        Ok(match query.direction {
+            Direction::Ascending => found.take(query.limit).collect(),
+            Direction::Descending => {
+                let mut found: Vec<_> = found.collect();
+                found.reverse();
+                found.truncate(query.limit);
+                found
+            }
+        })
+    }
+
+    async fn try_commit(&self, transaction: &Transaction) -> Result<(), Failure> {
+        transaction.check()?;
+        let mut rows = self.rows();
+        if transaction.outbox().any(|(key, _)| rows.contains_key(&key)) {
+            return Ok(());
+        }
+        let mut stale = Vec::new();
+        for write in transaction.writes() {
+            let current = rows.get(&write.key);
+            let holds = match write.expected {
+                Expected::Absent => current.is_none(),
+                Expected::Version(expected) => current.is_some_and(|(version, _)| *version == expected),
+            };
+            if !holds {
+                stale.push(current.map(|stored| row(&write.key, stored)));
+            }
+        }
+        if !stale.is_empty() {
+            return Err(Failure::Stale(stale));
+        }
+        for write in transaction.writes() {
+            rows.insert(write.key.clone(), (write.expected.next(), write.body.clone()));
+        }
+        for (key, body) in transaction.outbox() {
+            rows.insert(key, (Version::FIRST, body.to_vec()));
+        }
+        Ok(())
+    }
+
+    async fn ping(&self) -> Result<(), Unavailable> {
+        Ok(())
+    }
+}

@@ -42,6 +42,17 @@ pub enum Failure {
     /// Not definite: it may have been applied, may yet be, or never.
     #[error("the outcome is unknown: {0}")]
     Unknown(String),
+    /// This attempt was turned away, and sending it again would be too. What an
+    /// earlier attempt did is not known; nothing may be granted.
+    #[error("the commit was turned away: {0}")]
+    Refused(String),
+}
+
+impl From<Unavailable> for Failure {
+    /// For what is found wrong with a transaction before it is sent.
+    fn from(Unavailable(reason): Unavailable) -> Self {
+        Self::Refused(reason)
+    }
 }
 
 /// Why a commit did not happen, or could not be shown to have happened.
@@ -70,6 +81,39 @@ pub trait Backend: Send + Sync + 'static {
     /// Sending the identical transaction again is harmless at any time: once
     /// applied, every later attempt answers `Ok` and changes nothing.
     async fn try_commit(&self, transaction: &Transaction) -> Result<(), Failure>;
+
+    /// Whether the backend answers and could commit, for readiness.
+    async fn ping(&self) -> Result<(), Unavailable>;
+}
+
+#[async_trait]
+impl<B: Backend + ?Sized> Backend for Arc<B> {
+    async fn get(&self, keys: &[RowKey]) -> Result<Vec<Option<Row>>, Unavailable> {
+        (**self).get(keys).await
+    }
+
+    async fn query(&self, query: &Query) -> Result<Vec<Row>, Unavailable> {
+        (**self).query(query).await
+    }
+
+    async fn try_commit(&self, transaction: &Transaction) -> Result<(), Failure> {
+        (**self).try_commit(transaction).await
+    }
+
+    async fn ping(&self) -> Result<(), Unavailable> {
+        (**self).ping().await
+    }
+}
+
+/// The most keys that one `get` may ask for.
+const MOST_KEYS: usize = 100;
+
+/// The rules of a `get`, as every backend enforces them.
+fn check_keys(keys: &[RowKey]) -> Result<(), Unavailable> {
+    if keys.len() > MOST_KEYS {
+        return Err(Unavailable(format!("{} rows were asked for at once, where {MOST_KEYS} is the most", keys.len())));
+    }
+    keys.iter().try_for_each(RowKey::check)
 }
 
 /// The store as the services see it.
@@ -94,7 +138,7 @@ impl Store {
     /// portions of 100.
     pub async fn get_all(&self, keys: &[RowKey]) -> Result<Vec<Option<Row>>, Unavailable> {
         let mut rows = Vec::with_capacity(keys.len());
-        for portion in keys.chunks(100) {
+        for portion in keys.chunks(MOST_KEYS) {
             rows.extend(self.backend.get(portion).await?);
         }
         Ok(rows)
@@ -108,5 +152,10 @@ impl Store {
     /// Commits, resending the identical transaction until the answer is definite.
     pub async fn commit(&self, transaction: Transaction) -> Result<(), CommitError> {
         resend::until_definite(self.backend.as_ref(), &transaction).await
+    }
+
+    /// Whether the store answers and could commit, for readiness.
+    pub async fn ping(&self) -> Result<(), Unavailable> {
+        self.backend.ping().await
     }
 }

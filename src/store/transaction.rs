@@ -5,7 +5,10 @@
 
 use crate::domain::{ids::AttemptId, instant::Instant};
 
-use super::row::{RowKey, Version};
+use super::{
+    Unavailable,
+    row::{RowKey, Version},
+};
 
 /// What must be true of a row for a write to it to happen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,5 +104,78 @@ impl Transaction {
             let partition = format!("outbox#{}#{shard}", event.ledger);
             (RowKey::new(partition, format!("{}#{index:02}", self.attempt)), event.body.as_slice())
         })
+    }
+
+    /// The limits of all backends together, so that what one of them takes
+    /// every other takes too: 100 rows, 400,000 bytes a row, 4,000,000 bytes in all.
+    pub(super) fn check(&self) -> Result<(), Unavailable> {
+        let rows = self.writes.len() + self.events.len();
+        if rows > MOST_ROWS {
+            return Err(Unavailable(format!("a transaction of {rows} rows, where {MOST_ROWS} is the most")));
+        }
+        let mut bytes = 0;
+        for (index, write) in self.writes.iter().enumerate() {
+            write.key.check()?;
+            bytes += check_body(&write.body)?;
+            if self.writes[..index].iter().any(|other| other.key == write.key) {
+                return Err(Unavailable("a transaction writes one row twice".into()));
+            }
+        }
+        for (key, body) in self.outbox() {
+            key.check()?;
+            bytes += check_body(body)?;
+            if self.writes.iter().any(|write| write.key == key) {
+                return Err(Unavailable("a transaction writes its own outbox row".into()));
+            }
+        }
+        match bytes {
+            0..=MOST_BYTES => Ok(()),
+            bytes => Err(Unavailable(format!("a transaction of {bytes} bytes, where {MOST_BYTES} is the most"))),
+        }
+    }
+}
+
+const MOST_ROWS: usize = 100;
+const MOST_BYTES: usize = 4_000_000;
+const LONGEST_BODY: usize = 400_000;
+
+fn check_body(body: &[u8]) -> Result<usize, Unavailable> {
+    match body.len() {
+        length @ 0..=LONGEST_BODY => Ok(length),
+        length => Err(Unavailable(format!("a row of {length} bytes, where {LONGEST_BODY} is the most"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn recording() -> Transaction {
+        let event = OutboxEvent { ledger: "ledger".into(), body: Vec::new() };
+        Transaction::recording(AttemptId::from_bytes([7; 16]), event)
+    }
+
+    fn write(sort: &str, bytes: usize) -> Write {
+        Write { key: RowKey::new("p", sort), expected: Expected::Absent, body: vec![0; bytes], purge_after: None }
+    }
+
+    #[test]
+    fn what_some_backend_could_not_take_is_refused_by_all() {
+        assert!(recording().write(write("a", 400_000)).check().is_ok());
+        assert!(recording().write(write("a", 400_001)).check().is_err());
+        assert!(recording().write(write("a", 1)).write(write("a", 2)).check().is_err());
+        assert!(recording().write(write("a\0", 1)).check().is_err());
+        let many = (0..100).fold(recording(), |transaction, index| transaction.write(write(&index.to_string(), 1)));
+        assert!(many.check().is_err());
+        let large =
+            (0..11).fold(recording(), |transaction, index| transaction.write(write(&index.to_string(), 399_999)));
+        assert!(large.check().is_err());
+    }
+
+    #[test]
+    fn a_transaction_does_not_write_its_own_proof() {
+        let proof = recording().outbox().next().map(|(key, _)| key).unwrap();
+        let write = Write { key: proof, expected: Expected::Absent, body: Vec::new(), purge_after: None };
+        assert!(recording().write(write).check().is_err());
     }
 }

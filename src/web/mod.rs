@@ -1,1 +1,3 @@
-//! TODO
+//! Pages for people.
+
+pub mod pages;

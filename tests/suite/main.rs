@@ -4,3 +4,4 @@
 #![expect(unreachable_pub, reason = "modules of one binary share by plain pub")]
 
 mod objects;
+mod store;

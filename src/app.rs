@@ -1,0 +1,261 @@
+//! The composition root: the only place that names a backend.
+
+use std::{
+    fs, io,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use crate::{
+    clock::{Clock, SystemClock},
+    config::{Config, ObjectsConfig, StoreConfig},
+    entropy::{Entropy, SystemEntropy},
+    http::{
+        guards,
+        server::{self, Bound, Listeners},
+    },
+    keys::{
+        Keys,
+        file::{self, KeyFileError},
+    },
+    objects::{
+        ObjectStorage,
+        embedded::EmbeddedStorage,
+        s3::{S3Settings, S3Storage},
+    },
+    service::{Broker, ContentOrigin, PasswordPool, Settings},
+    store::{
+        Backend, Store,
+        dynamodb::{self, DynamoStore},
+        embedded::{EmbeddedStore, OpenError},
+    },
+};
+
+/// How often what has to be done from time to time is done.
+const ROUND: Duration = Duration::from_secs(60);
+
+/// How many rows are purged in one go, so that commits never wait long.
+const PURGE_PORTION: usize = 1_000;
+
+/// Why the broker does not start, and what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// An address cannot be listened on.
+    #[error("{setting}: cannot listen on {address}: {source}{}", hint(source))]
+    Listen {
+        /// The setting of the address.
+        setting: &'static str,
+        /// The address.
+        address: SocketAddr,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// The data directory cannot be used.
+    #[error("the data directory {} cannot be used: {source}", folder.display())]
+    DataDirectory {
+        /// Where it is.
+        folder: PathBuf,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// The keys cannot be used.
+    #[error(transparent)]
+    Keys(#[from] KeyFileError),
+    /// The embedded store cannot be used.
+    #[error(transparent)]
+    Store(#[from] OpenError),
+    /// S3 cannot be used.
+    #[error(transparent)]
+    S3(#[from] crate::objects::s3::NotUsable),
+    /// The listeners cannot be served.
+    #[error("the listeners cannot be served: {0}")]
+    Serve(io::Error),
+}
+
+fn hint(fault: &io::Error) -> &'static str {
+    match fault.kind() {
+        io::ErrorKind::AddrInUse => {
+            "; another program, perhaps another Cloakroom, has this port: stop it, or choose another with --listen, \
+             --content-listen and --ops-listen"
+        }
+        io::ErrorKind::PermissionDenied => "; ports below 1024 need special rights: choose a higher one",
+        _ => "",
+    }
+}
+
+/// The broker and the parts that only this process has.
+pub struct Parts {
+    /// What use cases work with.
+    pub broker: Broker,
+    embedded_store: Option<Arc<EmbeddedStore>>,
+    embedded_objects: Option<Arc<EmbeddedStorage>>,
+}
+
+/// Opens the backends, without listening: what commands on the data directory need.
+///
+/// # Errors
+/// When keys or a backend cannot be used.
+pub async fn open(config: &Config, public_url: String, content_url: &str) -> Result<Parts, StartError> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+    let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
+    create_private(&config.data_dir)
+        .map_err(|source| StartError::DataDirectory { folder: config.data_dir.clone(), source })?;
+
+    let store_folder = config.data_dir.join("store");
+    // Keys are made only where nothing can have been sealed under others.
+    let nothing_yet = config.store == StoreConfig::Embedded && !store_folder.exists();
+    let Keys { keyring, edge } = file::load(&config.root_keys, nothing_yet, entropy.as_ref())?;
+
+    let on_aws = config.store != StoreConfig::Embedded || config.objects != ObjectsConfig::Embedded;
+    let sdk_config = if on_aws { Some(sdk_config().await) } else { None };
+
+    let mut embedded_store = None;
+    let backend: Arc<dyn Backend> = match (&config.store, &sdk_config) {
+        (StoreConfig::Dynamodb { table, endpoint }, Some(sdk)) => {
+            Arc::new(DynamoStore::new(dynamodb::client(sdk, endpoint.clone()), table.clone()))
+        }
+        _ => {
+            let store = Arc::new(EmbeddedStore::open(&store_folder)?);
+            embedded_store = Some(Arc::clone(&store));
+            store
+        }
+    };
+
+    let mut embedded_objects = None;
+    let objects: Arc<dyn ObjectStorage> = match (&config.objects, &sdk_config) {
+        (ObjectsConfig::S3 { bucket, endpoint, public_endpoint, path_style }, Some(sdk)) => {
+            let settings = S3Settings {
+                bucket: bucket.clone(),
+                region: sdk.region().map(ToString::to_string).unwrap_or_default(),
+                endpoint: endpoint.clone(),
+                public_endpoint: public_endpoint.clone(),
+                path_style: *path_style,
+            };
+            Arc::new(S3Storage::new(settings, sdk)?)
+        }
+        _ => {
+            let folder = config.data_dir.join("objects");
+            let opened = EmbeddedStorage::open(
+                &folder,
+                Arc::clone(&keyring),
+                Arc::clone(&clock),
+                Arc::clone(&entropy),
+                content_url,
+            );
+            let storage = Arc::new(opened.map_err(|source| StartError::DataDirectory { folder, source })?);
+            embedded_objects = Some(Arc::clone(&storage));
+            storage
+        }
+    };
+
+    let (scheme, _) = content_url.split_once("://").unwrap_or(("http", content_url));
+    let broker = Broker {
+        store: Store::new(backend),
+        objects,
+        keyring,
+        edge,
+        clock,
+        entropy,
+        passwords: PasswordPool::new(config.workers),
+        refusals: Arc::default(),
+        settings: Settings {
+            public_url,
+            content: ContentOrigin { scheme: scheme.to_owned(), authority: guards::authority(content_url).to_owned() },
+            largest_upload: config.largest_upload,
+        },
+    };
+    Ok(Parts { broker, embedded_store, embedded_objects })
+}
+
+async fn sdk_config() -> aws_config::SdkConfig {
+    let tls =
+        aws_smithy_http_client::tls::Provider::Rustls(aws_smithy_http_client::tls::rustls_provider::CryptoMode::Ring);
+    let http_client = aws_smithy_http_client::Builder::new().tls_provider(tls).build_https();
+    aws_config::defaults(aws_config::BehaviorVersion::latest()).http_client(http_client).load().await
+}
+
+fn create_private(folder: &Path) -> io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
+}
+
+impl Parts {
+    /// Ends what only this process has open.
+    pub async fn close(self) {
+        self.broker.record_refusal_summaries(true).await;
+        if let Some(store) = self.embedded_store {
+            store.close().await;
+        }
+    }
+}
+
+/// A broker that answers requests.
+pub struct Running {
+    parts: Parts,
+    listeners: Listeners,
+    rounds: tokio::task::JoinHandle<()>,
+    /// Where the API is.
+    pub api: SocketAddr,
+    /// Where user content is.
+    pub content: SocketAddr,
+    /// Where health and readiness are.
+    pub ops: SocketAddr,
+}
+
+/// Starts the broker: binds, opens, serves.
+///
+/// # Errors
+/// When anything that it needs cannot be had.
+pub async fn start(config: &Config) -> Result<Running, StartError> {
+    let bound = [
+        bind("CLOAKROOM_LISTEN", config.listen)?,
+        bind("CLOAKROOM_CONTENT_LISTEN", config.content_listen)?,
+        bind("CLOAKROOM_OPS_LISTEN", config.ops_listen)?,
+    ];
+    let [api, content, ops] = [bound[0].address, bound[1].address, bound[2].address];
+    let public_url = config.public_url.clone().unwrap_or_else(|| format!("http://{api}"));
+    let content_url = config.content_url.clone().unwrap_or_else(|| format!("http://localhost:{}", content.port()));
+    let parts = open(config, public_url, &content_url).await?;
+    let embedded = parts.embedded_objects.clone();
+    let listeners =
+        Listeners::serve(parts.broker.clone(), embedded, bound, config.workers).map_err(StartError::Serve)?;
+    let rounds = tokio::spawn(rounds(parts.broker.clone(), parts.embedded_store.clone()));
+    Ok(Running { parts, listeners, rounds, api, content, ops })
+}
+
+fn bind(setting: &'static str, address: SocketAddr) -> Result<Bound, StartError> {
+    server::bind(address).map_err(|source| StartError::Listen { setting, address, source })
+}
+
+/// What has to be done from time to time.
+async fn rounds(broker: Broker, embedded: Option<Arc<EmbeddedStore>>) {
+    let mut ticks = tokio::time::interval(ROUND);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        broker.record_refusal_summaries(false).await;
+        if let Some(store) = &embedded {
+            match store.sweep(broker.now(), PURGE_PORTION).await {
+                Ok(0) => {}
+                Ok(rows) => tracing::debug!(rows, "purged"),
+                Err(fault) => tracing::warn!(%fault, "rows could not be purged"),
+            }
+        }
+    }
+}
+
+impl Running {
+    /// What use cases work with.
+    pub fn broker(&self) -> &Broker {
+        &self.parts.broker
+    }
+
+    /// Lets requests under way end, then ends everything.
+    pub async fn stop(self) {
+        self.listeners.stop().await;
+        self.rounds.abort();
+        self.parts.close().await;
+    }
+}

@@ -1,0 +1,416 @@
+//! Configuration: flags win over environment variables, variables over one
+//! TOML file, the file over defaults. What is unknown in the file is refused.
+//!
+//! No secret is a setting: keys are in files of their own.
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::{Path, PathBuf},
+};
+
+use clap::Args;
+use serde::Deserialize;
+
+use crate::http::guards::authority;
+
+const MEBIBYTE: u64 = 1024 * 1024;
+
+/// Settings as they are given, each optional.
+#[derive(Args, Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Given {
+    /// A TOML file with these settings, under the names of the flags with underscores
+    #[arg(long, env = "CLOAKROOM_CONFIG", value_name = "FILE")]
+    #[serde(skip)]
+    pub config: Option<PathBuf>,
+    /// Where data and keys are kept [default: data]
+    #[arg(long, env = "CLOAKROOM_DATA_DIR", value_name = "FOLDER")]
+    pub data_dir: Option<PathBuf>,
+    /// Address of the API and its pages [default: 127.0.0.1:8080]
+    #[arg(long, env = "CLOAKROOM_LISTEN", value_name = "ADDRESS")]
+    pub listen: Option<SocketAddr>,
+    /// Address of user content [default: 127.0.0.1:8081]
+    #[arg(long, env = "CLOAKROOM_CONTENT_LISTEN", value_name = "ADDRESS")]
+    pub content_listen: Option<SocketAddr>,
+    /// Address of health and readiness [default: 127.0.0.1:8082]
+    #[arg(long, env = "CLOAKROOM_OPS_LISTEN", value_name = "ADDRESS")]
+    pub ops_listen: Option<SocketAddr>,
+    /// How people reach the API [default: http://127.0.0.1 and its port]
+    #[arg(long, env = "CLOAKROOM_PUBLIC_URL", value_name = "URL")]
+    pub public_url: Option<String>,
+    /// How people reach user content; artifacts are on hosts below it [default: http://localhost and its port]
+    #[arg(long, env = "CLOAKROOM_CONTENT_URL", value_name = "URL")]
+    pub content_url: Option<String>,
+    /// Whether a proxy before this ends TLS; needed to listen beyond this machine
+    #[arg(long, env = "CLOAKROOM_BEHIND_PROXY", value_name = "YES", num_args = 0..=1, default_missing_value = "true")]
+    pub behind_proxy: Option<bool>,
+    /// The largest upload, in bytes [default: 5368709120]
+    #[arg(long, env = "CLOAKROOM_LARGEST_UPLOAD", value_name = "BYTES")]
+    pub largest_upload: Option<u64>,
+    /// Threads that answer requests [default: one for each processor]
+    #[arg(long, env = "CLOAKROOM_WORKERS", value_name = "NUMBER")]
+    pub workers: Option<usize>,
+    /// Where state is kept: embedded or dynamodb [default: embedded]
+    #[arg(long, env = "CLOAKROOM_STORE", value_name = "KIND")]
+    pub store: Option<StoreKind>,
+    /// The table, for dynamodb [default: cloakroom]
+    #[arg(long, env = "CLOAKROOM_DYNAMODB_TABLE", value_name = "TABLE")]
+    pub dynamodb_table: Option<String>,
+    /// Another endpoint of DynamoDB, for emulators
+    #[arg(long, env = "CLOAKROOM_DYNAMODB_ENDPOINT", value_name = "URL")]
+    pub dynamodb_endpoint: Option<String>,
+    /// Where bytes are kept: embedded or s3 [default: embedded]
+    #[arg(long, env = "CLOAKROOM_OBJECTS", value_name = "KIND")]
+    pub objects: Option<ObjectsKind>,
+    /// The bucket, for s3
+    #[arg(long, env = "CLOAKROOM_S3_BUCKET", value_name = "BUCKET")]
+    pub s3_bucket: Option<String>,
+    /// Another endpoint of S3, for emulators and compatible services
+    #[arg(long, env = "CLOAKROOM_S3_ENDPOINT", value_name = "URL")]
+    pub s3_endpoint: Option<String>,
+    /// The endpoint that clients see, where it is another
+    #[arg(long, env = "CLOAKROOM_S3_PUBLIC_ENDPOINT", value_name = "URL")]
+    pub s3_public_endpoint: Option<String>,
+    /// Whether the bucket is named in the path instead of the host
+    #[arg(long, env = "CLOAKROOM_S3_PATH_STYLE", value_name = "YES", num_args = 0..=1, default_missing_value = "true")]
+    pub s3_path_style: Option<bool>,
+    /// The file with the root keys [default: root-keys.json in the data folder]
+    #[arg(long, env = "CLOAKROOM_ROOT_KEYS", value_name = "FILE")]
+    pub root_keys: Option<PathBuf>,
+    /// How logs are written: text or json [default: text]
+    #[arg(long, env = "CLOAKROOM_LOG_FORMAT", value_name = "FORMAT")]
+    pub log_format: Option<LogFormat>,
+    /// What is logged: error, warn, info, debug or trace [default: info]
+    #[arg(long, env = "CLOAKROOM_LOG", value_name = "LEVEL")]
+    pub log: Option<LogLevel>,
+}
+
+/// Where state is kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum StoreKind {
+    /// In the data directory.
+    #[default]
+    Embedded,
+    /// In a DynamoDB table.
+    Dynamodb,
+}
+
+/// Where bytes are kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum ObjectsKind {
+    /// In the data directory.
+    #[default]
+    Embedded,
+    /// In an S3 bucket.
+    S3,
+}
+
+/// How logs are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// For machines, a JSON object a line.
+    Json,
+}
+
+/// What is logged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+#[expect(missing_docs, reason = "the usual levels")]
+pub enum LogLevel {
+    Error,
+    Warn,
+    #[default]
+    Info,
+    Debug,
+    Trace,
+}
+
+/// The state backend with all it needs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StoreConfig {
+    /// In the data directory.
+    Embedded,
+    /// In a DynamoDB table.
+    Dynamodb {
+        /// Its name.
+        table: String,
+        /// Another endpoint than AWS's own.
+        endpoint: Option<String>,
+    },
+}
+
+/// The object backend with all it needs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ObjectsConfig {
+    /// In the data directory.
+    Embedded,
+    /// In an S3 bucket.
+    S3 {
+        /// Its name.
+        bucket: String,
+        /// Another endpoint than AWS's own.
+        endpoint: Option<String>,
+        /// The endpoint that clients see.
+        public_endpoint: Option<String>,
+        /// Whether the bucket is named in the path.
+        path_style: bool,
+    },
+}
+
+/// Settings, complete and consistent.
+#[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "each is said at its flag")]
+pub struct Config {
+    pub data_dir: PathBuf,
+    pub listen: SocketAddr,
+    pub content_listen: SocketAddr,
+    pub ops_listen: SocketAddr,
+    pub public_url: Option<String>,
+    pub content_url: Option<String>,
+    pub largest_upload: u64,
+    pub workers: usize,
+    pub store: StoreConfig,
+    pub objects: ObjectsConfig,
+    pub root_keys: PathBuf,
+    pub log_format: LogFormat,
+    pub log: LogLevel,
+}
+
+/// Why the settings cannot be used, and what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("the configuration file {} cannot be read: {source}", file.display())]
+    Unreadable {
+        /// Which file.
+        file: PathBuf,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+    /// The file is not right.
+    #[error("the configuration file {} is not right: {source}", file.display())]
+    Malformed {
+        /// Which file.
+        file: PathBuf,
+        /// Where and why.
+        source: Box<toml::de::Error>,
+    },
+    /// A setting is not right.
+    #[error("{setting}: {message}")]
+    Setting {
+        /// Its environment variable.
+        setting: &'static str,
+        /// What is wrong and what would be right.
+        message: String,
+    },
+}
+
+fn wrong(setting: &'static str, message: impl Into<String>) -> ConfigError {
+    ConfigError::Setting { setting, message: message.into() }
+}
+
+impl Given {
+    /// Completes the settings from the file and from defaults.
+    ///
+    /// # Errors
+    /// When the file or a setting is not right.
+    pub fn complete(self) -> Result<Config, ConfigError> {
+        let file = match &self.config {
+            None => Self::default(),
+            Some(file) => read(file)?,
+        };
+        let data_dir = self.data_dir.or(file.data_dir).unwrap_or_else(|| "data".into());
+        let address = |given: Option<SocketAddr>, port: u16| given.unwrap_or(SocketAddr::from(([127, 0, 0, 1], port)));
+        let store = match self.store.or(file.store).unwrap_or_default() {
+            StoreKind::Embedded => StoreConfig::Embedded,
+            StoreKind::Dynamodb => StoreConfig::Dynamodb {
+                table: self.dynamodb_table.or(file.dynamodb_table).unwrap_or_else(|| "cloakroom".into()),
+                endpoint: self.dynamodb_endpoint.or(file.dynamodb_endpoint),
+            },
+        };
+        let objects = match self.objects.or(file.objects).unwrap_or_default() {
+            ObjectsKind::Embedded => ObjectsConfig::Embedded,
+            ObjectsKind::S3 => ObjectsConfig::S3 {
+                bucket: self
+                    .s3_bucket
+                    .or(file.s3_bucket)
+                    .ok_or_else(|| wrong("CLOAKROOM_S3_BUCKET", "name the bucket that CLOAKROOM_OBJECTS=s3 goes to"))?,
+                endpoint: self.s3_endpoint.or(file.s3_endpoint),
+                public_endpoint: self.s3_public_endpoint.or(file.s3_public_endpoint),
+                path_style: self.s3_path_style.or(file.s3_path_style).unwrap_or(false),
+            },
+        };
+        let config = Config {
+            root_keys: self.root_keys.or(file.root_keys).unwrap_or_else(|| data_dir.join("root-keys.json")),
+            data_dir,
+            listen: address(self.listen.or(file.listen), 8080),
+            content_listen: address(self.content_listen.or(file.content_listen), 8081),
+            ops_listen: address(self.ops_listen.or(file.ops_listen), 8082),
+            public_url: self.public_url.or(file.public_url),
+            content_url: self.content_url.or(file.content_url),
+            largest_upload: self.largest_upload.or(file.largest_upload).unwrap_or(5 * 1024 * MEBIBYTE),
+            workers: self.workers.or(file.workers).unwrap_or_else(processors),
+            store,
+            objects,
+            log_format: self.log_format.or(file.log_format).unwrap_or_default(),
+            log: self.log.or(file.log).unwrap_or_default(),
+        };
+        config.check(self.behind_proxy.or(file.behind_proxy).unwrap_or(false))?;
+        Ok(config)
+    }
+}
+
+fn read(file: &Path) -> Result<Given, ConfigError> {
+    let text =
+        std::fs::read_to_string(file).map_err(|source| ConfigError::Unreadable { file: file.to_owned(), source })?;
+    toml::from_str(&text).map_err(|source| ConfigError::Malformed { file: file.to_owned(), source: Box::new(source) })
+}
+
+fn processors() -> usize {
+    std::thread::available_parallelism().map_or(1, Into::into)
+}
+
+impl Config {
+    fn check(&self, behind_proxy: bool) -> Result<(), ConfigError> {
+        if self.workers == 0 || self.workers > 1_024 {
+            return Err(wrong("CLOAKROOM_WORKERS", "must be 1 to 1024"));
+        }
+        for (setting, address) in [("CLOAKROOM_LISTEN", self.listen), ("CLOAKROOM_CONTENT_LISTEN", self.content_listen)]
+        {
+            if !address.ip().is_loopback() && !behind_proxy {
+                return Err(wrong(
+                    setting,
+                    format!(
+                        "{address} is reachable from other machines, and this program speaks plain HTTP: put a proxy \
+                         that ends TLS before it and set CLOAKROOM_BEHIND_PROXY=true, or listen on 127.0.0.1"
+                    ),
+                ));
+            }
+        }
+        let urls = [("CLOAKROOM_PUBLIC_URL", &self.public_url), ("CLOAKROOM_CONTENT_URL", &self.content_url)];
+        for (setting, url) in urls {
+            if let Some(url) = url {
+                check_origin(setting, url)?;
+            } else if !self.listen.ip().is_loopback() {
+                return Err(wrong(setting, "must be set when listening beyond this machine"));
+            }
+        }
+        if let (Some(public), Some(content)) = (&self.public_url, &self.content_url)
+            && host(public) == host(content)
+        {
+            return Err(wrong(
+                "CLOAKROOM_CONTENT_URL",
+                "must have another host name than CLOAKROOM_PUBLIC_URL: cookies do not tell ports apart",
+            ));
+        }
+        Ok(())
+    }
+}
+
+fn host(url: &str) -> &str {
+    let authority = authority(url);
+    match authority.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
+        _ => authority,
+    }
+}
+
+/// An origin: scheme and authority and nothing else; plain HTTP on loopback only.
+fn check_origin(setting: &'static str, url: &str) -> Result<(), ConfigError> {
+    let form = || wrong(setting, format!("{url} is not of the form https://host or https://host:port"));
+    let (scheme, rest) = url.split_once("://").ok_or_else(form)?;
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-:[]".contains(&byte);
+    if rest.is_empty() || !rest.bytes().all(plain) {
+        return Err(form());
+    }
+    let name = host(url);
+    let address = name.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    let on_loopback = name == "localhost" || address.is_ok_and(|address| address.is_loopback());
+    match scheme {
+        "https" => Ok(()),
+        "http" if on_loopback => Ok(()),
+        "http" => Err(wrong(setting, format!("{url} must be https: only loopback may go without TLS"))),
+        _ => Err(form()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fault(given: Given) -> String {
+        given.complete().unwrap_err().to_string()
+    }
+
+    fn text(text: &str) -> Option<String> {
+        Some(text.into())
+    }
+
+    #[test]
+    fn nothing_needs_to_be_set() {
+        let config = Given::default().complete().unwrap();
+        assert_eq!(config.listen.to_string(), "127.0.0.1:8080");
+        assert_eq!((config.store, config.objects), (StoreConfig::Embedded, ObjectsConfig::Embedded));
+    }
+
+    #[test]
+    fn other_machines_are_let_in_only_behind_a_proxy() {
+        let everywhere = Given { listen: "0.0.0.0:80".parse().ok(), ..Given::default() };
+        assert!(fault(everywhere.clone()).contains("CLOAKROOM_BEHIND_PROXY"));
+        let behind = Given { behind_proxy: Some(true), ..everywhere };
+        assert!(fault(behind.clone()).contains("CLOAKROOM_PUBLIC_URL"));
+        let named = Given { public_url: text("https://a.example"), content_url: text("https://b.example"), ..behind };
+        assert!(named.complete().is_ok());
+    }
+
+    #[test]
+    fn origins_are_origins() {
+        for wrong in
+            ["example.com", "ftp://a", "https://", "https://a/b", "https://a?b", "https://a b", "http://a.example"]
+        {
+            let given = Given { public_url: text(wrong), ..Given::default() };
+            assert!(fault(given).contains("CLOAKROOM_PUBLIC_URL"), "{wrong}");
+        }
+        for right in
+            ["https://a.example", "https://a.example:8443", "http://127.0.0.1:1", "http://[::1]:1", "http://localhost"]
+        {
+            assert!(Given { public_url: text(right), ..Given::default() }.complete().is_ok(), "{right}");
+        }
+    }
+
+    #[test]
+    fn content_has_a_host_of_its_own() {
+        let given = Given {
+            public_url: text("https://a.example"),
+            content_url: text("https://a.example:444"),
+            ..Given::default()
+        };
+        assert!(fault(given).contains("CLOAKROOM_CONTENT_URL"));
+    }
+
+    #[test]
+    fn the_file_is_strict_and_loses_to_variables() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("c.toml");
+        std::fs::write(&file, "largest_upload = 7\nworkers = 3\n").unwrap();
+        let given = Given { config: Some(file.clone()), workers: Some(2), ..Given::default() };
+        let config = given.clone().complete().unwrap();
+        assert_eq!((config.largest_upload, config.workers), (7, 2));
+        std::fs::write(&file, "largest_uplaod = 7\n").unwrap();
+        assert!(fault(given.clone()).contains("largest_uplaod"));
+        std::fs::remove_file(&file).unwrap();
+        assert!(fault(given).contains("cannot be read"));
+    }
+
+    #[test]
+    fn s3_wants_a_bucket() {
+        let given = Given { objects: Some(ObjectsKind::S3), ..Given::default() };
+        assert!(fault(given).contains("CLOAKROOM_S3_BUCKET"));
+    }
+}

@@ -1,0 +1,114 @@
+//! Authority: what a token was made under, and whether that still stands.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    api_key::ApiKey,
+    ids::ApiKeyId,
+    instant::Instant,
+    refusal::Refusal,
+    tenant::{Generation, Namespace, Tenant},
+};
+
+/// Who made something, and under which generations.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MadeUnder {
+    /// The walls it lies within.
+    pub namespace: Namespace,
+    /// The key that made it.
+    pub minter: ApiKeyId,
+    /// The tenant's generation at that time.
+    pub tenant_generation: Generation,
+    /// The minter's generation at that time.
+    pub minter_generation: Generation,
+}
+
+impl MadeUnder {
+    /// What something made now by this key would be made under.
+    pub fn now(tenant: &Tenant, minter: &ApiKey) -> Self {
+        Self {
+            namespace: minter.namespace,
+            minter: minter.id,
+            tenant_generation: tenant.generation,
+            minter_generation: minter.generation,
+        }
+    }
+
+    /// Whether tenant and minter, as they are now, still stand behind it.
+    ///
+    /// # Errors
+    /// The real reason why not. Rows of somebody else count as missing ones.
+    pub fn stands(&self, tenant: Option<&Tenant>, minter: Option<&ApiKey>, now: Instant) -> Result<(), Refusal> {
+        let tenant = tenant.filter(|tenant| tenant.id == self.namespace.tenant).ok_or(Refusal::Unknown)?;
+        let mine = |minter: &&ApiKey| minter.id == self.minter && minter.namespace == self.namespace;
+        let minter = minter.filter(mine).ok_or(Refusal::MinterEnded)?;
+        minter.stands(tenant, now)?;
+        if tenant.generation != self.tenant_generation || minter.generation != self.minter_generation {
+            return Err(Refusal::GenerationChanged);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{ids::TenantId, permission::Grants, tenant::Mode};
+
+    fn tenant() -> Tenant {
+        Tenant {
+            id: TenantId::from_bytes([1; 16]),
+            name: "t1".into(),
+            generation: Generation(5),
+            suspended: false,
+            created_at: Instant::from_unix_seconds(1),
+        }
+    }
+
+    fn minter() -> ApiKey {
+        ApiKey {
+            id: ApiKeyId::from_bytes([2; 16]),
+            namespace: Namespace { tenant: tenant().id, mode: Mode::Live },
+            label: None,
+            preview: "crk_live_abcd…".into(),
+            grants: Grants::administrator(),
+            operator: false,
+            tenant_generation: Generation(5),
+            generation: Generation(6),
+            largest_upload: None,
+            created_at: Instant::from_unix_seconds(1),
+            expires_at: Some(Instant::from_unix_seconds(1_000)),
+            revoked_at: None,
+        }
+    }
+
+    #[test]
+    fn every_change_of_authority_ends_what_was_made_under_it() {
+        let made = MadeUnder::now(&tenant(), &minter());
+        let now = Instant::from_unix_seconds(10);
+        let stands = |tenant: Tenant, minter: ApiKey, now| made.stands(Some(&tenant), Some(&minter), now);
+
+        assert_eq!(stands(tenant(), minter(), now), Ok(()));
+        let suspended = Tenant { suspended: true, ..tenant() };
+        assert_eq!(stands(suspended, minter(), now), Err(Refusal::TenantSuspended));
+        let regenerated = Tenant { generation: Generation(9), ..tenant() };
+        assert_eq!(stands(regenerated, minter(), now), Err(Refusal::GenerationChanged));
+        let regenerated = ApiKey { generation: Generation(9), ..minter() };
+        assert_eq!(stands(tenant(), regenerated, now), Err(Refusal::GenerationChanged));
+        let revoked = minter().revoke(now).unwrap();
+        assert_eq!(stands(tenant(), revoked, now), Err(Refusal::MinterEnded));
+        assert_eq!(stands(tenant(), minter(), Instant::from_unix_seconds(1_000)), Err(Refusal::MinterEnded));
+    }
+
+    #[test]
+    fn rows_of_others_and_missing_rows_count_for_nothing() {
+        let made = MadeUnder::now(&tenant(), &minter());
+        let now = Instant::from_unix_seconds(10);
+        let other_tenant = Tenant { id: TenantId::from_bytes([9; 16]), ..tenant() };
+        let other_mode = ApiKey { namespace: Namespace { tenant: tenant().id, mode: Mode::Test }, ..minter() };
+        assert_eq!(made.stands(None, Some(&minter()), now), Err(Refusal::Unknown));
+        assert_eq!(made.stands(Some(&other_tenant), Some(&minter()), now), Err(Refusal::Unknown));
+        assert_eq!(made.stands(Some(&tenant()), None, now), Err(Refusal::MinterEnded));
+        assert_eq!(made.stands(Some(&tenant()), Some(&other_mode), now), Err(Refusal::MinterEnded));
+    }
+}

@@ -1,0 +1,118 @@
+//! How long things live: each bound once, with its default.
+
+use std::time::Duration;
+
+use super::instant::Instant;
+
+const MINUTE: u64 = 60;
+const HOUR: u64 = 60 * MINUTE;
+const DAY: u64 = 24 * HOUR;
+
+/// Bounds of one kind of lifetime, in seconds.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// Shorter is refused.
+    pub least: u64,
+    /// Taken when nothing is asked for.
+    pub default: u64,
+    /// Longer is refused.
+    pub most: u64,
+}
+
+/// Until when a share may be claimed.
+pub const SHARE: Bounds = Bounds { least: MINUTE, default: 15 * MINUTE, most: 7 * DAY };
+/// How long the claimant of a share may keep coming back.
+pub const SHARE_ACCESS: Bounds = Bounds { least: MINUTE, default: HOUR, most: 7 * DAY };
+/// Until when a link may be claimed.
+pub const LINK: Bounds = Bounds { least: MINUTE, default: 7 * DAY, most: 7 * DAY };
+/// How long the claimant of a link may keep coming back.
+pub const LINK_ACCESS: Bounds = Bounds { least: MINUTE, default: DAY, most: 7 * DAY };
+/// Until when an upload may begin.
+pub const UPLOAD: Bounds = Bounds { least: 1, default: 10 * MINUTE, most: 10 * MINUTE };
+/// An API key that ends at all.
+pub const API_KEY: Bounds = Bounds { least: MINUTE, default: 90 * DAY, most: 3660 * DAY };
+
+/// Session tokens and edge cookies, before they are renewed.
+pub const CREDENTIAL: Duration = Duration::from_secs(15 * MINUTE);
+/// The URL of one download.
+pub const DOWNLOAD_URL: Duration = Duration::from_secs(MINUTE);
+/// The code that carries edge cookies to an artifact's host.
+pub const HANDOFF: Duration = Duration::from_secs(30);
+/// For how long after its URL ended an upload may still be completed.
+pub const COMPLETION: Duration = Duration::from_secs(DAY);
+/// For how long rows are kept after the thing they describe has ended, so
+/// that its owner can still be told what became of it.
+pub const REMEMBERED: Duration = Duration::from_secs(30 * DAY);
+
+/// A lifetime that is out of bounds; the wording is shown to callers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("must be between {least} and {most} seconds from now")]
+pub struct OutOfBounds {
+    least: u64,
+    most: u64,
+}
+
+impl Bounds {
+    /// The lifetime asked for, if it is within bounds.
+    ///
+    /// # Errors
+    /// When it is not; it is never quietly cut to size.
+    pub fn seconds(&self, wanted: Option<u64>) -> Result<Duration, OutOfBounds> {
+        let seconds = wanted.unwrap_or(self.default);
+        if (self.least..=self.most).contains(&seconds) {
+            Ok(Duration::from_secs(seconds))
+        } else {
+            Err(OutOfBounds { least: self.least, most: self.most })
+        }
+    }
+
+    /// The end asked for as a point in time, if it is within bounds seen from `now`.
+    ///
+    /// # Errors
+    /// When it is not.
+    pub fn until(&self, wanted: Instant, now: Instant) -> Result<Instant, OutOfBounds> {
+        let span = wanted.since(now);
+        if span >= Duration::from_secs(self.least) && span <= Duration::from_secs(self.most) {
+            Ok(wanted)
+        } else {
+            Err(OutOfBounds { least: self.least, most: self.most })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_live_15_minutes_by_default_and_60_seconds_to_7_days() {
+        assert_eq!(SHARE.seconds(None), Ok(Duration::from_secs(900)));
+        assert_eq!(SHARE.seconds(Some(60)), Ok(Duration::from_secs(60)));
+        assert_eq!(SHARE.seconds(Some(604_800)), Ok(Duration::from_secs(604_800)));
+        assert!(SHARE.seconds(Some(59)).is_err());
+        assert!(SHARE.seconds(Some(604_801)).is_err());
+        assert!(SHARE.seconds(Some(0)).is_err());
+        assert!(SHARE.seconds(Some(u64::MAX)).is_err());
+    }
+
+    #[test]
+    fn links_live_7_days_by_default_and_at_most() {
+        assert_eq!(LINK.seconds(None), Ok(Duration::from_secs(604_800)));
+        assert!(LINK.seconds(Some(604_801)).is_err());
+    }
+
+    #[test]
+    fn uploads_live_10_minutes_at_most() {
+        assert_eq!(UPLOAD.seconds(None), Ok(Duration::from_secs(600)));
+        assert!(UPLOAD.seconds(Some(601)).is_err());
+    }
+
+    #[test]
+    fn a_point_in_time_is_judged_like_a_span() {
+        let now = Instant::from_unix_seconds(1_000_000);
+        assert!(SHARE.until(now.plus(Duration::from_secs(60)), now).is_ok());
+        assert!(SHARE.until(now.plus(Duration::from_millis(59_999)), now).is_err());
+        assert!(SHARE.until(now.plus(Duration::from_millis(604_800_001)), now).is_err());
+        assert!(SHARE.until(Instant::from_unix_seconds(1), now).is_err());
+    }
+}

@@ -1,0 +1,219 @@
+//! Redemption: what makes a share or link single-use.
+//!
+//! Both go through this one transition. The state row and the claim row that
+//! come out of it are written in one commit, each on the condition that it is
+//! still as it was read; that, and nothing else, is why two redeemers never win.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::{instant::Instant, refusal::Refusal};
+
+/// What was fixed at minting.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Terms {
+    /// When it was minted.
+    pub issued_at: Instant,
+    /// Until when it may be claimed.
+    pub expires_at: Instant,
+    /// For how many seconds after the claim the claimant may come back.
+    pub access_seconds: u64,
+    /// How many claimants there may be.
+    pub redemptions: u32,
+}
+
+/// What changes: kept in a small row of its own.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UseState {
+    /// How many claims there have been.
+    pub claims: u32,
+    /// When the owner revoked it.
+    pub revoked_at: Option<Instant>,
+}
+
+/// One successful redemption. Its row is keyed by the hash of the claim key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Claim {
+    /// When it happened.
+    pub claimed_at: Instant,
+    /// Until when the claimant may come back.
+    pub access_until: Instant,
+}
+
+/// What comes of a redemption that is not refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Redemption {
+    /// The claim that uses the token up: both rows are to be committed.
+    First {
+        /// The new state.
+        state: UseState,
+        /// The new claim.
+        claim: Claim,
+    },
+    /// The claimant is back: nothing changes but its credentials.
+    Again {
+        /// The claim as it was made.
+        claim: Claim,
+    },
+}
+
+/// What an owner sees of a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// Can be claimed.
+    Pending,
+    /// Was claimed as often as it may be.
+    Claimed,
+    /// Was never claimed, and cannot be any more.
+    Expired,
+    /// Was revoked.
+    Revoked,
+}
+
+impl Terms {
+    /// Redeems for whoever presents the claim key under which `existing` was found, if any.
+    ///
+    /// A claimant who comes back is judged by the time of the claim, so that
+    /// a lost response costs nothing; revocation cuts it off all the same.
+    ///
+    /// # Errors
+    /// The real reason, which the redeemer must not be told.
+    pub fn redeem(&self, state: &UseState, existing: Option<&Claim>, now: Instant) -> Result<Redemption, Refusal> {
+        if state.revoked_at.is_some() {
+            return Err(Refusal::Revoked);
+        }
+        if let Some(claim) = existing {
+            return match claim.returns(now) {
+                Ok(()) => Ok(Redemption::Again { claim: claim.clone() }),
+                Err(refusal) => Err(refusal),
+            };
+        }
+        self.may_be_claimed(state, now)?;
+        let claim = Claim { claimed_at: now, access_until: now.plus(Duration::from_secs(self.access_seconds)) };
+        let state = UseState { claims: state.claims + 1, revoked_at: None };
+        Ok(Redemption::First { state, claim })
+    }
+
+    /// Whether somebody new could claim it now.
+    ///
+    /// # Errors
+    /// The real reason why not.
+    pub fn may_be_claimed(&self, state: &UseState, now: Instant) -> Result<(), Refusal> {
+        if state.revoked_at.is_some() {
+            Err(Refusal::Revoked)
+        } else if state.claims >= self.redemptions {
+            Err(Refusal::AlreadyClaimed)
+        } else if now >= self.expires_at {
+            Err(Refusal::Expired)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// What the owner sees.
+    pub fn status(&self, state: &UseState, now: Instant) -> Status {
+        match self.may_be_claimed(state, now) {
+            Ok(()) => Status::Pending,
+            Err(Refusal::Revoked) => Status::Revoked,
+            Err(Refusal::AlreadyClaimed) => Status::Claimed,
+            Err(_) => Status::Expired,
+        }
+    }
+
+    /// The last moment at which anything of it can still be used.
+    pub fn ends_at(&self) -> Instant {
+        self.expires_at.plus(Duration::from_secs(self.access_seconds))
+    }
+}
+
+impl Claim {
+    /// Whether the claimant may still come back.
+    ///
+    /// # Errors
+    /// When its time is over.
+    pub fn returns(&self, now: Instant) -> Result<(), Refusal> {
+        if now < self.access_until { Ok(()) } else { Err(Refusal::AccessEnded) }
+    }
+}
+
+impl UseState {
+    /// The state after the owner revoked it; none if it already is.
+    pub fn revoke(&self, now: Instant) -> Option<Self> {
+        match self.revoked_at {
+            Some(_) => None,
+            None => Some(Self { claims: self.claims, revoked_at: Some(now) }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: u64) -> Instant {
+        Instant::from_unix_seconds(seconds)
+    }
+
+    fn terms() -> Terms {
+        Terms { issued_at: at(100), expires_at: at(1_000), access_seconds: 3_600, redemptions: 1 }
+    }
+
+    fn first(state: &UseState, now: Instant) -> (UseState, Claim) {
+        match terms().redeem(state, None, now) {
+            Ok(Redemption::First { state, claim }) => (state, claim),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_second_claimant_is_refused() {
+        let (state, _) = first(&UseState::default(), at(200));
+        assert_eq!(terms().redeem(&state, None, at(201)), Err(Refusal::AlreadyClaimed));
+    }
+
+    #[test]
+    fn the_claimant_itself_may_come_back_even_after_expiry() {
+        let (state, claim) = first(&UseState::default(), at(999));
+        let again = terms().redeem(&state, Some(&claim), at(2_000));
+        assert_eq!(again, Ok(Redemption::Again { claim: claim.clone() }));
+        assert_eq!(claim.access_until, at(999 + 3_600));
+        assert_eq!(terms().redeem(&state, Some(&claim), at(999 + 3_600)), Err(Refusal::AccessEnded));
+    }
+
+    #[test]
+    fn expiry_is_exact() {
+        assert!(terms().redeem(&UseState::default(), None, Instant::from_unix_millis(999_999)).is_ok());
+        assert_eq!(terms().redeem(&UseState::default(), None, at(1_000)), Err(Refusal::Expired));
+    }
+
+    #[test]
+    fn revocation_cuts_off_claimants_and_newcomers() {
+        let (state, claim) = first(&UseState::default(), at(200));
+        let revoked = state.revoke(at(300)).unwrap();
+        assert_eq!(terms().redeem(&revoked, Some(&claim), at(301)), Err(Refusal::Revoked));
+        assert_eq!(terms().redeem(&revoked, None, at(301)), Err(Refusal::Revoked));
+        assert_eq!(revoked.revoke(at(400)), None);
+    }
+
+    #[test]
+    fn as_many_claims_as_asked_for_and_not_one_more() {
+        let terms = Terms { redemptions: 3, ..terms() };
+        let mut state = UseState::default();
+        for _ in 0..3 {
+            let Ok(Redemption::First { state: next, .. }) = terms.redeem(&state, None, at(200)) else { panic!() };
+            state = next;
+        }
+        assert_eq!(terms.redeem(&state, None, at(200)), Err(Refusal::AlreadyClaimed));
+    }
+
+    #[test]
+    fn the_owner_sees_what_became_of_it() {
+        let (claimed, _) = first(&UseState::default(), at(200));
+        assert_eq!(terms().status(&UseState::default(), at(200)), Status::Pending);
+        assert_eq!(terms().status(&UseState::default(), at(1_000)), Status::Expired);
+        assert_eq!(terms().status(&claimed, at(5_000)), Status::Claimed);
+        assert_eq!(terms().status(&claimed.revoke(at(300)).unwrap(), at(301)), Status::Revoked);
+    }
+}

@@ -1,0 +1,165 @@
+//! Artifacts over HTTP.
+
+use actix_web::{HttpResponse, web};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::{
+    domain::{
+        artifact::Artifact,
+        path::{PathPin, VaultPath},
+        tenant::Mode,
+    },
+    objects::ArtifactLabel,
+    service::{Broker, artifacts::PublishArtifact},
+};
+
+use super::{
+    extract::Authenticated,
+    json::Json,
+    problem::{Problem, ProblemDocument},
+    render::{self, Listing, PageQuery},
+};
+
+/// What is to be published.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PublishBody {
+    /// Vault paths: a file is published under its name, a folder (ending in
+    /// `/`) as all the files below it.
+    #[schema(value_type = Vec<String>, example = json!(["site/"]))]
+    pub paths: Vec<PathPin>,
+    /// The file that is shown for a folder; `index.html` where it is left out.
+    pub index: Option<String>,
+    /// Your own name for it.
+    pub label: Option<String>,
+}
+
+/// A file of an artifact.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ArtifactFileView {
+    /// Its path on the artifact's host.
+    pub path: String,
+    /// How many bytes.
+    pub size: u64,
+    /// Its media type.
+    pub content_type: String,
+    /// SHA-256 in hexadecimal.
+    pub sha256: String,
+}
+
+/// An artifact.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ArtifactView {
+    /// Its id.
+    pub id: String,
+    /// `published` or `deleted`.
+    pub status: &'static str,
+    /// Whether it is real, or made with a test key.
+    pub livemode: bool,
+    /// Your own name for it.
+    pub label: Option<String>,
+    /// The host it is served on, to whoever redeems a link to it.
+    pub origin: String,
+    /// What is shown for a folder.
+    pub index: String,
+    /// Its files.
+    pub files: Vec<ArtifactFileView>,
+    /// Their size together, in bytes.
+    pub total_size: u64,
+    /// When it was published (RFC 3339).
+    pub created_at: String,
+    /// When it was deleted (RFC 3339).
+    pub deleted_at: Option<String>,
+}
+
+impl ArtifactView {
+    fn new(artifact: Artifact, broker: &Broker) -> Self {
+        Self {
+            id: artifact.id.to_string(),
+            status: if artifact.deleted_at.is_some() { "deleted" } else { "published" },
+            livemode: artifact.made.namespace.mode == Mode::Live,
+            origin: broker.settings.content.of(&ArtifactLabel::of(artifact.id)),
+            total_size: artifact.total_size(),
+            label: artifact.label,
+            index: artifact.index,
+            files: artifact
+                .files
+                .into_iter()
+                .map(|file| ArtifactFileView {
+                    path: file.path.into(),
+                    size: file.size,
+                    content_type: file.content_type,
+                    sha256: file.sha256,
+                })
+                .collect(),
+            created_at: artifact.created_at.to_string(),
+            deleted_at: artifact.deleted_at.map(|at| at.to_string()),
+        }
+    }
+}
+
+/// Publish an immutable snapshot of vault files.
+#[utoipa::path(
+    post, path = "/v1/artifacts", tag = "artifacts", request_body = PublishBody, security(("api_key" = [])),
+    responses((status = 201, body = ArtifactView), (status = "4XX", body = ProblemDocument))
+)]
+pub async fn publish(
+    Authenticated(caller): Authenticated,
+    broker: web::Data<Broker>,
+    Json(body): Json<PublishBody>,
+) -> Result<HttpResponse, Problem> {
+    if body.paths.is_empty() || body.paths.len() > crate::domain::artifact::MOST_FILES {
+        return Err(Problem::invalid("/paths", "an artifact has 1 to 1,000 paths"));
+    }
+    let index = body.index.unwrap_or_else(|| "index.html".into());
+    VaultPath::parse(&index).map_err(|fault| Problem::invalid("/index", fault.to_string()))?;
+    let wanted = PublishArtifact { paths: body.paths, index, label: render::label(body.label)? };
+    let artifact = broker.publish_artifact(&caller, wanted).await?;
+    Ok(HttpResponse::Created().json(ArtifactView::new(artifact, &broker)))
+}
+
+/// List artifacts, newest first.
+#[utoipa::path(
+    get, path = "/v1/artifacts", tag = "artifacts", params(PageQuery), security(("api_key" = [])),
+    responses((status = 200, body = Listing<ArtifactView>), (status = "4XX", body = ProblemDocument))
+)]
+pub async fn list(
+    Authenticated(caller): Authenticated,
+    broker: web::Data<Broker>,
+    query: web::Query<PageQuery>,
+) -> Result<HttpResponse, Problem> {
+    let page = broker.list_artifacts(&caller, &query.into_inner().into()).await?;
+    let items: Vec<_> = page.items.into_iter().map(|artifact| ArtifactView::new(artifact, &broker)).collect();
+    Ok(HttpResponse::Ok().json(Listing { items, next_cursor: page.next_cursor }))
+}
+
+/// Inspect an artifact.
+#[utoipa::path(
+    get, path = "/v1/artifacts/{id}", tag = "artifacts", security(("api_key" = [])),
+    params(("id" = String, Path, description = "The artifact's id")),
+    responses((status = 200, body = ArtifactView), (status = "4XX", body = ProblemDocument))
+)]
+pub async fn inspect(
+    Authenticated(caller): Authenticated,
+    broker: web::Data<Broker>,
+    id: web::Path<String>,
+) -> Result<HttpResponse, Problem> {
+    let artifact = broker.inspect_artifact(&caller, render::id(&id)?).await?;
+    Ok(HttpResponse::Ok().json(ArtifactView::new(artifact, &broker)))
+}
+
+/// Delete an artifact: no link opens it any more, and its objects go.
+#[utoipa::path(
+    delete, path = "/v1/artifacts/{id}", tag = "artifacts", security(("api_key" = [])),
+    params(("id" = String, Path, description = "The artifact's id")),
+    responses((status = 204, description = "Deleted"), (status = "4XX", body = ProblemDocument))
+)]
+pub async fn delete(
+    Authenticated(caller): Authenticated,
+    broker: web::Data<Broker>,
+    id: web::Path<String>,
+) -> Result<HttpResponse, Problem> {
+    broker.delete_artifact(&caller, render::id(&id)?).await?;
+    Ok(HttpResponse::NoContent().finish())
+}

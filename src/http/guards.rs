@@ -1,0 +1,133 @@
+//! Guards around every route: host names, origins, request ids, headers.
+
+use actix_web::{
+    Error, HttpMessage, HttpResponse,
+    body::{BoxBody, MessageBody},
+    dev::{ServiceRequest, ServiceResponse},
+    http::{
+        Method, StatusCode,
+        header::{self, HeaderName, HeaderValue},
+    },
+    middleware::Next,
+    web,
+};
+
+use crate::{domain::ids::RequestId, service::Broker};
+
+use super::problem::Problem;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
+
+/// Around the API and its pages.
+///
+/// Draws the request id; refuses host names other than the public one (DNS
+/// rebinding) and state-changing requests from other origins; sees to it that
+/// no answer is stored, framed, sniffed or given away in a `Referer`.
+///
+/// # Errors
+/// Never itself: what goes wrong inside becomes a problem document.
+pub async fn api(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    let Some(broker) = request.app_data::<web::Data<Broker>>().cloned() else {
+        return Ok(request.into_response(HttpResponse::InternalServerError().finish()));
+    };
+    let id = RequestId::new(broker.now(), broker.entropy.bytes());
+    request.extensions_mut().insert(id);
+
+    let refusal = wrong_host(&request, &broker).or_else(|| wrong_origin(&request, &broker));
+    let mut response = match refusal {
+        Some(refusal) => request.into_response(refusal).map_into_boxed_body(),
+        None => match next.call(request).await {
+            Ok(response) => response.map_into_boxed_body(),
+            Err(fault) => return Err(fault),
+        },
+    };
+    let fault = response.response().error().map(|fault| match fault.as_error::<Problem>() {
+        Some(problem) => problem.clone(),
+        None => of_actix(fault.as_response_error().status_code()),
+    });
+    // A route without this method is answered by actix, with an empty body.
+    let method = response.status() == StatusCode::METHOD_NOT_ALLOWED;
+    if let Some(problem) = fault.or_else(|| method.then(|| of_actix(StatusCode::METHOD_NOT_ALLOWED))) {
+        let answer = problem.response(Some(id.to_string()));
+        let (inner, _) = response.into_parts();
+        response = ServiceResponse::new(inner, answer);
+    }
+    let headers = response.headers_mut();
+    if let Ok(value) = HeaderValue::from_str(&id.to_string()) {
+        headers.insert(REQUEST_ID, value);
+    }
+    for (name, value) in ALWAYS {
+        if !headers.contains_key(&name) {
+            headers.insert(name, value);
+        }
+    }
+    Ok(response)
+}
+
+const ALWAYS: [(HeaderName, HeaderValue); 6] = [
+    (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+    (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+    (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+    (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
+    (
+        header::CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'; base-uri 'none'"),
+    ),
+    (HeaderName::from_static("cross-origin-resource-policy"), HeaderValue::from_static("same-origin")),
+];
+
+/// What actix itself refused, before a handler was reached.
+fn of_actix(status: StatusCode) -> Problem {
+    match status {
+        StatusCode::NOT_FOUND => Problem::not_found(),
+        StatusCode::METHOD_NOT_ALLOWED => Problem::new(status, "method_not_allowed", "This route has no such method"),
+        status if status.is_client_error() => Problem::malformed("a part of the URL or its query cannot be read"),
+        _ => Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something is broken on our side"),
+    }
+}
+
+fn is_safe(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
+}
+
+fn wrong_host(request: &ServiceRequest, broker: &Broker) -> Option<HttpResponse> {
+    let public = authority(&broker.settings.public_url);
+    let asked = match request.headers().get(header::HOST) {
+        Some(host) => host.to_str().unwrap_or_default(),
+        // HTTP/2 carries it in the URL.
+        None => request.uri().authority().map_or("", |authority| authority.as_str()),
+    };
+    if asked.eq_ignore_ascii_case(public) {
+        return None;
+    }
+    let is_page = is_safe(request.method()) && !request.path().starts_with("/v1/");
+    if is_page && !request.path().starts_with("//") {
+        // A person who typed another name of this machine: browsers take the fragment along.
+        let target = format!("{}{}", broker.settings.public_url, request.path());
+        return Some(HttpResponse::TemporaryRedirect().insert_header((header::LOCATION, target)).finish());
+    }
+    let problem = Problem::new(StatusCode::MISDIRECTED_REQUEST, "wrong_host", "This host name is not served here")
+        .detail(format!("use {}", broker.settings.public_url));
+    Some(problem.response(None))
+}
+
+/// A browser says where a request comes from; clients that are none say nothing.
+fn wrong_origin(request: &ServiceRequest, broker: &Broker) -> Option<HttpResponse> {
+    if is_safe(request.method()) {
+        return None;
+    }
+    let origin = request.headers().get(header::ORIGIN)?;
+    if origin.as_bytes() == broker.settings.public_url.as_bytes() {
+        return None;
+    }
+    let problem = Problem::new(StatusCode::FORBIDDEN, "wrong_origin", "Requests from other sites are refused");
+    Some(problem.response(None))
+}
+
+/// What follows the scheme of an origin.
+pub fn authority(origin: &str) -> &str {
+    origin.split_once("://").map_or(origin, |(_, authority)| authority)
+}

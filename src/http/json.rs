@@ -1,0 +1,141 @@
+//! JSON bodies: bounded, strict, and with the place of what is wrong.
+
+use actix_web::{
+    FromRequest, HttpMessage, HttpRequest,
+    dev::Payload,
+    http::{Method, StatusCode},
+    web,
+};
+use futures_util::future::LocalBoxFuture;
+use serde::de::DeserializeOwned;
+
+use super::problem::Problem;
+
+/// The largest JSON body, in bytes. A hundred of the longest paths fit twice.
+pub const LARGEST_BODY: usize = 256 * 1024;
+
+/// A JSON body of a known shape.
+#[derive(Debug)]
+pub struct Json<T>(pub T);
+
+impl<T: DeserializeOwned + 'static> FromRequest for Json<T> {
+    type Error = Problem;
+    type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let declared = request.content_type() == "application/json";
+        debug_assert!(request.method() != Method::GET, "a GET has no body");
+        let body = web::Bytes::from_request(request, payload);
+        Box::pin(async move {
+            // Not only tidiness: a form post from another site cannot send this type unasked.
+            if !declared {
+                return Err(Problem::new(
+                    StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                    "not_json",
+                    "This route takes Content-Type: application/json",
+                ));
+            }
+            let body = body.await.map_err(unreadable)?;
+            parse(&body).map(Self)
+        })
+    }
+}
+
+fn unreadable(fault: actix_web::Error) -> Problem {
+    if fault.as_response_error().status_code() == StatusCode::PAYLOAD_TOO_LARGE {
+        Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", "The request body is too large")
+            .detail(format!("at most {LARGEST_BODY} bytes"))
+    } else {
+        Problem::malformed("the body broke off")
+    }
+}
+
+fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+    let mut deserializer = serde_json::Deserializer::from_slice(body);
+    let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|fault| {
+        let pointer = pointer(fault.path());
+        let inner = fault.into_inner();
+        if inner.is_data() {
+            Problem::invalid(pointer, wording(&inner))
+        } else {
+            Problem::malformed(format!("not JSON: line {}, column {}", inner.line(), inner.column()))
+        }
+    })?;
+    match deserializer.end() {
+        Ok(()) => Ok(value),
+        Err(_) => Err(Problem::malformed("something follows the JSON value")),
+    }
+}
+
+fn pointer(path: &serde_path_to_error::Path) -> String {
+    use serde_path_to_error::Segment;
+    let mut pointer = String::new();
+    for segment in path.iter() {
+        pointer.push('/');
+        match segment {
+            Segment::Seq { index } => pointer.push_str(&index.to_string()),
+            Segment::Map { key } => pointer.push_str(&key.replace('~', "~0").replace('/', "~1")),
+            Segment::Enum { variant } => pointer.push_str(variant),
+            Segment::Unknown => pointer.push('?'),
+        }
+    }
+    pointer
+}
+
+/// What the parser says, less the value it met: that may be somebody's secret.
+fn wording(fault: &serde_json::Error) -> String {
+    let text = fault.to_string();
+    let text = text.rsplit_once(" at line ").map_or(text.as_str(), |(before, _)| before);
+    if text.starts_with("invalid type") || text.starts_with("invalid value") || text.starts_with("unknown variant") {
+        let expected = text.rsplit_once("expected ").map_or("something else", |(_, expected)| expected);
+        format!("expected {expected}")
+    } else {
+        text.to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{crypto::secret::SecretText, domain::path::PathPin};
+
+    #[derive(Debug, serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    #[expect(dead_code, reason = "only parsed")]
+    struct Body {
+        paths: Vec<PathPin>,
+        size: u64,
+        secret: Option<SecretText>,
+    }
+
+    fn fault(text: &str) -> (u16, String, String) {
+        let document = parse::<Body>(text.as_bytes()).unwrap_err().document(None);
+        (document.status, document.pointer.unwrap_or_default(), document.detail.unwrap_or_default())
+    }
+
+    #[test]
+    fn a_fault_is_placed() {
+        let (status, pointer, detail) = fault(r#"{"paths":["ok","../no"],"size":1}"#);
+        assert_eq!((status, pointer.as_str()), (422, "/paths/1"));
+        assert!(detail.contains(".."), "{detail}");
+        assert_eq!(fault(r#"{"paths":[],"size":-1}"#).1, "/size");
+        assert_eq!(fault(r#"{"paths":[],"size":"1"}"#).1, "/size");
+        assert_eq!(fault(r#"{"paths":[],"size":1e3}"#).1, "/size");
+        assert!(fault(r#"{"paths":[],"size":1,"sise":2}"#).2.contains("unknown field `sise`"));
+        assert!(fault(r#"{"paths":[]}"#).2.contains("missing field `size`"));
+    }
+
+    #[test]
+    fn what_is_not_json_is_malformed() {
+        assert_eq!(fault("{").0, 400);
+        assert_eq!(fault("").0, 400);
+        assert_eq!(fault(r#"{"paths":[],"size":1} x"#).0, 400);
+        assert_eq!(fault(&"[".repeat(100_000)).0, 422);
+    }
+
+    #[test]
+    fn values_are_not_repeated() {
+        let (_, _, detail) = fault(r#"{"paths":"crs_secret","size":1}"#);
+        assert!(!detail.contains("crs_secret"), "{detail}");
+    }
+}

@@ -1,0 +1,284 @@
+//! Links over HTTP.
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::{
+    crypto::secret::SecretText,
+    domain::{ids::ArtifactId, instant::Instant, lifetime, redemption::Status, tenant::Mode},
+    service::{
+        Broker,
+        links::{Link, MintLink},
+    },
+};
+
+use super::{
+    extract::{Authenticated, MaybeAuthenticated, request_id},
+    json::Json,
+    problem::{Problem, ProblemDocument},
+    render::{self, Listing, PageQuery},
+    shares::{PreviewBody, claim_key},
+};
+
+/// What a link is to be.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MintBody {
+    /// The artifact it opens.
+    #[schema(value_type = String)]
+    pub artifact: ArtifactId,
+    /// For how many seconds it may be claimed: 60 to 604,800, by default 604,800.
+    pub expires_in: Option<u64>,
+    /// Instead of `expires_in`: until when (RFC 3339).
+    #[schema(value_type = Option<String>)]
+    pub expires_at: Option<Instant>,
+    /// For how many seconds after the claim the claimant may keep coming back: 60 to 604,800, by default 86,400.
+    pub access_expires_in: Option<u64>,
+    /// A password of 1 to 1,024 bytes, kept as Argon2id only.
+    #[schema(value_type = Option<String>)]
+    pub password: Option<SecretText>,
+    /// Your own name for it; recipients do not see it.
+    pub label: Option<String>,
+}
+
+/// A link as its owner sees it. Never its token.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct LinkView {
+    /// Its id.
+    pub id: String,
+    /// `pending`, `claimed`, `expired` or `revoked`.
+    #[schema(value_type = String)]
+    pub status: Status,
+    /// Whether it is real, or made with a test key.
+    pub livemode: bool,
+    /// The artifact it opens.
+    pub artifact: String,
+    /// Whether it wants a password.
+    pub has_password: bool,
+    /// Your own name for it.
+    pub label: Option<String>,
+    /// How often it was claimed.
+    pub claims: u32,
+    /// When it was minted (RFC 3339).
+    pub created_at: String,
+    /// Until when it may be claimed (RFC 3339).
+    pub expires_at: String,
+    /// For how many seconds after the claim it stays open.
+    pub access_expires_in: u64,
+    /// When it was revoked (RFC 3339).
+    pub revoked_at: Option<String>,
+}
+
+/// A link just minted.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct MintedView {
+    /// The link.
+    #[serde(flatten)]
+    pub link: LinkView,
+    /// The token, shown this once.
+    pub token: String,
+    /// The link to send: the token is in its fragment, which browsers keep to themselves.
+    pub url: String,
+}
+
+impl From<Link> for LinkView {
+    fn from(link: Link) -> Self {
+        let grant = link.grant;
+        Self {
+            id: grant.id.to_string(),
+            status: link.status,
+            livemode: grant.made.namespace.mode == Mode::Live,
+            artifact: grant.artifact.to_string(),
+            has_password: grant.password.is_some(),
+            label: grant.label,
+            claims: link.claims,
+            created_at: grant.terms.issued_at.to_string(),
+            expires_at: grant.terms.expires_at.to_string(),
+            access_expires_in: grant.terms.access_seconds,
+            revoked_at: link.revoked_at.map(|at| at.to_string()),
+        }
+    }
+}
+
+/// Mint a link to an artifact.
+#[utoipa::path(
+    post, path = "/v1/links", tag = "links", request_body = MintBody, security(("api_key" = [])),
+    responses(
+        (status = 201, description = "Minted; the token is shown this once", body = MintedView),
+        (status = "4XX", description = "Nothing was minted", body = ProblemDocument),
+    )
+)]
+pub async fn mint(
+    Authenticated(caller): Authenticated,
+    broker: web::Data<Broker>,
+    Json(body): Json<MintBody>,
+) -> Result<HttpResponse, Problem> {
+    let expires_at = render::ends_at(&lifetime::LINK, body.expires_in, body.expires_at, broker.now())?;
+    let access = lifetime::LINK_ACCESS.seconds(body.access_expires_in);
+    let access = access.map_err(|fault| Problem::invalid("/access_expires_in", fault.to_string()))?;
+    let wanted = MintLink {
+        artifact: body.artifact,
+        expires_at,
+        access_seconds: access.as_secs(),
+        password: body.password,
+        label: render::label(body.label)?,
+    };
+    let minted = broker.mint_link(&caller, wanted).await?;
+    let token = minted.token.expose().to_owned();
+    let url = format!("{}/l#{token}", broker.settings.public_url);
+    Ok(HttpResponse::Created().json(MintedView { link: minted.link.into(), token, url }))
+}
+
+/// List links, newest first.
+#[utoipa::path(
+    get, path = "/v1/links", tag = "links", params(PageQuery), security(("api_key" = [])),
+    responses((status = 200, body = Listing<LinkView>), (status = "4XX", body = ProblemDocument))
+)]
+pub async fn list(
+    Authenticated(caller): Authenticated,
+    broker: web::Data<Broker>,
+    query: web::Query<PageQuery>,
+) -> Result<HttpResponse, Problem> {
+    let page = broker.list_links(&caller, &query.into_inner().into()).await?;
+    let items: Vec<LinkView> = page.items.into_iter().map(Into::into).collect();
+    Ok(HttpResponse::Ok().json(Listing { items, next_cursor: page.next_cursor }))
+}
+
+/// Inspect a link.
+#[utoipa::path(
+    get, path = "/v1/links/{id}", tag = "links", security(("api_key" = [])),
+    params(("id" = String, Path, description = "The link's id")),
+    responses((status = 200, body = LinkView), (status = "4XX", body = ProblemDocument))
+)]
+pub async fn inspect(
+    Authenticated(caller): Authenticated,
+    broker: web::Data<Broker>,
+    id: web::Path<String>,
+) -> Result<HttpResponse, Problem> {
+    let link = broker.inspect_link(&caller, render::id(&id)?).await?;
+    Ok(HttpResponse::Ok().json(LinkView::from(link)))
+}
+
+/// Revoke a link. Edge cookies that are out run on for at most 15 minutes on CloudFront.
+#[utoipa::path(
+    delete, path = "/v1/links/{id}", tag = "links", security(("api_key" = [])),
+    params(("id" = String, Path, description = "The link's id")),
+    responses((status = 204, description = "Revoked"), (status = "4XX", body = ProblemDocument))
+)]
+pub async fn revoke(
+    Authenticated(caller): Authenticated,
+    broker: web::Data<Broker>,
+    id: web::Path<String>,
+) -> Result<HttpResponse, Problem> {
+    broker.revoke_link(&caller, render::id(&id)?).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+/// A token to redeem.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RedeemBody {
+    /// The link token.
+    #[schema(value_type = String, example = "crl_…")]
+    pub token: SecretText,
+    /// The password, where the link wants one.
+    #[schema(value_type = Option<String>)]
+    pub password: Option<SecretText>,
+    /// 32 random bytes of your own making, base64url without padding. Keep
+    /// it: with it, and only with it, you can ask again.
+    #[schema(value_type = String, min_length = 43, max_length = 43)]
+    pub claim_key: SecretText,
+}
+
+/// The way to the artifact's own host.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct EnterView {
+    /// Where the browser posts a form with the field `code`.
+    pub url: String,
+    /// The code: once, within 30 seconds.
+    pub code: String,
+}
+
+/// An opened link.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct LinkOpened {
+    /// The way to the artifact's own host.
+    pub enter: EnterView,
+    /// Until when the code may be used (RFC 3339).
+    pub expires_at: String,
+    /// Until when redeeming again with the same claim key gives a new one (RFC 3339).
+    pub access_expires_at: String,
+}
+
+/// Redeem a link: once.
+#[utoipa::path(
+    post, path = "/v1/links/redeem", tag = "redeeming", request_body = RedeemBody,
+    responses(
+        (status = 200, description = "Claimed, or claimed before with the same claim key", body = LinkOpened),
+        (status = 403, description = "The link lives, and wants a (or another) password", body = ProblemDocument),
+        (status = 404, description = "The one answer to every token that opens nothing", body = ProblemDocument),
+        (status = 503, description = "No definite outcome; ask again with the same claim key", body = ProblemDocument),
+    )
+)]
+pub async fn redeem(
+    request: HttpRequest,
+    broker: web::Data<Broker>,
+    Json(body): Json<RedeemBody>,
+) -> Result<HttpResponse, Problem> {
+    let claim_key = claim_key(&body.claim_key)?;
+    let id = request_id(&request);
+    let opened = broker.redeem_link(&body.token, &claim_key, body.password.as_ref(), id).await?;
+    Ok(HttpResponse::Ok().json(LinkOpened {
+        enter: EnterView { url: opened.enter_url, code: opened.code },
+        expires_at: opened.expires_at.to_string(),
+        access_expires_at: opened.access_until.to_string(),
+    }))
+}
+
+/// What a link would give.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct LinkPreviewView {
+    /// Who sends it: the tenant's name.
+    pub sender: String,
+    /// What could be done: always `read`.
+    pub permission: &'static str,
+    /// How many files.
+    pub item_count: usize,
+    /// Their size together, in bytes.
+    pub total_size: u64,
+    /// Until when it may be claimed (RFC 3339).
+    pub claim_by: String,
+    /// For how many seconds it then stays open.
+    pub access_expires_in: u64,
+    /// What redeeming wants besides the token: `password` or nothing.
+    pub requires: Vec<&'static str>,
+    /// Whether you minted it.
+    pub yours: bool,
+}
+
+/// Look at a link without claiming it.
+#[utoipa::path(
+    post, path = "/v1/links/redeem/preview", tag = "redeeming", request_body = PreviewBody,
+    responses((status = 200, body = LinkPreviewView), (status = 404, body = ProblemDocument))
+)]
+pub async fn preview(
+    request: HttpRequest,
+    MaybeAuthenticated(looking): MaybeAuthenticated,
+    broker: web::Data<Broker>,
+    Json(body): Json<PreviewBody>,
+) -> Result<HttpResponse, Problem> {
+    let claim_key = body.claim_key.as_ref().map(claim_key).transpose()?;
+    let id = request_id(&request);
+    let preview = broker.preview_link(&body.token, claim_key.as_ref(), looking.as_ref(), id).await?;
+    Ok(HttpResponse::Ok().json(LinkPreviewView {
+        sender: preview.sender,
+        permission: "read",
+        item_count: preview.item_count,
+        total_size: preview.total_size,
+        claim_by: preview.claim_by.to_string(),
+        access_expires_in: preview.access_seconds,
+        requires: if preview.needs_password { vec!["password"] } else { Vec::new() },
+        yours: preview.yours,
+    }))
+}

@@ -1,0 +1,79 @@
+//! The API described: OpenAPI 3.1 from the handlers themselves, and a page of it to read.
+
+use actix_web::{HttpResponse, http::header};
+use utoipa::{
+    Modify, OpenApi,
+    openapi::{
+        Components, OpenApi as Document,
+        security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
+    },
+};
+
+use crate::web::pages;
+
+use super::{api_keys, artifacts, links, objects, sessions, shares, tenants, uploads};
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Cloakroom",
+        description = "A capability-token sharing and pre-signed upload broker. You hand something over, you get a ticket, the ticket works once.",
+    ),
+    paths(
+        shares::mint, shares::list, shares::inspect, shares::revoke, shares::redeem, shares::preview,
+        sessions::inspect, sessions::objects, sessions::download, sessions::upload,
+        sessions::complete_upload, sessions::inspect_upload, sessions::cancel_upload,
+        artifacts::publish, artifacts::list, artifacts::inspect, artifacts::delete,
+        links::mint, links::list, links::inspect, links::revoke, links::redeem, links::preview,
+        uploads::declare, uploads::list, uploads::inspect, uploads::complete, uploads::cancel,
+        objects::list, objects::inspect, objects::download, objects::delete,
+        api_keys::create, api_keys::list, api_keys::inspect, api_keys::revoke,
+        tenants::create, tenants::list,
+    ),
+    tags(
+        (name = "shares", description = "Links that open a short session on pinned paths, once"),
+        (name = "redeeming", description = "What the holder of a token does; no key needed"),
+        (name = "session", description = "What a claimant does, with a session token"),
+        (name = "artifacts", description = "Immutable snapshots, each served on a host of its own"),
+        (name = "links", description = "Tokens that open an artifact, once"),
+        (name = "uploads", description = "One declared contract for one file, from URL to verified object"),
+        (name = "objects", description = "The files of the vault"),
+        (name = "administration", description = "Keys and tenants"),
+    ),
+    modifiers(&Security),
+)]
+struct Api;
+
+struct Security;
+
+impl Modify for Security {
+    fn modify(&self, document: &mut Document) {
+        let bearer = |description: &str| {
+            SecurityScheme::Http(
+                HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some(description)).build(),
+            )
+        };
+        let components = document.components.get_or_insert_with(Components::new);
+        components.add_security_scheme("api_key", bearer("an API key, crk_live_… or crk_test_…"));
+        components.add_security_scheme("session", bearer("a session token, cst_…; browsers send it as a cookie"));
+    }
+}
+
+/// The description as a document.
+pub fn document() -> Document {
+    Api::openapi()
+}
+
+/// The description as JSON.
+pub async fn json() -> HttpResponse {
+    HttpResponse::Ok().json(document())
+}
+
+/// The description to read.
+pub async fn page() -> HttpResponse {
+    let value = serde_json::to_value(document()).unwrap_or_default();
+    HttpResponse::Ok()
+        .insert_header((header::CONTENT_TYPE, "text/html; charset=utf-8"))
+        .insert_header((header::CONTENT_SECURITY_POLICY, pages::STATIC_POLICY))
+        .body(pages::api_reference(&value))
+}

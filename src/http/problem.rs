@@ -1,0 +1,201 @@
+//! Problem documents (RFC 9457): every error answer of the API.
+//!
+//! Never in one: why a token was refused, what another tenant has, what a
+//! backend said.
+
+use actix_web::{
+    HttpResponse, HttpResponseBuilder, ResponseError,
+    http::{StatusCode, header},
+};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::service;
+
+/// The body of every error answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ProblemDocument {
+    /// A stable name of this kind of problem, as a URN.
+    #[serde(rename = "type")]
+    #[schema(example = "urn:cloakroom:problem:invalid")]
+    pub kind: String,
+    /// The kind in words.
+    pub title: String,
+    /// The HTTP status.
+    pub status: u16,
+    /// The last part of `type`, for switching on.
+    #[schema(example = "invalid")]
+    pub code: String,
+    /// What is wrong in this case, and what to do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+    /// The field concerned, as a JSON pointer or the name of a parameter.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pointer: Option<String>,
+    /// Finds the request in the operator's logs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
+}
+
+/// A problem on its way out. Guards add the request id.
+#[derive(Clone, Debug)]
+pub struct Problem {
+    status: StatusCode,
+    code: &'static str,
+    title: &'static str,
+    detail: Option<String>,
+    pointer: Option<String>,
+    retry_after: Option<u32>,
+}
+
+impl Problem {
+    /// A problem of this kind.
+    pub fn new(status: StatusCode, code: &'static str, title: &'static str) -> Self {
+        Self { status, code, title, detail: None, pointer: None, retry_after: None }
+    }
+
+    /// Says what is wrong in this case.
+    #[must_use]
+    pub fn detail(mut self, detail: impl Into<String>) -> Self {
+        self.detail = Some(detail.into());
+        self
+    }
+
+    /// Says which field is concerned.
+    #[must_use]
+    pub fn pointer(mut self, pointer: impl Into<String>) -> Self {
+        self.pointer = Some(pointer.into());
+        self
+    }
+
+    /// The request is not what this route takes.
+    pub fn malformed(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "malformed", "The request cannot be read").detail(detail)
+    }
+
+    /// A field is not as it must be.
+    pub fn invalid(pointer: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", "A field cannot be accepted")
+            .pointer(pointer)
+            .detail(detail)
+    }
+
+    /// There is nothing here.
+    pub fn not_found() -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not_found", "There is nothing here that you can see")
+    }
+
+    /// The document, with the request id if there is one yet.
+    pub fn document(&self, request_id: Option<String>) -> ProblemDocument {
+        ProblemDocument {
+            kind: format!("urn:cloakroom:problem:{}", self.code),
+            title: self.title.to_owned(),
+            status: self.status.as_u16(),
+            code: self.code.to_owned(),
+            detail: self.detail.clone(),
+            pointer: self.pointer.clone(),
+            request_id,
+        }
+    }
+
+    /// The answer.
+    pub fn response(&self, request_id: Option<String>) -> HttpResponse {
+        let mut response = HttpResponseBuilder::new(self.status);
+        if let Some(seconds) = self.retry_after {
+            response.insert_header((header::RETRY_AFTER, seconds));
+        }
+        if self.status == StatusCode::UNAUTHORIZED {
+            response.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
+        }
+        response.insert_header((header::CONTENT_TYPE, "application/problem+json"));
+        response.body(serde_json::to_vec(&self.document(request_id)).unwrap_or_default())
+    }
+}
+
+impl std::fmt::Display for Problem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}", self.status, self.code)
+    }
+}
+
+impl ResponseError for Problem {
+    fn status_code(&self) -> StatusCode {
+        self.status
+    }
+
+    /// Without a request id: the guard that drew one replaces this answer.
+    fn error_response(&self) -> HttpResponse {
+        self.response(None)
+    }
+}
+
+impl From<service::Error> for Problem {
+    fn from(fault: service::Error) -> Self {
+        use service::Error;
+        match fault {
+            Error::Invalid(invalid) => Self::invalid(invalid.pointer, invalid.message),
+            Error::Unauthenticated => {
+                Self::new(StatusCode::UNAUTHORIZED, "unauthenticated", "A valid API key is needed")
+                    .detail("send it as Authorization: Bearer crk_…")
+            }
+            Error::NoSession => Self::new(StatusCode::UNAUTHORIZED, "no_session", "A live session is needed")
+                .detail("it may have ended; redeem with the same claim key to renew it"),
+            Error::Forbidden(detail) => {
+                Self::new(StatusCode::FORBIDDEN, "forbidden", "You may not do this").detail(detail)
+            }
+            Error::NotFound => Self::not_found(),
+            Error::Conflict { code, message } => {
+                Self::new(StatusCode::CONFLICT, code, "This contradicts how things are").detail(message)
+            }
+            Error::TooLarge { cap } => Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", "This is too large")
+                .pointer("/size")
+                .detail(format!("at most {cap} bytes")),
+            Error::DeadToken => Self::new(StatusCode::NOT_FOUND, "dead_token", "This cannot be opened").detail(
+                "It may have been opened already, have expired, been revoked, or be incomplete. Ask whoever sent it for a new one.",
+            ),
+            Error::PasswordRequired => {
+                Self::new(StatusCode::FORBIDDEN, "password_required", "A password is needed").pointer("/password")
+            }
+            Error::PasswordWrong => {
+                Self::new(StatusCode::FORBIDDEN, "password_wrong", "This is not the password").pointer("/password")
+            }
+            Error::Busy => Self {
+                retry_after: Some(1),
+                ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "Too much at once")
+                    .detail("nothing was changed; try again shortly")
+            },
+            Error::Unavailable(reason) => {
+                tracing::error!(reason, "a backend did not answer");
+                Self {
+                    retry_after: Some(2),
+                    ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "The service cannot answer now")
+                        .detail("nothing was granted; try again, with the same claim key where there is one")
+                }
+            }
+            Error::Internal(reason) => {
+                tracing::error!(reason, "internal error");
+                Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something is broken on our side")
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_document_survives_its_wire_form() {
+        let document = Problem::invalid("/paths/0", "no").document(Some("req_1".into()));
+        let text = serde_json::to_string(&document).unwrap();
+        assert_eq!(serde_json::from_str::<ProblemDocument>(&text).unwrap(), document);
+    }
+
+    #[test]
+    fn faults_of_ours_say_nothing_about_themselves() {
+        for fault in [service::Error::Unavailable("10.0.0.7".into()), service::Error::Internal("10.0.0.7".into())] {
+            let document = Problem::from(fault).document(None);
+            assert!(!serde_json::to_string(&document).unwrap().contains("10.0.0.7"));
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! Every route of the API and its pages, on one screen.
+
+use actix_web::{
+    HttpResponse,
+    web::{self, delete, get, post, resource},
+};
+
+use crate::web::pages;
+
+use super::{
+    api_keys, artifacts, json::LARGEST_BODY, links, objects, openapi, problem::Problem, sessions, shares, tenants,
+    uploads,
+};
+
+/// The route table.
+pub fn configure(routes: &mut web::ServiceConfig) {
+    routes
+        .app_data(web::PayloadConfig::new(LARGEST_BODY))
+        .app_data(
+            web::QueryConfig::default().error_handler(|fault, _| Problem::invalid("query", fault.to_string()).into()),
+        )
+        // Shares
+        .service(resource("/v1/shares").route(post().to(shares::mint)).route(get().to(shares::list)))
+        .service(resource("/v1/shares/redeem").route(post().to(shares::redeem)))
+        .service(resource("/v1/shares/redeem/preview").route(post().to(shares::preview)))
+        .service(resource("/v1/shares/{id}").route(get().to(shares::inspect)).route(delete().to(shares::revoke)))
+        // Sessions
+        .service(resource("/v1/session").route(get().to(sessions::inspect)))
+        .service(resource("/v1/session/objects").route(get().to(sessions::objects)))
+        .service(resource("/v1/session/downloads").route(post().to(sessions::download)))
+        .service(resource("/v1/session/uploads").route(post().to(sessions::upload)))
+        .service(resource("/v1/session/uploads/{id}/complete").route(post().to(sessions::complete_upload)))
+        .service(
+            resource("/v1/session/uploads/{id}")
+                .route(get().to(sessions::inspect_upload))
+                .route(delete().to(sessions::cancel_upload)),
+        )
+        // Artifacts and links
+        .service(resource("/v1/artifacts").route(post().to(artifacts::publish)).route(get().to(artifacts::list)))
+        .service(
+            resource("/v1/artifacts/{id}").route(get().to(artifacts::inspect)).route(delete().to(artifacts::delete)),
+        )
+        .service(resource("/v1/links").route(post().to(links::mint)).route(get().to(links::list)))
+        .service(resource("/v1/links/redeem").route(post().to(links::redeem)))
+        .service(resource("/v1/links/redeem/preview").route(post().to(links::preview)))
+        .service(resource("/v1/links/{id}").route(get().to(links::inspect)).route(delete().to(links::revoke)))
+        // Uploads and the vault
+        .service(resource("/v1/uploads").route(post().to(uploads::declare)).route(get().to(uploads::list)))
+        .service(resource("/v1/uploads/{id}/complete").route(post().to(uploads::complete)))
+        .service(resource("/v1/uploads/{id}").route(get().to(uploads::inspect)).route(delete().to(uploads::cancel)))
+        .service(resource("/v1/objects").route(get().to(objects::list)))
+        .service(resource("/v1/objects/downloads").guard(actix_web::guard::Post()).route(post().to(objects::download)))
+        .service(
+            resource("/v1/objects/{path:.*}").route(get().to(objects::inspect)).route(delete().to(objects::delete)),
+        )
+        // Administration
+        .service(resource("/v1/api-keys").route(post().to(api_keys::create)).route(get().to(api_keys::list)))
+        .service(resource("/v1/api-keys/{id}").route(get().to(api_keys::inspect)).route(delete().to(api_keys::revoke)))
+        .service(resource("/v1/tenants").route(post().to(tenants::create)).route(get().to(tenants::list)))
+        // The description of all this
+        .service(resource("/openapi.json").route(get().to(openapi::json)))
+        .service(resource("/docs").route(get().to(openapi::page)))
+        .configure(pages::configure)
+        .default_service(web::to(nothing_here));
+}
+
+async fn nothing_here() -> Result<HttpResponse, Problem> {
+    Err(Problem::not_found())
+}

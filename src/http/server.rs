@@ -1,0 +1,157 @@
+//! The three listeners and what answers on each.
+
+use std::{
+    net::{SocketAddr, TcpListener},
+    sync::Arc,
+    time::Duration,
+};
+
+use actix_web::{
+    App, HttpResponse, HttpServer,
+    dev::{Server, ServerHandle},
+    http::{StatusCode, header},
+    middleware::{NormalizePath, from_fn},
+    web,
+};
+
+use crate::{objects::embedded::EmbeddedStorage, service::Broker};
+
+use super::{
+    content::{self, AllowedOrigins},
+    edge, guards, ops,
+    problem::Problem,
+    routes,
+};
+
+/// For how long requests under way may run on when the process is told to stop.
+pub const DRAIN: Duration = Duration::from_secs(20);
+
+/// How long a client may take to send the head of a request.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A listener that is bound, and not yet served.
+#[derive(Debug)]
+pub struct Bound {
+    listener: TcpListener,
+    /// Where it is.
+    pub address: SocketAddr,
+}
+
+/// Binds an address.
+///
+/// # Errors
+/// What the operating system says, such as that the port is in use.
+pub fn bind(address: SocketAddr) -> std::io::Result<Bound> {
+    let listener = TcpListener::bind(address)?;
+    let address = listener.local_addr()?;
+    Ok(Bound { listener, address })
+}
+
+/// The listeners that are served.
+#[derive(Debug)]
+pub struct Listeners {
+    handles: Vec<ServerHandle>,
+    running: Vec<tokio::task::JoinHandle<std::io::Result<()>>>,
+}
+
+impl Listeners {
+    /// Serves all three.
+    ///
+    /// # Errors
+    /// When a listener cannot be served.
+    pub fn serve(
+        broker: Broker,
+        embedded: Option<Arc<EmbeddedStorage>>,
+        [api, content, ops]: [Bound; 3],
+        workers: usize,
+    ) -> std::io::Result<Self> {
+        let servers = [
+            serve_api(broker.clone(), api, workers)?,
+            serve_content(broker.clone(), embedded, content, workers)?,
+            serve_ops(broker, ops)?,
+        ];
+        let handles = servers.iter().map(Server::handle).collect();
+        let running = servers.into_iter().map(tokio::spawn).collect();
+        Ok(Self { handles, running })
+    }
+
+    /// Takes no more connections, lets requests under way end, and stops.
+    pub async fn stop(self) {
+        futures_util::future::join_all(self.handles.iter().map(|handle| handle.stop(true))).await;
+        futures_util::future::join_all(self.running).await;
+    }
+}
+
+fn serve_api(broker: Broker, bound: Bound, workers: usize) -> std::io::Result<Server> {
+    let broker = web::Data::new(broker);
+    let server = HttpServer::new(move || {
+        App::new().app_data(broker.clone()).wrap(from_fn(guards::api)).configure(routes::configure)
+    });
+    Ok(server
+        .workers(workers)
+        .client_request_timeout(HEAD_TIMEOUT)
+        .shutdown_timeout(DRAIN.as_secs())
+        .disable_signals()
+        .listen(bound.listener)?
+        .run())
+}
+
+fn serve_content(
+    broker: Broker,
+    embedded: Option<Arc<EmbeddedStorage>>,
+    bound: Bound,
+    workers: usize,
+) -> std::io::Result<Server> {
+    let authority = broker.settings.content.authority.clone();
+    let origins = AllowedOrigins::new([broker.settings.public_url.clone()]);
+    let broker = web::Data::new(broker);
+    let server = HttpServer::new(move || {
+        let (authority, embedded, origins) = (authority.clone(), embedded.clone(), origins.clone());
+        let own_host = authority.clone();
+        App::new()
+            .app_data(broker.clone())
+            .app_data(web::FormConfig::default().limit(16 * 1024))
+            .configure(|routes| edge::configure(routes, authority))
+            .service(
+                web::scope("")
+                    .guard(actix_web::guard::fn_guard(move |context| host_is(context, &own_host)))
+                    .configure(move |routes| {
+                        if let Some(storage) = embedded {
+                            content::configure(routes, storage, origins);
+                        }
+                    })
+                    .default_service(web::to(nothing_here)),
+            )
+            .default_service(web::to(wrong_host))
+    });
+    Ok(server
+        .workers(workers)
+        .client_request_timeout(HEAD_TIMEOUT)
+        .shutdown_timeout(DRAIN.as_secs())
+        .disable_signals()
+        .listen(bound.listener)?
+        .run())
+}
+
+fn host_is(context: &actix_web::guard::GuardContext<'_>, authority: &str) -> bool {
+    let head = context.head();
+    let host = head.headers().get(header::HOST).and_then(|host| host.to_str().ok());
+    host.or_else(|| head.uri.authority().map(|authority| authority.as_str()))
+        .is_some_and(|host| host.eq_ignore_ascii_case(authority))
+}
+
+async fn nothing_here() -> Result<HttpResponse, Problem> {
+    Err(Problem::not_found())
+}
+
+async fn wrong_host() -> Result<HttpResponse, Problem> {
+    Err(Problem::new(StatusCode::MISDIRECTED_REQUEST, "wrong_host", "This host name is not served here"))
+}
+
+fn serve_ops(broker: Broker, bound: Bound) -> std::io::Result<Server> {
+    let broker = web::Data::new(broker);
+    let server = HttpServer::new(move || {
+        App::new().app_data(broker.clone()).wrap(NormalizePath::trim()).configure(ops::configure)
+    });
+    Ok(server.workers(1).shutdown_timeout(1).disable_signals().listen(bound.listener)?.run())
+}

@@ -1,0 +1,173 @@
+//! Sessions over HTTP: what a claimant does.
+
+use actix_web::{
+    HttpResponse,
+    cookie::{Cookie, SameSite, time},
+    web,
+};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::{
+    domain::{instant::Instant, permission::SharePermission},
+    service::{Broker, listing::PageRequest},
+};
+
+use super::{
+    extract::{InSession, session_cookie_name},
+    json::Json,
+    problem::{Problem, ProblemDocument},
+    render::{self, DownloadBody, DownloadView, Listing, ObjectView, ObjectsQuery},
+    uploads::{DeclareBody, DeclaredView, UploadView},
+};
+
+/// The cookie that carries a session's credential.
+pub(super) struct SessionCookie(Cookie<'static>);
+
+impl SessionCookie {
+    pub(super) fn new(broker: &Broker, session: &str, token: &str, expires_at: Instant) -> Self {
+        let secure = broker.settings.public_url.starts_with("https:");
+        let seconds = expires_at.since(broker.now()).as_secs();
+        let cookie = Cookie::build(session_cookie_name(session, secure), token.to_owned())
+            .path("/")
+            .http_only(true)
+            .secure(secure)
+            .same_site(SameSite::Strict)
+            .max_age(time::Duration::seconds(i64::try_from(seconds).unwrap_or(0)))
+            .finish();
+        Self(cookie)
+    }
+}
+
+impl From<SessionCookie> for Cookie<'static> {
+    fn from(cookie: SessionCookie) -> Self {
+        cookie.0
+    }
+}
+
+/// A session as its claimant sees it.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct SessionView {
+    /// Its id.
+    pub id: String,
+    /// Who shares: the tenant's name.
+    pub sender: String,
+    /// What may be done.
+    #[schema(value_type = String)]
+    pub permission: SharePermission,
+    /// Where.
+    pub paths: Vec<String>,
+    /// When it was claimed (RFC 3339).
+    pub created_at: String,
+    /// Until when this credential may be used (RFC 3339).
+    pub expires_at: String,
+    /// Until when redeeming again with the same claim key gives a new one (RFC 3339).
+    pub access_expires_at: String,
+}
+
+/// What may be done in this session.
+#[utoipa::path(
+    get, path = "/v1/session", tag = "session", security(("session" = [])),
+    responses((status = 200, body = SessionView), (status = 401, body = ProblemDocument))
+)]
+pub async fn inspect(InSession(session): InSession) -> HttpResponse {
+    HttpResponse::Ok().json(SessionView {
+        id: session.id.to_string(),
+        sender: session.sender().to_owned(),
+        permission: session.permission(),
+        paths: session.paths().iter().map(ToString::to_string).collect(),
+        created_at: session.claim.claimed_at.to_string(),
+        expires_at: session.expires_at.to_string(),
+        access_expires_at: session.claim.access_until.to_string(),
+    })
+}
+
+/// List the files of the session.
+#[utoipa::path(
+    get, path = "/v1/session/objects", tag = "session", params(ObjectsQuery), security(("session" = [])),
+    responses((status = 200, body = Listing<ObjectView>), (status = "4XX", body = ProblemDocument))
+)]
+pub async fn objects(
+    InSession(session): InSession,
+    broker: web::Data<Broker>,
+    query: web::Query<ObjectsQuery>,
+) -> Result<HttpResponse, Problem> {
+    let query = query.into_inner();
+    let request = PageRequest { limit: query.limit, cursor: query.cursor };
+    let page = broker.session_objects(&session, &query.prefix, &request).await?;
+    let items: Vec<ObjectView> = page.items.into_iter().map(Into::into).collect();
+    Ok(HttpResponse::Ok().json(Listing { items, next_cursor: page.next_cursor }))
+}
+
+/// Get a URL to download one file of the session.
+#[utoipa::path(
+    post, path = "/v1/session/downloads", tag = "session", request_body = DownloadBody, security(("session" = [])),
+    responses((status = 200, body = DownloadView), (status = "4XX", body = ProblemDocument))
+)]
+pub async fn download(
+    InSession(session): InSession,
+    broker: web::Data<Broker>,
+    Json(body): Json<DownloadBody>,
+) -> Result<HttpResponse, Problem> {
+    let signed = broker.session_download(&session, &body.path).await?;
+    Ok(HttpResponse::Ok().json(DownloadView::from(signed)))
+}
+
+/// Declare an upload in a session that may write.
+#[utoipa::path(
+    post, path = "/v1/session/uploads", tag = "session", request_body = DeclareBody, security(("session" = [])),
+    responses((status = 201, body = DeclaredView), (status = "4XX", body = ProblemDocument))
+)]
+pub async fn upload(
+    InSession(session): InSession,
+    broker: web::Data<Broker>,
+    Json(body): Json<DeclareBody>,
+) -> Result<HttpResponse, Problem> {
+    let declared = broker.session_upload(&session, body.parse()?).await?;
+    Ok(HttpResponse::Created().json(DeclaredView::from(declared)))
+}
+
+/// Complete an upload of the session.
+#[utoipa::path(
+    post, path = "/v1/session/uploads/{id}/complete", tag = "session", security(("session" = [])),
+    params(("id" = String, Path, description = "The upload's id")),
+    responses((status = 200, body = UploadView), (status = "4XX", body = ProblemDocument))
+)]
+pub async fn complete_upload(
+    InSession(session): InSession,
+    broker: web::Data<Broker>,
+    id: web::Path<String>,
+) -> Result<HttpResponse, Problem> {
+    let upload = broker.session_complete(&session, render::id(&id)?).await?;
+    Ok(HttpResponse::Ok().json(UploadView::from(upload)))
+}
+
+/// Inspect an upload of the session.
+#[utoipa::path(
+    get, path = "/v1/session/uploads/{id}", tag = "session", security(("session" = [])),
+    params(("id" = String, Path, description = "The upload's id")),
+    responses((status = 200, body = UploadView), (status = "4XX", body = ProblemDocument))
+)]
+pub async fn inspect_upload(
+    InSession(session): InSession,
+    broker: web::Data<Broker>,
+    id: web::Path<String>,
+) -> Result<HttpResponse, Problem> {
+    let upload = broker.session_inspect_upload(&session, render::id(&id)?).await?;
+    Ok(HttpResponse::Ok().json(UploadView::from(upload)))
+}
+
+/// Call off an upload of the session.
+#[utoipa::path(
+    delete, path = "/v1/session/uploads/{id}", tag = "session", security(("session" = [])),
+    params(("id" = String, Path, description = "The upload's id")),
+    responses((status = 204, description = "Called off"), (status = "4XX", body = ProblemDocument))
+)]
+pub async fn cancel_upload(
+    InSession(session): InSession,
+    broker: web::Data<Broker>,
+    id: web::Path<String>,
+) -> Result<HttpResponse, Problem> {
+    broker.session_cancel(&session, render::id(&id)?).await?;
+    Ok(HttpResponse::NoContent().finish())
+}

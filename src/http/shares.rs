@@ -1,0 +1,326 @@
+//! Shares over HTTP.
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::{
+    crypto::{claim::ClaimKey, secret::SecretText},
+    domain::{
+        instant::Instant,
+        lifetime,
+        path::PathPin,
+        permission::{Permission, SharePermission},
+        redemption::Status,
+        share::Pins,
+        tenant::Mode,
+    },
+    service::{
+        Broker,
+        shares::{MintShare, Share},
+    },
+};
+
+use super::{
+    extract::{Authenticated, MaybeAuthenticated, request_id},
+    json::Json,
+    problem::{Problem, ProblemDocument},
+    render::{self, Listing, PageQuery},
+    sessions::SessionCookie,
+};
+
+/// What a share is to be.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MintBody {
+    /// 1 to 100 paths; one that ends in `/` is a folder with all below it.
+    #[schema(value_type = Vec<String>, example = json!(["docs/a.pdf", "designs/"]))]
+    pub paths: Vec<PathPin>,
+    /// `read` or `write`; `admin` can never be shared.
+    #[schema(value_type = String, example = "read")]
+    pub permission: Permission,
+    /// For how many seconds it may be claimed: 60 to 604,800, by default 900.
+    pub expires_in: Option<u64>,
+    /// Instead of `expires_in`: until when (RFC 3339).
+    #[schema(value_type = Option<String>)]
+    pub expires_at: Option<Instant>,
+    /// For how many seconds after the claim the claimant may keep coming back: 60 to 604,800, by default 3,600.
+    pub access_expires_in: Option<u64>,
+    /// Your own name for it; recipients do not see it.
+    pub label: Option<String>,
+    /// Whether files that are not there (yet) may be shared.
+    #[serde(default)]
+    pub allow_missing: bool,
+}
+
+/// A share as its owner sees it. Never its token.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ShareView {
+    /// Its id.
+    #[schema(example = "shr_0199b1c2d3e4f5061728394a5b6c7d8e")]
+    pub id: String,
+    /// `pending`, `claimed`, `expired` or `revoked`.
+    #[schema(value_type = String)]
+    pub status: Status,
+    /// Whether it is real, or made with a test key.
+    pub livemode: bool,
+    /// What it gives.
+    #[schema(value_type = String)]
+    pub permission: SharePermission,
+    /// Where.
+    pub paths: Vec<String>,
+    /// Your own name for it.
+    pub label: Option<String>,
+    /// How often it was claimed.
+    pub claims: u32,
+    /// When it was minted (RFC 3339).
+    pub created_at: String,
+    /// Until when it may be claimed (RFC 3339).
+    pub expires_at: String,
+    /// For how many seconds after the claim it stays open.
+    pub access_expires_in: u64,
+    /// When it was revoked (RFC 3339).
+    pub revoked_at: Option<String>,
+}
+
+/// A share just minted.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct MintedView {
+    /// The share.
+    #[serde(flatten)]
+    pub share: ShareView,
+    /// The token, shown this once.
+    #[schema(example = "crs_AQEAAAAB…")]
+    pub token: String,
+    /// The link to send: the token is in its fragment, which browsers keep to themselves.
+    pub url: String,
+}
+
+impl From<Share> for ShareView {
+    fn from(share: Share) -> Self {
+        let grant = share.grant;
+        Self {
+            id: grant.id.to_string(),
+            status: share.status,
+            livemode: grant.made.namespace.mode == Mode::Live,
+            permission: grant.permission,
+            paths: grant.pins.as_slice().iter().map(ToString::to_string).collect(),
+            label: share.label,
+            claims: share.claims,
+            created_at: grant.terms.issued_at.to_string(),
+            expires_at: grant.terms.expires_at.to_string(),
+            access_expires_in: grant.terms.access_seconds,
+            revoked_at: share.revoked_at.map(|at| at.to_string()),
+        }
+    }
+}
+
+/// Mint a share.
+#[utoipa::path(
+    post, path = "/v1/shares", tag = "shares", request_body = MintBody, security(("api_key" = [])),
+    responses(
+        (status = 201, description = "Minted; the token is shown this once", body = MintedView),
+        (status = "4XX", description = "Nothing was minted", body = ProblemDocument),
+    )
+)]
+pub async fn mint(
+    Authenticated(caller): Authenticated,
+    broker: web::Data<Broker>,
+    Json(body): Json<MintBody>,
+) -> Result<HttpResponse, Problem> {
+    let permission = match body.permission {
+        Permission::Read => SharePermission::Read,
+        Permission::Write => SharePermission::Write,
+        Permission::Admin => {
+            return Err(Problem::invalid("/permission", "admin can never be shared; choose read or write"));
+        }
+    };
+    let pins = Pins::new(body.paths).map_err(|fault| Problem::invalid("/paths", fault.to_string()))?;
+    let expires_at = render::ends_at(&lifetime::SHARE, body.expires_in, body.expires_at, broker.now())?;
+    let access = lifetime::SHARE_ACCESS.seconds(body.access_expires_in);
+    let access = access.map_err(|fault| Problem::invalid("/access_expires_in", fault.to_string()))?;
+    let wanted = MintShare {
+        pins,
+        permission,
+        expires_at,
+        access_seconds: access.as_secs(),
+        label: render::label(body.label)?,
+        allow_missing: body.allow_missing,
+    };
+    let minted = broker.mint_share(&caller, wanted).await?;
+    let token = minted.token.expose().to_owned();
+    let url = format!("{}/s#{token}", broker.settings.public_url);
+    Ok(HttpResponse::Created().json(MintedView { share: minted.share.into(), token, url }))
+}
+
+/// List shares, newest first.
+#[utoipa::path(
+    get, path = "/v1/shares", tag = "shares", params(PageQuery), security(("api_key" = [])),
+    responses((status = 200, body = Listing<ShareView>), (status = "4XX", body = ProblemDocument))
+)]
+pub async fn list(
+    Authenticated(caller): Authenticated,
+    broker: web::Data<Broker>,
+    query: web::Query<PageQuery>,
+) -> Result<HttpResponse, Problem> {
+    let page = broker.list_shares(&caller, &query.into_inner().into()).await?;
+    let items: Vec<ShareView> = page.items.into_iter().map(Into::into).collect();
+    Ok(HttpResponse::Ok().json(Listing { items, next_cursor: page.next_cursor }))
+}
+
+/// Inspect a share.
+#[utoipa::path(
+    get, path = "/v1/shares/{id}", tag = "shares", security(("api_key" = [])),
+    params(("id" = String, Path, description = "The share's id")),
+    responses((status = 200, body = ShareView), (status = "4XX", body = ProblemDocument))
+)]
+pub async fn inspect(
+    Authenticated(caller): Authenticated,
+    broker: web::Data<Broker>,
+    id: web::Path<String>,
+) -> Result<HttpResponse, Problem> {
+    let share = broker.inspect_share(&caller, render::id(&id)?).await?;
+    Ok(HttpResponse::Ok().json(ShareView::from(share)))
+}
+
+/// Revoke a share and the session it opened.
+#[utoipa::path(
+    delete, path = "/v1/shares/{id}", tag = "shares", security(("api_key" = [])),
+    params(("id" = String, Path, description = "The share's id")),
+    responses((status = 204, description = "Revoked"), (status = "4XX", body = ProblemDocument))
+)]
+pub async fn revoke(
+    Authenticated(caller): Authenticated,
+    broker: web::Data<Broker>,
+    id: web::Path<String>,
+) -> Result<HttpResponse, Problem> {
+    broker.revoke_share(&caller, render::id(&id)?).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+/// A token to redeem.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RedeemBody {
+    /// The share token.
+    #[schema(value_type = String, example = "crs_AQEAAAAB…")]
+    pub token: SecretText,
+    /// 32 random bytes of your own making, base64url without padding. Keep
+    /// it: with it, and only with it, you can ask again.
+    #[schema(value_type = String, min_length = 43, max_length = 43)]
+    pub claim_key: SecretText,
+}
+
+/// An open session.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct SessionOpened {
+    /// The session's id: its page is `/session/{session}`.
+    pub session: String,
+    /// The credential, also set as a cookie. As a bearer token it serves clients that are no browsers.
+    pub session_token: String,
+    /// What may be done.
+    #[schema(value_type = String)]
+    pub permission: SharePermission,
+    /// Where.
+    pub paths: Vec<String>,
+    /// Until when the credential may be used (RFC 3339).
+    pub expires_at: String,
+    /// Until when redeeming again with the same claim key gives a new one (RFC 3339).
+    pub access_expires_at: String,
+}
+
+/// Redeem a share: once.
+#[utoipa::path(
+    post, path = "/v1/shares/redeem", tag = "redeeming", request_body = RedeemBody,
+    responses(
+        (status = 200, description = "Claimed, or claimed before with the same claim key", body = SessionOpened),
+        (status = 404, description = "The one answer to every token that opens nothing", body = ProblemDocument),
+        (status = 503, description = "No definite outcome; ask again with the same claim key", body = ProblemDocument),
+    )
+)]
+pub async fn redeem(
+    request: HttpRequest,
+    broker: web::Data<Broker>,
+    Json(body): Json<RedeemBody>,
+) -> Result<HttpResponse, Problem> {
+    let claim_key = claim_key(&body.claim_key)?;
+    let opened = broker.redeem_share(&body.token, &claim_key, request_id(&request)).await?;
+    let session = opened.session.to_string();
+    let cookie = SessionCookie::new(&broker, &session, opened.token.expose(), opened.expires_at);
+    Ok(HttpResponse::Ok().cookie(cookie.into()).json(SessionOpened {
+        session,
+        session_token: opened.token.expose().to_owned(),
+        permission: opened.permission,
+        paths: opened.paths.iter().map(ToString::to_string).collect(),
+        expires_at: opened.expires_at.to_string(),
+        access_expires_at: opened.access_until.to_string(),
+    }))
+}
+
+/// A token to look at.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PreviewBody {
+    /// The token.
+    #[schema(value_type = String)]
+    pub token: SecretText,
+    /// The claim key, for whoever has claimed it already.
+    #[schema(value_type = Option<String>)]
+    pub claim_key: Option<SecretText>,
+}
+
+/// What a share would give.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct SharePreviewView {
+    /// Who sends it: the tenant's name.
+    pub sender: String,
+    /// What could be done.
+    #[schema(value_type = String)]
+    pub permission: SharePermission,
+    /// How many files, up to 10,000.
+    pub item_count: usize,
+    /// Whether there are more.
+    pub more_items: bool,
+    /// Their size together, in bytes.
+    pub total_size: u64,
+    /// Until when it may be claimed (RFC 3339).
+    pub claim_by: String,
+    /// For how many seconds it then stays open.
+    pub access_expires_in: u64,
+    /// What redeeming wants besides the token.
+    pub requires: Vec<String>,
+    /// Whether you minted it.
+    pub yours: bool,
+}
+
+/// Look at a share without claiming it.
+#[utoipa::path(
+    post, path = "/v1/shares/redeem/preview", tag = "redeeming", request_body = PreviewBody,
+    responses((status = 200, body = SharePreviewView), (status = 404, body = ProblemDocument))
+)]
+pub async fn preview(
+    request: HttpRequest,
+    MaybeAuthenticated(looking): MaybeAuthenticated,
+    broker: web::Data<Broker>,
+    Json(body): Json<PreviewBody>,
+) -> Result<HttpResponse, Problem> {
+    let claim_key = body.claim_key.as_ref().map(claim_key).transpose()?;
+    let id = request_id(&request);
+    let preview = broker.preview_share(&body.token, claim_key.as_ref(), looking.as_ref(), id).await?;
+    Ok(HttpResponse::Ok().json(SharePreviewView {
+        sender: preview.sender,
+        permission: preview.permission,
+        item_count: preview.item_count,
+        more_items: preview.more,
+        total_size: preview.total_size,
+        claim_by: preview.claim_by.to_string(),
+        access_expires_in: preview.access_seconds,
+        requires: Vec::new(),
+        yours: preview.yours,
+    }))
+}
+
+/// A claim key, checked.
+pub(super) fn claim_key(text: &SecretText) -> Result<ClaimKey, Problem> {
+    ClaimKey::parse(text).map_err(|fault| Problem::invalid("/claim_key", fault.to_string()))
+}

@@ -1,0 +1,91 @@
+//! Tenants over HTTP, for operators.
+
+use actix_web::{HttpResponse, web};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::{
+    domain::{tenant::Tenant, text},
+    service::Broker,
+};
+
+use super::{
+    api_keys::CreatedView as CreatedKeyView,
+    extract::Authenticated,
+    json::Json,
+    problem::{Problem, ProblemDocument},
+    render::{Listing, PageQuery},
+};
+
+/// What a tenant is to be.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CreateBody {
+    /// Its name, as recipients of its links read it.
+    pub name: String,
+}
+
+/// A tenant.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct TenantView {
+    /// Its id.
+    pub id: String,
+    /// `active` or `suspended`.
+    pub status: &'static str,
+    /// Its name.
+    pub name: String,
+    /// When it was created (RFC 3339).
+    pub created_at: String,
+}
+
+impl From<Tenant> for TenantView {
+    fn from(tenant: Tenant) -> Self {
+        Self {
+            id: tenant.id.to_string(),
+            status: if tenant.suspended { "suspended" } else { "active" },
+            name: tenant.name,
+            created_at: tenant.created_at.to_string(),
+        }
+    }
+}
+
+/// A tenant just created.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct CreatedView {
+    /// The tenant.
+    #[serde(flatten)]
+    pub tenant: TenantView,
+    /// The key that administers it, its secret shown this once.
+    pub admin_key: CreatedKeyView,
+}
+
+/// Create a tenant and the key that administers it.
+#[utoipa::path(
+    post, path = "/v1/tenants", tag = "administration", request_body = CreateBody, security(("api_key" = [])),
+    responses((status = 201, body = CreatedView), (status = "4XX", body = ProblemDocument))
+)]
+pub async fn create(
+    Authenticated(caller): Authenticated,
+    broker: web::Data<Broker>,
+    Json(body): Json<CreateBody>,
+) -> Result<HttpResponse, Problem> {
+    let name = text::label(&body.name).map_err(|fault| Problem::invalid("/name", fault.to_string()))?;
+    let created = broker.create_tenant(&caller, name).await?;
+    let admin_key = CreatedKeyView::new(created.admin_key, broker.now());
+    Ok(HttpResponse::Created().json(CreatedView { tenant: created.tenant.into(), admin_key }))
+}
+
+/// List tenants, newest first.
+#[utoipa::path(
+    get, path = "/v1/tenants", tag = "administration", params(PageQuery), security(("api_key" = [])),
+    responses((status = 200, body = Listing<TenantView>), (status = "4XX", body = ProblemDocument))
+)]
+pub async fn list(
+    Authenticated(caller): Authenticated,
+    broker: web::Data<Broker>,
+    query: web::Query<PageQuery>,
+) -> Result<HttpResponse, Problem> {
+    let page = broker.list_tenants(&caller, &query.into_inner().into()).await?;
+    let items: Vec<TenantView> = page.items.into_iter().map(Into::into).collect();
+    Ok(HttpResponse::Ok().json(Listing { items, next_cursor: page.next_cursor }))
+}

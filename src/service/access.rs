@@ -1,0 +1,114 @@
+//! Access: from a credential to a principal, in one place.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    crypto::{opaque::ApiKeySecret, secret::SecretText},
+    domain::{
+        api_key::ApiKey,
+        authority::MadeUnder,
+        event::Actor,
+        ids::{ApiKeyId, RequestId},
+        path::{PathPin, VaultPath},
+        permission::Permission,
+        tenant::{Namespace, Tenant},
+    },
+};
+
+use super::{Broker, Error, events::Origin, rows};
+
+/// Who is calling with an API key: known, live, and of a tenant that is not suspended.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    /// The key.
+    pub key: ApiKey,
+    /// Its tenant.
+    pub tenant: Tenant,
+    /// The request it calls in.
+    pub request: RequestId,
+}
+
+/// What the hash of a secret leads to.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct ApiKeyPointer {
+    pub(super) namespace: Namespace,
+    pub(super) id: ApiKeyId,
+}
+
+impl Caller {
+    /// The walls around all the caller can reach.
+    pub fn namespace(&self) -> Namespace {
+        self.key.namespace
+    }
+
+    pub(super) fn actor(&self) -> Actor {
+        Actor::ApiKey { id: self.key.id }
+    }
+
+    pub(super) fn origin(&self, broker: &Broker) -> Origin {
+        Origin { namespace: self.namespace(), request: Some(self.request), at: broker.now() }
+    }
+
+    pub(super) fn made(&self) -> MadeUnder {
+        MadeUnder::now(&self.tenant, &self.key)
+    }
+
+    pub(super) fn may(&self, path: &VaultPath, permission: Permission) -> Result<(), Error> {
+        if self.key.grants.allow(path, permission) { Ok(()) } else { Err(outside(path)) }
+    }
+
+    pub(super) fn may_pin(&self, pin: &PathPin, permission: Permission) -> Result<(), Error> {
+        if self.key.grants.allow_pin(pin, permission) { Ok(()) } else { Err(outside(pin)) }
+    }
+
+    pub(super) fn administers(&self) -> Result<(), Error> {
+        if self.key.grants.administer() {
+            Ok(())
+        } else {
+            Err(Error::Forbidden("this needs an API key with the permission admin on /".into()))
+        }
+    }
+
+    pub(super) fn operates(&self) -> Result<(), Error> {
+        if self.key.operator { Ok(()) } else { Err(Error::Forbidden("this needs an operator's API key".into())) }
+    }
+}
+
+fn outside(path: impl std::fmt::Display) -> Error {
+    Error::Forbidden(format!("this API key has no such permission on {path}"))
+}
+
+impl Broker {
+    /// The caller with this API key.
+    ///
+    /// # Errors
+    /// [`Error::Unauthenticated`], the same for every key that is not accepted.
+    pub async fn authenticate(&self, secret: &SecretText, request: RequestId) -> Result<Caller, Error> {
+        let secret = ApiKeySecret::parse(secret).map_err(|_| Error::Unauthenticated)?;
+        let [pointer] = self.store.get([rows::api_key_pointer(secret.hash())]).await?;
+        let pointer = self.decode_if::<ApiKeyPointer>(pointer.as_ref())?.ok_or(Error::Unauthenticated)?.value;
+
+        let keys = [rows::api_key(pointer.namespace, pointer.id), rows::tenant(pointer.namespace.tenant)];
+        let [key, tenant] = self.store.get(keys).await?;
+        let key = self.decode_if::<ApiKey>(key.as_ref())?.ok_or(Error::Unauthenticated)?.value;
+        let tenant = self.decode_if::<Tenant>(tenant.as_ref())?.ok_or(Error::Unauthenticated)?.value;
+        match key.stands(&tenant, self.now()) {
+            Ok(()) if key.namespace == pointer.namespace && key.namespace.mode == secret.mode() => {
+                Ok(Caller { key, tenant, request })
+            }
+            _ => Err(Error::Unauthenticated),
+        }
+    }
+}
+
+impl Broker {
+    /// Tenant and minter behind something, as they are now. Rows that are not
+    /// authentic count as missing.
+    pub(super) async fn authority(&self, made: &MadeUnder) -> Result<(Option<Tenant>, Option<ApiKey>), Error> {
+        let keys = [rows::tenant(made.namespace.tenant), rows::api_key(made.namespace, made.minter)];
+        let [tenant, minter] = self.store.get(keys).await?;
+        let tenant = tenant.and_then(|row| self.decode::<Tenant>(&row).ok());
+        let minter = minter.and_then(|row| self.decode::<ApiKey>(&row).ok());
+        Ok((tenant.map(|record| record.value), minter.map(|record| record.value)))
+    }
+}

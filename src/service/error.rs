@@ -1,0 +1,103 @@
+//! What a use case answers when it does not do what was asked.
+
+use crate::{crypto::row_mac::NotAuthentic, domain::path::NotAPath, objects, store};
+
+/// A field that is not as it must be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Invalid {
+    /// Where, as a JSON pointer (RFC 6901) into the request body.
+    pub pointer: String,
+    /// What is wrong and what would be right.
+    pub message: String,
+}
+
+/// Why a use case did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Something in the request cannot be accepted.
+    #[error("{}: {}", .0.pointer, .0.message)]
+    Invalid(Invalid),
+    /// No key, or one that is not or no longer accepted: never which.
+    #[error("no valid API key")]
+    Unauthenticated,
+    /// The session is over, or its token is not one.
+    #[error("no live session")]
+    NoSession,
+    /// The caller may not do this.
+    #[error("{0}")]
+    Forbidden(String),
+    /// Nothing there that the caller could see.
+    #[error("not found")]
+    NotFound,
+    /// It contradicts how things are.
+    #[error("{message}")]
+    Conflict {
+        /// A stable name of the contradiction.
+        code: &'static str,
+        /// What contradicts, and what to do.
+        message: String,
+    },
+    /// A declared size over the cap.
+    #[error("larger than the {cap} bytes allowed")]
+    TooLarge {
+        /// The cap that applies to the caller.
+        cap: u64,
+    },
+    /// The one answer to every token that opens nothing.
+    #[error("this link cannot be opened")]
+    DeadToken,
+    /// The link lives, and wants a password.
+    #[error("a password is needed")]
+    PasswordRequired,
+    /// The link lives, and this is not its password.
+    #[error("not the password")]
+    PasswordWrong,
+    /// Too much at once; later it may work.
+    #[error("busy")]
+    Busy,
+    /// A backend did not answer. Nothing was granted.
+    #[error("unavailable: {0}")]
+    Unavailable(String),
+    /// Stored data is not as this deployment wrote it, or something is broken.
+    #[error("internal: {0}")]
+    Internal(String),
+}
+
+impl Error {
+    /// A fault in one field of the request.
+    pub fn invalid(pointer: impl Into<String>, message: impl ToString) -> Self {
+        Self::Invalid(Invalid { pointer: pointer.into(), message: message.to_string() })
+    }
+
+    pub(super) fn path(pointer: impl Into<String>) -> impl FnOnce(NotAPath) -> Self {
+        move |fault| Self::invalid(pointer, fault)
+    }
+
+    pub(super) fn conflict(code: &'static str, message: impl Into<String>) -> Self {
+        Self::Conflict { code, message: message.into() }
+    }
+}
+
+impl From<store::Unavailable> for Error {
+    fn from(fault: store::Unavailable) -> Self {
+        Self::Unavailable(fault.to_string())
+    }
+}
+
+impl From<objects::Unavailable> for Error {
+    fn from(fault: objects::Unavailable) -> Self {
+        Self::Unavailable(fault.to_string())
+    }
+}
+
+impl From<NotAuthentic> for Error {
+    fn from(fault: NotAuthentic) -> Self {
+        Self::Internal(fault.to_string())
+    }
+}
+
+impl From<crate::crypto::sealed::SealError> for Error {
+    fn from(fault: crate::crypto::sealed::SealError) -> Self {
+        Self::Internal(fault.to_string())
+    }
+}

@@ -1,0 +1,52 @@
+//! Events as they leave with a commit.
+
+use crate::{
+    domain::{
+        event::{Actor, Event, EventType, Outcome},
+        ids::{AttemptId, RequestId},
+        instant::Instant,
+        tenant::Namespace,
+    },
+    store::{OutboxEvent, Transaction},
+};
+
+use super::{Broker, Error, rows};
+
+/// What every event of one request shares.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Origin {
+    pub(super) namespace: Namespace,
+    pub(super) request: Option<RequestId>,
+    pub(super) at: Instant,
+}
+
+impl Origin {
+    /// An event of something that was done.
+    pub(super) fn done(self, kind: EventType, actor: Actor, resource: impl ToString) -> Event {
+        Event {
+            kind,
+            namespace: self.namespace,
+            actor,
+            resource: resource.to_string(),
+            outcome: Outcome::Done,
+            reason: None,
+            count: None,
+            at: self.at,
+            request: self.request,
+        }
+    }
+}
+
+impl Broker {
+    /// A transaction that records this event.
+    pub(super) fn recording(&self, event: &Event) -> Result<Transaction, Error> {
+        let attempt = AttemptId::new(self.now(), self.entropy.bytes());
+        Ok(Transaction::recording(attempt, outbox(event)?))
+    }
+}
+
+/// The event on its way to its ledger.
+pub(super) fn outbox(event: &Event) -> Result<OutboxEvent, Error> {
+    let body = serde_json::to_vec(event).map_err(|fault| Error::Internal(fault.to_string()))?;
+    Ok(OutboxEvent { ledger: rows::ledger(event.namespace), body })
+}

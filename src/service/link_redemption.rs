@@ -1,0 +1,291 @@
+//! Links, as whoever holds the token meets them: preview, redeem, and the
+//! handoff to the artifact's own host.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    crypto::{
+        claim::{ClaimHash, ClaimKey},
+        edge_cookie::EdgeCookies,
+        opaque::{LinkToken, LinkTokenHash},
+        sealed::Purpose,
+        secret::SecretText,
+    },
+    domain::{
+        api_key::ApiKey,
+        artifact::Artifact,
+        event::{Actor, EventType},
+        ids::RequestId,
+        instant::Instant,
+        lifetime,
+        link::LinkGrant,
+        redemption::{Claim, Redemption, UseState},
+        refusal::Refusal,
+        tenant::Tenant,
+    },
+    objects::ArtifactLabel,
+    store::Expected,
+};
+
+use super::{
+    Broker, Caller, Error,
+    events::Origin,
+    records::{Committed, ROUNDS, Record, committed, outrun},
+    rows,
+};
+
+/// What a redemption gives: the way to the artifact's own host.
+#[derive(Debug)]
+pub struct OpenedLink {
+    /// Where the browser posts the code.
+    pub enter_url: String,
+    /// The code: once, within 30 seconds.
+    pub code: String,
+    /// Until when the code may be used.
+    pub expires_at: Instant,
+    /// Until when the claimant may come back.
+    pub access_until: Instant,
+}
+
+/// What a link would give, told without giving it.
+#[derive(Debug)]
+pub struct LinkPreview {
+    /// The tenant's name.
+    pub sender: String,
+    /// How many files.
+    pub item_count: usize,
+    /// Their size together, in bytes.
+    pub total_size: u64,
+    /// Until when it may be claimed.
+    pub claim_by: Instant,
+    /// For how many seconds it then stays open.
+    pub access_seconds: u64,
+    /// Whether a password is wanted.
+    pub needs_password: bool,
+    /// Whether whoever is looking minted it.
+    pub yours: bool,
+}
+
+/// What a handoff code says: short-lived, sealed, and of use once.
+#[derive(Serialize, Deserialize)]
+struct Handoff {
+    id: String,
+    token: String,
+    claim: ClaimHash,
+    label: String,
+    expires_at: Instant,
+}
+
+/// The rows behind a link, as they are now.
+struct LinkRows {
+    grant: LinkGrant,
+    state: Record<UseState>,
+    claim: Option<Claim>,
+    artifact: Option<Artifact>,
+    tenant: Option<Tenant>,
+    minter: Option<ApiKey>,
+}
+
+impl LinkRows {
+    /// Everything that can refuse a link but its password.
+    fn redeem(&self, now: Instant) -> Result<Redemption, Refusal> {
+        self.grant.made.stands(self.tenant.as_ref(), self.minter.as_ref(), now)?;
+        let live = |artifact: &&Artifact| artifact.deleted_at.is_none();
+        self.artifact.as_ref().filter(live).ok_or(Refusal::TargetGone)?;
+        self.grant.terms.redeem(&self.state.value, self.claim.as_ref(), now)
+    }
+}
+
+impl Broker {
+    async fn link_rows(&self, token: LinkTokenHash, claim: Option<ClaimHash>) -> Result<Option<LinkRows>, Error> {
+        let mut keys = vec![rows::link_grant(token), rows::link_state(token)];
+        keys.extend(claim.map(|claim| rows::link_claim(token, claim)));
+        let found = self.store.get_all(&keys).await?;
+        let [Some(grant), Some(state), claim @ ..] = found.as_slice() else { return Ok(None) };
+        let (Ok(grant), Ok(state)) = (self.decode::<LinkGrant>(grant), self.decode::<UseState>(state)) else {
+            return Ok(None);
+        };
+        let claim = match claim.first().and_then(Option::as_ref).map(|row| self.decode::<Claim>(row)) {
+            None => None,
+            Some(Ok(claim)) => Some(claim.value),
+            Some(Err(_)) => return Ok(None),
+        };
+        let grant = grant.value;
+        let (tenant, minter) = self.authority(&grant.made).await?;
+        let artifact = self.artifact(grant.made.namespace, grant.artifact).await?.map(|record| record.value);
+        Ok(Some(LinkRows { grant, state, claim, artifact, tenant, minter }))
+    }
+
+    async fn refuse_link(&self, rows: &LinkRows, origin: Origin, why: Refusal) -> Error {
+        if rows.tenant.is_some() {
+            self.refuse(origin, EventType::LinkRefused, rows.grant.id.to_string(), why).await
+        } else {
+            self.refuse_unattributed()
+        }
+    }
+
+    /// Redeems a link for whoever holds this claim key.
+    ///
+    /// # Errors
+    /// [`Error::DeadToken`] whatever is wrong with the token; only the holder
+    /// of a live one learns that a password is wanted. A wrong one uses nothing up.
+    pub async fn redeem_link(
+        &self,
+        token: &SecretText,
+        claim_key: &ClaimKey,
+        password: Option<&SecretText>,
+        request: RequestId,
+    ) -> Result<OpenedLink, Error> {
+        let token = LinkToken::parse(token).map_err(|_| self.refuse_unattributed())?.hash();
+        let mut password_checked = false;
+        for _ in 0..ROUNDS {
+            let claim_hash = claim_key.hash(&claimed(token));
+            let rows = self.link_rows(token, Some(claim_hash)).await?.ok_or_else(|| self.refuse_unattributed())?;
+            let now = self.now();
+            let origin = Origin { namespace: rows.grant.made.namespace, request: Some(request), at: now };
+            let redemption = match rows.redeem(now) {
+                Ok(redemption) => redemption,
+                Err(why) => return Err(self.refuse_link(&rows, origin, why).await),
+            };
+            if let Some(stored) = &rows.grant.password
+                && !password_checked
+            {
+                let password = password.ok_or(Error::PasswordRequired)?;
+                if !self.passwords.verify(password.clone(), stored.clone()).await? {
+                    self.refuse_link(&rows, origin, Refusal::WrongPassword).await;
+                    return Err(Error::PasswordWrong);
+                }
+                password_checked = true;
+                // Time has passed: read everything again before anything is used up.
+                continue;
+            }
+
+            let id = rows.grant.id;
+            let (claim, transaction) = match redemption {
+                Redemption::First { state, claim } => {
+                    let purge = Some(rows.grant.terms.ends_at().plus(lifetime::REMEMBERED));
+                    let state_row = rows::link_state(token);
+                    let claim_row = rows::link_claim(token, claim_hash);
+                    let transaction = self
+                        .recording(&origin.done(EventType::LinkClaimed, Actor::Bearer, id))?
+                        .write(self.put(state_row, Expected::Version(rows.state.version), &state, purge)?)
+                        .write(self.put(claim_row, Expected::Absent, &claim, purge)?);
+                    (claim, transaction)
+                }
+                Redemption::Again { claim } => {
+                    (claim, self.recording(&origin.done(EventType::LinkRenewed, Actor::Bearer, id))?)
+                }
+            };
+            match committed(self.store.commit(transaction).await)? {
+                Committed::Done => return self.open_link(&rows, token, claim_hash, &claim, now),
+                Committed::ReadAgain => {}
+            }
+        }
+        Err(outrun())
+    }
+
+    fn open_link(
+        &self,
+        rows: &LinkRows,
+        token: LinkTokenHash,
+        claim_hash: ClaimHash,
+        claim: &Claim,
+        now: Instant,
+    ) -> Result<OpenedLink, Error> {
+        let label = ArtifactLabel::of(rows.grant.artifact);
+        let handoff = Handoff {
+            id: base16ct::lower::encode_string(&self.entropy.bytes::<16>()),
+            token: token.to_string(),
+            claim: claim_hash,
+            label: label.as_str().into(),
+            expires_at: now.plus(lifetime::HANDOFF).min(claim.access_until),
+        };
+        let plaintext = serde_json::to_vec(&handoff).map_err(|fault| Error::Internal(fault.to_string()))?;
+        Ok(OpenedLink {
+            enter_url: format!("{}{ENTER_PATH}", self.settings.content.of(&label)),
+            code: self.keyring.seal(Purpose::Handoff, &plaintext, self.entropy.as_ref())?,
+            expires_at: handoff.expires_at,
+            access_until: claim.access_until,
+        })
+    }
+
+    /// Exchanges a handoff code, once, for the edge cookies of the host it was made for.
+    ///
+    /// # Errors
+    /// [`Error::DeadToken`] whatever is wrong with the code.
+    pub async fn enter(
+        &self,
+        label: &ArtifactLabel,
+        code: &str,
+        request: RequestId,
+    ) -> Result<(EdgeCookies, Instant), Error> {
+        let handoff = self.keyring.open(Purpose::Handoff, code).map_err(|_| Error::DeadToken)?;
+        let handoff: Handoff = serde_json::from_slice(&handoff).map_err(|_| Error::DeadToken)?;
+        let token = LinkTokenHash::from_hexadecimal(&handoff.token).ok_or(Error::DeadToken)?;
+        let now = self.now();
+        if now >= handoff.expires_at || handoff.label != label.as_str() {
+            return Err(Error::DeadToken);
+        }
+        let rows = self.link_rows(token, Some(handoff.claim)).await?.ok_or(Error::DeadToken)?;
+        let origin = Origin { namespace: rows.grant.made.namespace, request: Some(request), at: now };
+        let claim = match rows.redeem(now) {
+            Ok(Redemption::Again { claim }) => claim,
+            Ok(Redemption::First { .. }) => return Err(Error::DeadToken),
+            Err(why) => return Err(self.refuse_link(&rows, origin, why).await),
+        };
+
+        let until = claim.access_until.min(now.plus(lifetime::CREDENTIAL));
+        let cookies = self
+            .edge
+            .sign(&self.settings.content.of(label), until)
+            .map_err(|fault| Error::Internal(fault.to_string()))?;
+        let event = origin.done(EventType::LinkEntered, Actor::Bearer, rows.grant.id);
+        let purge = Some(handoff.expires_at.plus(lifetime::CREDENTIAL));
+        let used = self.put(rows::handoff_used(&handoff.id), Expected::Absent, &now, purge)?;
+        match committed(self.store.commit(self.recording(&event)?.write(used)).await)? {
+            Committed::Done => Ok((cookies, until)),
+            Committed::ReadAgain => Err(Error::DeadToken),
+        }
+    }
+
+    /// What a link would give. Consumes nothing.
+    ///
+    /// # Errors
+    /// [`Error::DeadToken`] whatever is wrong with the token.
+    pub async fn preview_link(
+        &self,
+        token: &SecretText,
+        claim_key: Option<&ClaimKey>,
+        looking: Option<&Caller>,
+        request: RequestId,
+    ) -> Result<LinkPreview, Error> {
+        let token = LinkToken::parse(token).map_err(|_| self.refuse_unattributed())?.hash();
+        let claim_hash = claim_key.map(|key| key.hash(&claimed(token)));
+        let rows = self.link_rows(token, claim_hash).await?.ok_or_else(|| self.refuse_unattributed())?;
+        let now = self.now();
+        if let Err(why) = rows.redeem(now) {
+            let origin = Origin { namespace: rows.grant.made.namespace, request: Some(request), at: now };
+            return Err(self.refuse_link(&rows, origin, why).await);
+        }
+        let (Some(tenant), Some(artifact)) = (&rows.tenant, &rows.artifact) else { return Err(Error::DeadToken) };
+        Ok(LinkPreview {
+            sender: tenant.name.clone(),
+            item_count: artifact.files.len(),
+            total_size: artifact.total_size(),
+            claim_by: rows.grant.terms.expires_at,
+            access_seconds: rows.grant.terms.access_seconds,
+            needs_password: rows.grant.password.is_some(),
+            yours: looking.is_some_and(|caller| {
+                caller.key.id == rows.grant.made.minter && caller.namespace() == rows.grant.made.namespace
+            }),
+        })
+    }
+}
+
+/// Where an artifact's host takes handoff codes.
+pub const ENTER_PATH: &str = "/.cloakroom/enter";
+
+/// What a claim of a link is bound to: the first half of the hash of its token.
+fn claimed(token: LinkTokenHash) -> [u8; 16] {
+    token.first_half()
+}

@@ -1,0 +1,211 @@
+//! Links, as their owner handles them: mint, list, inspect, revoke.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    crypto::{
+        opaque::{LinkToken, LinkTokenHash},
+        secret::SecretText,
+    },
+    domain::{
+        event::EventType,
+        ids::{ArtifactId, LinkId},
+        instant::Instant,
+        lifetime,
+        link::LinkGrant,
+        redemption::{Status, Terms, UseState},
+    },
+    store::Expected,
+};
+
+use super::{
+    Broker, Caller, Error,
+    listing::{Page, PageRequest},
+    records::{Committed, ROUNDS, Record, committed, outrun},
+    rows,
+};
+
+/// What a link is to be.
+#[derive(Debug)]
+pub struct MintLink {
+    /// What it opens.
+    pub artifact: ArtifactId,
+    /// Until when it may be claimed.
+    pub expires_at: Instant,
+    /// For how many seconds the claimant may come back.
+    pub access_seconds: u64,
+    /// The password, if it is to have one.
+    pub password: Option<SecretText>,
+    /// The owner's name for it.
+    pub label: Option<String>,
+}
+
+/// A link as its owner sees it.
+#[derive(Clone, Debug)]
+pub struct Link {
+    /// What it gives.
+    pub grant: LinkGrant,
+    /// What became of it.
+    pub status: Status,
+    /// How often it was claimed.
+    pub claims: u32,
+    /// When it was revoked.
+    pub revoked_at: Option<Instant>,
+}
+
+/// A link and its token, of which only the hash is kept.
+#[derive(Debug)]
+pub struct MintedLink {
+    /// The link.
+    pub link: Link,
+    /// Shown this once.
+    pub token: LinkToken,
+}
+
+/// What a link's id leads to: the hash of its token, in hexadecimal.
+#[derive(Debug, Serialize, Deserialize)]
+struct LinkPointer {
+    token: String,
+}
+
+impl Link {
+    fn seen(grant: LinkGrant, state: &UseState, now: Instant) -> Self {
+        let status = grant.terms.status(state, now);
+        Self { grant, status, claims: state.claims, revoked_at: state.revoked_at }
+    }
+}
+
+impl Broker {
+    /// Mints a link to one of the caller's artifacts.
+    ///
+    /// # Errors
+    /// When there is no such artifact, or the password cannot be one.
+    pub async fn mint_link(&self, caller: &Caller, wanted: MintLink) -> Result<MintedLink, Error> {
+        let artifact = self.own_artifact(caller, wanted.artifact).await.map_err(|fault| match fault {
+            Error::NotFound => Error::invalid("/artifact", "there is no such artifact"),
+            other => other,
+        })?;
+        if artifact.value.deleted_at.is_some() {
+            return Err(Error::invalid("/artifact", "this artifact was deleted"));
+        }
+        let password = match wanted.password {
+            None => None,
+            Some(password) => {
+                let hashed = self.passwords.hash(password, self.entropy.clone()).await?;
+                Some(hashed.map_err(|fault| Error::invalid("/password", fault))?)
+            }
+        };
+
+        let origin = caller.origin(self);
+        let token = LinkToken::generate(self.entropy.as_ref());
+        let hash = token.hash();
+        let grant = LinkGrant {
+            id: LinkId::new(origin.at, self.entropy.bytes()),
+            made: caller.made(),
+            artifact: wanted.artifact,
+            password,
+            terms: Terms {
+                issued_at: origin.at,
+                expires_at: wanted.expires_at,
+                access_seconds: wanted.access_seconds,
+                redemptions: 1,
+            },
+            label: wanted.label,
+        };
+        let purge = Some(grant.terms.ends_at().plus(lifetime::REMEMBERED));
+        let pointer = LinkPointer { token: hash.to_string() };
+        let state = UseState::default();
+        let event = origin.done(EventType::LinkCreated, caller.actor(), grant.id);
+        let pointer_row = rows::link_pointer(origin.namespace, grant.id);
+        let transaction = self
+            .recording(&event)?
+            .write(self.put(rows::link_grant(hash), Expected::Absent, &grant, purge)?)
+            .write(self.put(rows::link_state(hash), Expected::Absent, &state, purge)?)
+            .write(self.put(pointer_row, Expected::Absent, &pointer, purge)?);
+        match committed(self.store.commit(transaction).await)? {
+            Committed::Done => Ok(MintedLink { link: Link::seen(grant, &state, origin.at), token }),
+            Committed::ReadAgain => Err(Error::Internal("a new link's id was taken".into())),
+        }
+    }
+
+    /// The caller's links, newest first.
+    ///
+    /// # Errors
+    /// When the page asked for is not one.
+    pub async fn list_links(&self, caller: &Caller, request: &PageRequest) -> Result<Page<Link>, Error> {
+        let namespace = caller.namespace();
+        let page = self.newest_first(rows::links(namespace), namespace, request).await?;
+        let mut keys = Vec::with_capacity(page.items.len() * 2);
+        for row in &page.items {
+            let hash = self.link_hash(&self.decode::<LinkPointer>(row)?.value)?;
+            keys.extend([rows::link_grant(hash), rows::link_state(hash)]);
+        }
+        let found = self.store.get_all(&keys).await?;
+        let mut items = Vec::with_capacity(page.items.len());
+        for pair in found.chunks(2) {
+            if let [Some(grant), Some(state)] = pair {
+                let grant = self.decode::<LinkGrant>(grant)?.value;
+                if visible(caller, &grant) {
+                    items.push(Link::seen(grant, &self.decode::<UseState>(state)?.value, self.now()));
+                }
+            }
+        }
+        Ok(Page { items, next_cursor: page.next_cursor })
+    }
+
+    /// One of the caller's links.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for everybody else's.
+    pub async fn inspect_link(&self, caller: &Caller, id: LinkId) -> Result<Link, Error> {
+        let (_, grant, state) = self.own_link(caller, id).await?;
+        Ok(Link::seen(grant, &state.value, self.now()))
+    }
+
+    /// Revokes a link. Revoking again changes nothing.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for everybody else's.
+    pub async fn revoke_link(&self, caller: &Caller, id: LinkId) -> Result<(), Error> {
+        for _ in 0..ROUNDS {
+            let (hash, grant, state) = self.own_link(caller, id).await?;
+            let origin = caller.origin(self);
+            let Some(revoked) = state.value.revoke(origin.at) else { return Ok(()) };
+            let event = origin.done(EventType::LinkRevoked, caller.actor(), id);
+            let purge = Some(grant.terms.ends_at().plus(lifetime::REMEMBERED));
+            let write = self.put(rows::link_state(hash), Expected::Version(state.version), &revoked, purge)?;
+            match committed(self.store.commit(self.recording(&event)?.write(write)).await)? {
+                Committed::Done => return Ok(()),
+                Committed::ReadAgain => {}
+            }
+        }
+        Err(outrun())
+    }
+
+    fn link_hash(&self, pointer: &LinkPointer) -> Result<LinkTokenHash, Error> {
+        LinkTokenHash::from_hexadecimal(&pointer.token)
+            .ok_or_else(|| Error::Internal("a stored link hash cannot be read".into()))
+    }
+
+    async fn own_link(
+        &self,
+        caller: &Caller,
+        id: LinkId,
+    ) -> Result<(LinkTokenHash, LinkGrant, Record<UseState>), Error> {
+        let [pointer] = self.store.get([rows::link_pointer(caller.namespace(), id)]).await?;
+        let pointer = self.decode_if::<LinkPointer>(pointer.as_ref())?.ok_or(Error::NotFound)?.value;
+        let hash = self.link_hash(&pointer)?;
+        let [grant, state] = self.store.get([rows::link_grant(hash), rows::link_state(hash)]).await?;
+        let grant = self.decode_if::<LinkGrant>(grant.as_ref())?.ok_or(Error::NotFound)?.value;
+        let state = self.decode_if::<UseState>(state.as_ref())?.ok_or(Error::NotFound)?;
+        if grant.made.namespace == caller.namespace() && visible(caller, &grant) {
+            Ok((hash, grant, state))
+        } else {
+            Err(Error::NotFound)
+        }
+    }
+}
+
+fn visible(caller: &Caller, grant: &LinkGrant) -> bool {
+    caller.key.grants.administer() || grant.made.minter == caller.key.id
+}

@@ -1,0 +1,69 @@
+//! Rows as values: JSON bodies, each vouched for by the keyring.
+
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::{
+    domain::instant::Instant,
+    store::{CommitError, Expected, Row, RowKey, Version, Write},
+};
+
+use super::{Broker, Error};
+
+/// A value and the version of the row it was read from.
+#[derive(Clone, Debug)]
+pub(super) struct Record<T> {
+    pub(super) value: T,
+    pub(super) version: Version,
+}
+
+/// How often a use case reads again after somebody else's commit. Each round
+/// means that another caller got on, so this is only reached under a storm.
+pub(super) const ROUNDS: usize = 64;
+
+impl Broker {
+    /// Reads a row that this deployment wrote.
+    pub(super) fn decode<T: DeserializeOwned>(&self, row: &Row) -> Result<Record<T>, Error> {
+        let body = self.keyring.authentic(&row.key.partition, &row.key.sort, &row.body)?;
+        let value = serde_json::from_slice(body)
+            .map_err(|fault| Error::Internal(format!("a stored row cannot be read: {fault}")))?;
+        Ok(Record { value, version: row.version })
+    }
+
+    /// As [`Broker::decode`], for a row that may not be there.
+    pub(super) fn decode_if<T: DeserializeOwned>(&self, row: Option<&Row>) -> Result<Option<Record<T>>, Error> {
+        row.map(|row| self.decode(row)).transpose()
+    }
+
+    /// A write of this value, vouched for.
+    pub(super) fn put<T: Serialize>(
+        &self,
+        key: RowKey,
+        expected: Expected,
+        value: &T,
+        purge_after: Option<Instant>,
+    ) -> Result<Write, Error> {
+        let body = serde_json::to_vec(value).map_err(|fault| Error::Internal(fault.to_string()))?;
+        let body = self.keyring.authenticate(&key.partition, &key.sort, &body);
+        Ok(Write { key, expected, body, purge_after })
+    }
+}
+
+/// What a commit came to, for a use case that reads again when it was late.
+pub(super) enum Committed {
+    Done,
+    ReadAgain,
+}
+
+/// Tells "somebody was faster" from "nothing is known".
+pub(super) fn committed(result: Result<(), CommitError>) -> Result<Committed, Error> {
+    match result {
+        Ok(()) => Ok(Committed::Done),
+        Err(CommitError::Stale(_)) => Ok(Committed::ReadAgain),
+        Err(CommitError::Unavailable(fault)) => Err(fault.into()),
+    }
+}
+
+/// After [`ROUNDS`] rounds in which others were always faster.
+pub(super) fn outrun() -> Error {
+    Error::Busy
+}

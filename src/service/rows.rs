@@ -1,0 +1,141 @@
+//! Where every row lies: the whole key space on one screen.
+//!
+//! | partition | sort | what |
+//! |---|---|---|
+//! | `tenants` | tenant id | index of all tenants |
+//! | `tenant#T` | `tenant` | the tenant |
+//! | `keys#T#M` | key id | an API key |
+//! | `key-hash#H` | `pointer` | from the hash of a secret to its key |
+//! | `shares#T#M` | share id | index of shares |
+//! | `share#S` | `grant`, `state`, `claim#C` | a share |
+//! | `artifacts#T#M` | artifact id | an artifact |
+//! | `artifact-host#L` | `pointer` | from a host label to its artifact |
+//! | `links#T#M` | link id | from a link's id to the hash of its token |
+//! | `link#H` | `grant`, `state`, `claim#C` | a link |
+//! | `handoff#X` | `used` | a handoff code that was exchanged |
+//! | `uploads#T#M` | upload id | an upload |
+//! | `vault#T#M` | path | what lies under a path |
+//! | `outbox#T#M#n` | attempt and number | events on their way to the ledger |
+//!
+//! `T` tenant, `M` mode, `H` SHA-256. Tenant ids have one length, so that no
+//! partition of one tenant is the beginning of another's.
+
+use std::fmt::Display;
+
+use crate::{
+    crypto::{
+        claim::ClaimHash,
+        opaque::{ApiKeyHash, LinkTokenHash},
+    },
+    domain::{
+        ids::{ApiKeyId, ArtifactId, LinkId, ShareId, TenantId, UploadId},
+        path::VaultPath,
+        tenant::Namespace,
+    },
+    objects::ArtifactLabel,
+    store::RowKey,
+};
+
+fn of(namespace: Namespace) -> impl Display {
+    format!("{}#{}", namespace.tenant, namespace.mode.as_str())
+}
+
+pub(super) fn tenants() -> String {
+    "tenants".into()
+}
+
+pub(super) fn tenant_index(tenant: TenantId) -> RowKey {
+    RowKey::new(tenants(), tenant.to_string())
+}
+
+pub(super) fn tenant(tenant: TenantId) -> RowKey {
+    RowKey::new(format!("tenant#{tenant}"), "tenant")
+}
+
+pub(super) fn api_keys(namespace: Namespace) -> String {
+    format!("keys#{}", of(namespace))
+}
+
+pub(super) fn api_key(namespace: Namespace, key: ApiKeyId) -> RowKey {
+    RowKey::new(api_keys(namespace), key.to_string())
+}
+
+pub(super) fn api_key_pointer(hash: ApiKeyHash) -> RowKey {
+    RowKey::new(format!("key-hash#{hash}"), "pointer")
+}
+
+pub(super) fn shares(namespace: Namespace) -> String {
+    format!("shares#{}", of(namespace))
+}
+
+pub(super) fn share_index(namespace: Namespace, share: ShareId) -> RowKey {
+    RowKey::new(shares(namespace), share.to_string())
+}
+
+pub(super) fn share_grant(share: ShareId) -> RowKey {
+    RowKey::new(format!("share#{share}"), "grant")
+}
+
+pub(super) fn share_state(share: ShareId) -> RowKey {
+    RowKey::new(format!("share#{share}"), "state")
+}
+
+pub(super) fn share_claim(share: ShareId, claim: ClaimHash) -> RowKey {
+    RowKey::new(format!("share#{share}"), format!("claim#{claim}"))
+}
+
+pub(super) fn artifacts(namespace: Namespace) -> String {
+    format!("artifacts#{}", of(namespace))
+}
+
+pub(super) fn artifact(namespace: Namespace, artifact: ArtifactId) -> RowKey {
+    RowKey::new(artifacts(namespace), artifact.to_string())
+}
+
+pub(super) fn artifact_host(label: &ArtifactLabel) -> RowKey {
+    RowKey::new(format!("artifact-host#{}", label.as_str()), "pointer")
+}
+
+pub(super) fn links(namespace: Namespace) -> String {
+    format!("links#{}", of(namespace))
+}
+
+pub(super) fn link_pointer(namespace: Namespace, link: LinkId) -> RowKey {
+    RowKey::new(links(namespace), link.to_string())
+}
+
+pub(super) fn link_grant(token: LinkTokenHash) -> RowKey {
+    RowKey::new(format!("link#{token}"), "grant")
+}
+
+pub(super) fn link_state(token: LinkTokenHash) -> RowKey {
+    RowKey::new(format!("link#{token}"), "state")
+}
+
+pub(super) fn link_claim(token: LinkTokenHash, claim: ClaimHash) -> RowKey {
+    RowKey::new(format!("link#{token}"), format!("claim#{claim}"))
+}
+
+pub(super) fn handoff_used(code: &str) -> RowKey {
+    RowKey::new(format!("handoff#{code}"), "used")
+}
+
+pub(super) fn uploads(namespace: Namespace) -> String {
+    format!("uploads#{}", of(namespace))
+}
+
+pub(super) fn upload(namespace: Namespace, upload: UploadId) -> RowKey {
+    RowKey::new(uploads(namespace), upload.to_string())
+}
+
+pub(super) fn vault(namespace: Namespace) -> String {
+    format!("vault#{}", of(namespace))
+}
+
+pub(super) fn vault_path(namespace: Namespace, path: &VaultPath) -> RowKey {
+    RowKey::new(vault(namespace), path.as_str())
+}
+
+pub(super) fn ledger(namespace: Namespace) -> String {
+    of(namespace).to_string()
+}

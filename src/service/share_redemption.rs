@@ -1,0 +1,293 @@
+//! Shares, as whoever holds the token meets them: preview and redeem.
+
+use crate::{
+    crypto::{
+        claim::{ClaimHash, ClaimKey},
+        grant_hash::grant_hash,
+        secret::SecretText,
+        session_token::{SessionToken, SessionTokenContents},
+        share_token::{ShareToken, ShareTokenContents},
+    },
+    domain::{
+        api_key::ApiKey,
+        event::{Actor, EventType},
+        ids::{RequestId, SessionId, ShareId},
+        instant::Instant,
+        lifetime,
+        path::PathPin,
+        permission::{Permission, SharePermission},
+        redemption::{Claim, Redemption, UseState},
+        refusal::Refusal,
+        share::ShareGrant,
+        tenant::{Mode, Namespace, Tenant},
+    },
+    store::Expected,
+};
+
+use super::{
+    Broker, Caller, Error,
+    events::Origin,
+    records::{Committed, ROUNDS, Record, committed, outrun},
+    rows,
+    shares::ShareRow,
+};
+
+/// The most files that a preview counts.
+const MOST_COUNTED: usize = 10_000;
+
+/// What a redemption gives.
+#[derive(Debug)]
+pub struct OpenedSession {
+    /// Which session: the same each time the same claimant asks.
+    pub session: SessionId,
+    /// The credential.
+    pub token: SessionToken,
+    /// Until when the credential may be used.
+    pub expires_at: Instant,
+    /// Until when the claimant may ask for another.
+    pub access_until: Instant,
+    /// What may be done.
+    pub permission: SharePermission,
+    /// Where.
+    pub paths: Vec<PathPin>,
+}
+
+/// What a share would give, told without giving it.
+#[derive(Debug)]
+pub struct SharePreview {
+    /// The tenant's name.
+    pub sender: String,
+    /// What could be done.
+    pub permission: SharePermission,
+    /// How many files.
+    pub item_count: usize,
+    /// Their size together, in bytes.
+    pub total_size: u64,
+    /// Whether there are more files than were counted.
+    pub more: bool,
+    /// Until when it may be claimed.
+    pub claim_by: Instant,
+    /// For how many seconds it then stays open.
+    pub access_seconds: u64,
+    /// Whether whoever is looking minted it.
+    pub yours: bool,
+}
+
+/// The rows behind a share, as they are now.
+pub(super) struct ShareRows {
+    pub(super) grant: ShareGrant,
+    pub(super) state: Record<UseState>,
+    pub(super) claim: Option<Claim>,
+    pub(super) tenant: Option<Tenant>,
+    pub(super) minter: Option<ApiKey>,
+}
+
+impl Broker {
+    /// Reads all that a share's fate depends on.
+    ///
+    /// # Errors
+    /// Inside: [`Refusal::Unknown`] or [`Refusal::Altered`]. Fail closed: a
+    /// row that is missing or not ours is a refusal.
+    pub(super) async fn share_rows(
+        &self,
+        share: ShareId,
+        claim: Option<ClaimHash>,
+        sealed_hash: &[u8; 32],
+    ) -> Result<Result<ShareRows, Refusal>, Error> {
+        let mut keys = vec![rows::share_grant(share), rows::share_state(share)];
+        keys.extend(claim.map(|claim| rows::share_claim(share, claim)));
+        let found = self.store.get_all(&keys).await?;
+        let [Some(grant), Some(state), claim @ ..] = found.as_slice() else { return Ok(Err(Refusal::Unknown)) };
+        let (Ok(row), Ok(state)) = (self.decode::<ShareRow>(grant), self.decode::<UseState>(state)) else {
+            return Ok(Err(Refusal::Altered));
+        };
+        let grant = row.value.grant;
+        if grant.id != share || grant_hash(&grant) != *sealed_hash {
+            return Ok(Err(Refusal::Altered));
+        }
+        let claim = match claim.first().and_then(Option::as_ref).map(|row| self.decode::<Claim>(row)) {
+            None => None,
+            Some(Ok(claim)) => Some(claim.value),
+            Some(Err(_)) => return Ok(Err(Refusal::Altered)),
+        };
+        let (tenant, minter) = self.authority(&grant.made).await?;
+        Ok(Ok(ShareRows { grant, state, claim, tenant, minter }))
+    }
+
+    fn open_share_token(&self, token: &SecretText) -> Result<ShareTokenContents, Error> {
+        ShareToken::open(token, &self.keyring).map_err(|_| self.refuse_unattributed())
+    }
+
+    /// Refuses a genuine token, on its owner's record where it has an owner.
+    async fn refuse_share(
+        &self,
+        token: &ShareTokenContents,
+        rows: Option<&ShareRows>,
+        origin: Origin,
+        why: Refusal,
+    ) -> Error {
+        match rows {
+            Some(rows) if rows.tenant.is_some() => {
+                self.refuse(origin, EventType::ShareRefused, token.share.to_string(), why).await
+            }
+            _ => self.refuse_unattributed(),
+        }
+    }
+
+    /// As [`Broker::refuse_share`], where the rows are missing or not ours: the
+    /// token itself names the tenant.
+    async fn refuse_unread_share(&self, token: &ShareTokenContents, request: RequestId, why: Refusal) -> Error {
+        let namespace = Namespace { tenant: token.tenant, mode: Mode::Live };
+        let origin = Origin { namespace, request: Some(request), at: self.now() };
+        match self.store.get([rows::tenant(token.tenant)]).await {
+            Ok([Some(_)]) => self.refuse(origin, EventType::ShareRefused, token.share.to_string(), why).await,
+            _ => self.refuse_unattributed(),
+        }
+    }
+
+    /// Redeems a share for whoever holds this claim key.
+    ///
+    /// # Errors
+    /// [`Error::DeadToken`] whatever is wrong with the token.
+    pub async fn redeem_share(
+        &self,
+        token: &SecretText,
+        claim_key: &ClaimKey,
+        request: RequestId,
+    ) -> Result<OpenedSession, Error> {
+        let token = self.open_share_token(token)?;
+        let claim_hash = claim_key.hash(token.share.as_bytes());
+        for _ in 0..ROUNDS {
+            let rows = match self.share_rows(token.share, Some(claim_hash), &token.grant_hash).await? {
+                Ok(rows) => rows,
+                Err(why) => return Err(self.refuse_unread_share(&token, request, why).await),
+            };
+            let now = self.now();
+            let origin = Origin { namespace: rows.grant.made.namespace, request: Some(request), at: now };
+            let redemption = match rows.redeem(&token, now) {
+                Ok(redemption) => redemption,
+                Err(why) => return Err(self.refuse_share(&token, Some(&rows), origin, why).await),
+            };
+
+            let session = claim_key.session(token.share.as_bytes());
+            let actor = Actor::Session { share: token.share, claim: claim_hash.to_string() };
+            let (claim, transaction) = match redemption {
+                Redemption::First { state, claim } => {
+                    let purge = Some(rows.grant.terms.ends_at().plus(lifetime::REMEMBERED));
+                    let state_row = rows::share_state(token.share);
+                    let claim_row = rows::share_claim(token.share, claim_hash);
+                    let event = origin.done(EventType::ShareClaimed, actor, token.share);
+                    let transaction = self
+                        .recording(&event)?
+                        .write(self.put(state_row, Expected::Version(rows.state.version), &state, purge)?)
+                        .write(self.put(claim_row, Expected::Absent, &claim, purge)?);
+                    (claim, transaction)
+                }
+                Redemption::Again { claim } => {
+                    (claim, self.recording(&origin.done(EventType::ShareRenewed, actor, token.share))?)
+                }
+            };
+            match committed(self.store.commit(transaction).await)? {
+                Committed::Done => return self.open_session(&rows.grant, session, claim_hash, &claim, now),
+                Committed::ReadAgain => {}
+            }
+        }
+        Err(outrun())
+    }
+
+    fn open_session(
+        &self,
+        grant: &ShareGrant,
+        session: SessionId,
+        claim_hash: ClaimHash,
+        claim: &Claim,
+        now: Instant,
+    ) -> Result<OpenedSession, Error> {
+        let expires_at = claim.access_until.min(now.plus(lifetime::CREDENTIAL));
+        let contents = SessionTokenContents {
+            tenant: grant.made.namespace.tenant,
+            share: grant.id,
+            session,
+            issued_at: now,
+            expires_at,
+            claim: claim_hash,
+            grant_hash: grant_hash(grant),
+        };
+        Ok(OpenedSession {
+            session,
+            token: SessionToken::seal(&contents, &self.keyring, self.entropy.as_ref())?,
+            expires_at,
+            access_until: claim.access_until,
+            permission: grant.permission,
+            paths: grant.pins.as_slice().to_vec(),
+        })
+    }
+
+    /// What a share would give. Consumes nothing.
+    ///
+    /// # Errors
+    /// [`Error::DeadToken`] whatever is wrong with the token.
+    pub async fn preview_share(
+        &self,
+        token: &SecretText,
+        claim_key: Option<&ClaimKey>,
+        looking: Option<&Caller>,
+        request: RequestId,
+    ) -> Result<SharePreview, Error> {
+        let token = self.open_share_token(token)?;
+        let claim_hash = claim_key.map(|key| key.hash(token.share.as_bytes()));
+        let rows = match self.share_rows(token.share, claim_hash, &token.grant_hash).await? {
+            Ok(rows) => rows,
+            Err(why) => return Err(self.refuse_unread_share(&token, request, why).await),
+        };
+        let now = self.now();
+        if let Err(why) = rows.redeem(&token, now) {
+            let origin = Origin { namespace: rows.grant.made.namespace, request: Some(request), at: now };
+            return Err(self.refuse_share(&token, Some(&rows), origin, why).await);
+        }
+        let (Some(tenant), Some(minter)) = (&rows.tenant, &rows.minter) else {
+            return Err(self.refuse_unattributed());
+        };
+        let rights = rows.grant.rights(&minter.grants).map_err(|_| Error::DeadToken)?;
+        let mut files = Vec::new();
+        for pin in rights.pins() {
+            let room = (MOST_COUNTED + 1).saturating_sub(files.len());
+            if room > 0 {
+                files.extend(self.files_of_pin(rows.grant.made.namespace, pin, "", None, room).await?);
+            }
+        }
+        files.retain(|file| rights.allow(&file.path, Permission::Read));
+        files.sort_unstable_by(|a, b| a.path.cmp(&b.path));
+        files.dedup_by(|a, b| a.path == b.path);
+        Ok(SharePreview {
+            sender: tenant.name.clone(),
+            permission: rows.grant.permission,
+            item_count: files.len().min(MOST_COUNTED),
+            total_size: files.iter().take(MOST_COUNTED).map(|file| file.size).sum(),
+            more: files.len() > MOST_COUNTED,
+            claim_by: rows.grant.terms.expires_at,
+            access_seconds: rows.grant.terms.access_seconds,
+            yours: looking.is_some_and(|caller| {
+                caller.key.id == rows.grant.made.minter && caller.namespace() == rows.grant.made.namespace
+            }),
+        })
+    }
+}
+
+impl ShareRows {
+    /// Everything that can refuse a share, in one order for redeeming and looking.
+    fn redeem(&self, token: &ShareTokenContents, now: Instant) -> Result<Redemption, Refusal> {
+        if token.tenant != self.grant.made.namespace.tenant {
+            return Err(Refusal::Altered);
+        }
+        self.stands(now)?;
+        self.grant.terms.redeem(&self.state.value, self.claim.as_ref(), now)
+    }
+
+    /// Whether tenant and minter still stand behind the share, with something left to give.
+    pub(super) fn stands(&self, now: Instant) -> Result<(), Refusal> {
+        self.grant.made.stands(self.tenant.as_ref(), self.minter.as_ref(), now)?;
+        let minter = self.minter.as_ref().ok_or(Refusal::MinterEnded)?;
+        self.grant.rights(&minter.grants).map(|_| ())
+    }
+}

@@ -1,0 +1,219 @@
+//! Shares, as their owner handles them: mint, list, inspect, revoke.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    crypto::{
+        grant_hash::grant_hash,
+        share_token::{ShareToken, ShareTokenContents},
+    },
+    domain::{
+        event::EventType,
+        ids::ShareId,
+        instant::Instant,
+        lifetime,
+        path::PathPin,
+        permission::{Permission, SharePermission},
+        redemption::{Status, Terms, UseState},
+        share::{Pins, ShareGrant},
+        tenant::Namespace,
+    },
+    store::Expected,
+};
+
+use super::{
+    Broker, Caller, Error,
+    listing::{Page, PageRequest},
+    records::{Committed, ROUNDS, Record, committed, outrun},
+    rows,
+};
+
+/// What a share is to be.
+#[derive(Clone, Debug)]
+pub struct MintShare {
+    /// Where.
+    pub pins: Pins,
+    /// What.
+    pub permission: SharePermission,
+    /// Until when it may be claimed.
+    pub expires_at: Instant,
+    /// For how many seconds the claimant may come back.
+    pub access_seconds: u64,
+    /// The owner's name for it.
+    pub label: Option<String>,
+    /// Whether files that are not there (yet) may be shared.
+    pub allow_missing: bool,
+}
+
+/// A share as its owner sees it.
+#[derive(Clone, Debug)]
+pub struct Share {
+    /// What it gives.
+    pub grant: ShareGrant,
+    /// The owner's name for it.
+    pub label: Option<String>,
+    /// What became of it.
+    pub status: Status,
+    /// How often it was claimed.
+    pub claims: u32,
+    /// When it was revoked.
+    pub revoked_at: Option<Instant>,
+}
+
+/// A share and the token that claims it, which is not kept.
+#[derive(Debug)]
+pub struct MintedShare {
+    /// The share.
+    pub share: Share,
+    /// Shown this once.
+    pub token: ShareToken,
+}
+
+/// The row of a grant.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct ShareRow {
+    pub(super) grant: ShareGrant,
+    pub(super) label: Option<String>,
+}
+
+/// The row that lists a share; everything about it lies elsewhere.
+#[derive(Debug, Serialize, Deserialize)]
+struct IndexRow {}
+
+impl Share {
+    fn seen(row: ShareRow, state: &UseState, now: Instant) -> Self {
+        let status = row.grant.terms.status(state, now);
+        Self { grant: row.grant, label: row.label, status, claims: state.claims, revoked_at: state.revoked_at }
+    }
+}
+
+impl Broker {
+    /// Mints a share and the token that claims it.
+    ///
+    /// # Errors
+    /// When the caller's own grant does not cover it, or a pinned file is missing.
+    pub async fn mint_share(&self, caller: &Caller, wanted: MintShare) -> Result<MintedShare, Error> {
+        let permission = Permission::from(wanted.permission);
+        for pin in wanted.pins.as_slice() {
+            caller.may_pin(pin, permission)?;
+        }
+        if !wanted.allow_missing {
+            self.refuse_missing(caller.namespace(), wanted.pins.as_slice()).await?;
+        }
+
+        let origin = caller.origin(self);
+        let grant = ShareGrant {
+            id: ShareId::new(origin.at, self.entropy.bytes()),
+            made: caller.made(),
+            permission: wanted.permission,
+            pins: wanted.pins,
+            terms: Terms {
+                issued_at: origin.at,
+                expires_at: wanted.expires_at,
+                access_seconds: wanted.access_seconds,
+                redemptions: 1,
+            },
+        };
+        let contents = ShareTokenContents {
+            tenant: grant.made.namespace.tenant,
+            share: grant.id,
+            issued_at: grant.terms.issued_at,
+            expires_at: grant.terms.expires_at,
+            permission: grant.permission,
+            grant_hash: grant_hash(&grant),
+        };
+        let token = ShareToken::seal(&contents, &self.keyring, self.entropy.as_ref())?;
+
+        let (id, namespace) = (grant.id, grant.made.namespace);
+        let purge = Some(grant.terms.ends_at().plus(lifetime::REMEMBERED));
+        let row = ShareRow { grant, label: wanted.label };
+        let state = UseState::default();
+        let event = origin.done(EventType::ShareCreated, caller.actor(), id);
+        let transaction = self
+            .recording(&event)?
+            .write(self.put(rows::share_grant(id), Expected::Absent, &row, purge)?)
+            .write(self.put(rows::share_state(id), Expected::Absent, &state, purge)?)
+            .write(self.put(rows::share_index(namespace, id), Expected::Absent, &IndexRow {}, purge)?);
+        match committed(self.store.commit(transaction).await)? {
+            Committed::Done => Ok(MintedShare { share: Share::seen(row, &state, origin.at), token }),
+            Committed::ReadAgain => Err(Error::Internal("a new share's id was taken".into())),
+        }
+    }
+
+    async fn refuse_missing(&self, namespace: Namespace, pins: &[PathPin]) -> Result<(), Error> {
+        let files: Vec<_> = pins
+            .iter()
+            .filter_map(|pin| match pin {
+                PathPin::File(path) => Some(path),
+                PathPin::Folder(_) => None,
+            })
+            .collect();
+        let found = self.files(namespace, &files).await?;
+        match files.iter().zip(found).find(|(_, file)| file.is_none()) {
+            None => Ok(()),
+            Some((path, _)) => {
+                Err(Error::invalid("/paths", format!("there is no file {path}; upload it first, or set allow_missing")))
+            }
+        }
+    }
+
+    /// The caller's shares, newest first.
+    ///
+    /// # Errors
+    /// When the page asked for is not one.
+    pub async fn list_shares(&self, caller: &Caller, request: &PageRequest) -> Result<Page<Share>, Error> {
+        let namespace = caller.namespace();
+        let page = self.newest_first(rows::shares(namespace), namespace, request).await?;
+        let ids = page.items.iter().filter_map(|row| row.key.sort.parse::<ShareId>().ok());
+        let keys: Vec<_> = ids.flat_map(|id| [rows::share_grant(id), rows::share_state(id)]).collect();
+        let found = self.store.get_all(&keys).await?;
+        let mut items = Vec::with_capacity(found.len() / 2);
+        for pair in found.chunks(2) {
+            if let [Some(grant), Some(state)] = pair {
+                let row = self.decode::<ShareRow>(grant)?.value;
+                let visible = caller.key.grants.administer() || row.grant.made.minter == caller.key.id;
+                if visible {
+                    items.push(Share::seen(row, &self.decode::<UseState>(state)?.value, self.now()));
+                }
+            }
+        }
+        Ok(Page { items, next_cursor: page.next_cursor })
+    }
+
+    /// One of the caller's shares.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for everybody else's.
+    pub async fn inspect_share(&self, caller: &Caller, id: ShareId) -> Result<Share, Error> {
+        let (row, state) = self.own_share(caller, id).await?;
+        Ok(Share::seen(row, &state.value, self.now()))
+    }
+
+    /// Revokes a share and every session it opened. Revoking again changes nothing.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for everybody else's.
+    pub async fn revoke_share(&self, caller: &Caller, id: ShareId) -> Result<(), Error> {
+        for _ in 0..ROUNDS {
+            let (row, state) = self.own_share(caller, id).await?;
+            let origin = caller.origin(self);
+            let Some(revoked) = state.value.revoke(origin.at) else { return Ok(()) };
+            let event = origin.done(EventType::ShareRevoked, caller.actor(), id);
+            let purge = Some(row.grant.terms.ends_at().plus(lifetime::REMEMBERED));
+            let write = self.put(rows::share_state(id), Expected::Version(state.version), &revoked, purge)?;
+            match committed(self.store.commit(self.recording(&event)?.write(write)).await)? {
+                Committed::Done => return Ok(()),
+                Committed::ReadAgain => {}
+            }
+        }
+        Err(outrun())
+    }
+
+    async fn own_share(&self, caller: &Caller, id: ShareId) -> Result<(ShareRow, Record<UseState>), Error> {
+        let [grant, state] = self.store.get([rows::share_grant(id), rows::share_state(id)]).await?;
+        let row = self.decode_if::<ShareRow>(grant.as_ref())?.ok_or(Error::NotFound)?.value;
+        let state = self.decode_if::<UseState>(state.as_ref())?.ok_or(Error::NotFound)?;
+        let visible = caller.key.grants.administer() || row.grant.made.minter == caller.key.id;
+        if row.grant.made.namespace == caller.namespace() && visible { Ok((row, state)) } else { Err(Error::NotFound) }
+    }
+}

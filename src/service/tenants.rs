@@ -1,0 +1,145 @@
+//! Tenants: create, list; and the first one, at the first start.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    domain::{
+        event::{Actor, EventType},
+        ids::{RequestId, TenantId},
+        permission::Grants,
+        tenant::{Generation, Mode, Namespace, Tenant},
+    },
+    store::{Direction, Expected, Query},
+};
+
+use super::{
+    Broker, Caller, Error,
+    api_keys::{CreateApiKey, CreatedApiKey},
+    events::{Origin, outbox},
+    listing::{Page, PageRequest},
+    records::{Committed, committed},
+    rows,
+};
+
+/// A tenant and the key that administers it.
+#[derive(Debug)]
+pub struct CreatedTenant {
+    /// The tenant.
+    pub tenant: Tenant,
+    /// Its first key, with the secret that is shown this once.
+    pub admin_key: CreatedApiKey,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct IndexRow {}
+
+impl Broker {
+    /// Creates a tenant and the key that administers it.
+    ///
+    /// # Errors
+    /// When the caller is no operator.
+    pub async fn create_tenant(&self, caller: &Caller, name: String) -> Result<CreatedTenant, Error> {
+        caller.operates()?;
+        self.new_tenant(name, caller.actor(), Some(caller.request), false).await
+    }
+
+    /// Creates the first tenant; its key is also the operator's.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn create_first_tenant(&self, name: String) -> Result<CreatedTenant, Error> {
+        self.new_tenant(name, Actor::System, None, true).await
+    }
+
+    async fn new_tenant(
+        &self,
+        name: String,
+        actor: Actor,
+        request: Option<RequestId>,
+        operator: bool,
+    ) -> Result<CreatedTenant, Error> {
+        let now = self.now();
+        let tenant = Tenant {
+            id: TenantId::new(now, self.entropy.bytes()),
+            name,
+            generation: Generation(u64::from_be_bytes(self.entropy.bytes())),
+            suspended: false,
+            created_at: now,
+        };
+        let (admin_key, [key, pointer]) = self.new_api_key(&tenant, administrator(), operator, now)?;
+        let namespace = Namespace { tenant: tenant.id, mode: Mode::Live };
+        let origin = Origin { namespace, request, at: now };
+        let key_event = origin.done(EventType::ApiKeyCreated, actor.clone(), admin_key.key.id);
+        let transaction = self
+            .recording(&origin.done(EventType::TenantCreated, actor, tenant.id))?
+            .and_event(outbox(&key_event)?)
+            .write(self.put(rows::tenant(tenant.id), Expected::Absent, &tenant, None)?)
+            .write(self.put(rows::tenant_index(tenant.id), Expected::Absent, &IndexRow {}, None)?)
+            .write(key)
+            .write(pointer);
+        match committed(self.store.commit(transaction).await)? {
+            Committed::Done => Ok(CreatedTenant { tenant, admin_key }),
+            Committed::ReadAgain => Err(Error::Internal("a new tenant's id was taken".into())),
+        }
+    }
+
+    /// A new operator's key for the tenant that was first, when the old one is lost.
+    ///
+    /// # Errors
+    /// When there is no tenant yet.
+    pub async fn recover_operator(&self) -> Result<CreatedApiKey, Error> {
+        let id = self.first_tenant().await?.ok_or(Error::NotFound)?;
+        let [row] = self.store.get([rows::tenant(id)]).await?;
+        let tenant = self.decode_if::<Tenant>(row.as_ref())?.ok_or(Error::NotFound)?.value;
+        let now = self.now();
+        let (created, [key, pointer]) = self.new_api_key(&tenant, administrator(), true, now)?;
+        let origin = Origin { namespace: created.key.namespace, request: None, at: now };
+        let event = origin.done(EventType::ApiKeyCreated, Actor::System, created.key.id);
+        match committed(self.store.commit(self.recording(&event)?.write(key).write(pointer)).await)? {
+            Committed::Done => Ok(created),
+            Committed::ReadAgain => Err(Error::Internal("a new key's id was taken".into())),
+        }
+    }
+
+    /// The tenant that was created first, if there is any.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn first_tenant(&self) -> Result<Option<TenantId>, Error> {
+        let query = Query {
+            partition: rows::tenants(),
+            begins_with: String::new(),
+            after: None,
+            limit: 1,
+            direction: Direction::Ascending,
+        };
+        let rows = self.store.query(&query).await?;
+        Ok(rows.first().and_then(|row| row.key.sort.parse().ok()))
+    }
+
+    /// All tenants, newest first.
+    ///
+    /// # Errors
+    /// When the caller is no operator.
+    pub async fn list_tenants(&self, caller: &Caller, request: &PageRequest) -> Result<Page<Tenant>, Error> {
+        caller.operates()?;
+        let page = self.newest_first(rows::tenants(), caller.namespace(), request).await?;
+        let ids = page.items.iter().filter_map(|row| row.key.sort.parse::<TenantId>().ok());
+        let keys: Vec<_> = ids.map(rows::tenant).collect();
+        let mut items = Vec::with_capacity(keys.len());
+        for row in self.store.get_all(&keys).await?.iter().flatten() {
+            items.push(self.decode::<Tenant>(row)?.value);
+        }
+        Ok(Page { items, next_cursor: page.next_cursor })
+    }
+}
+
+fn administrator() -> CreateApiKey {
+    CreateApiKey {
+        label: Some("administrator".into()),
+        mode: Mode::Live,
+        grants: Grants::administrator(),
+        largest_upload: None,
+        expires_at: None,
+    }
+}
