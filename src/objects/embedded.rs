@@ -251,8 +251,9 @@ impl ObjectStorage for EmbeddedStorage {
     }
 }
 
-/// Copies by a second name for the same file, which costs nothing; under
-/// another type, by its bytes. Nothing when the source is not what was pinned.
+/// Copies by a second name for the same file, which costs nothing; where that
+/// cannot be, or under another type, by its bytes. Nothing when the source is
+/// not what was pinned.
 fn copy(
     files: &Files,
     entropy: &dyn Entropy,
@@ -267,7 +268,9 @@ fn copy(
     if source.facts.etag != *pinned {
         return Ok(None);
     }
-    if source.facts.content_type == *content_type {
+    if let Some(link) = link
+        && source.facts.content_type == *content_type
+    {
         files.publish(link, to)?;
         return Ok(Some(source.facts));
     }

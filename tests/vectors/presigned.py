@@ -39,8 +39,8 @@ PLACES = {
 }
 
 KEYS = {
-    "plain": "t/ten_AAAAAAAAAAAAAAAAAAAAAA/live/inbox/" + "07" * 32,
-    "unusual": "a/" + "ab" * 20 + "/a b/é+100%~(1)'日本.txt",
+    "plain": "inbox/ten_" + "0" * 32 + "/live/" + "07" * 32,
+    "unusual": "artifact/" + "ab" * 20 + "/a b/é+100%~(1)'日本.txt",
 }
 
 SHA256 = bytes(range(32))

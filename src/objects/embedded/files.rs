@@ -86,18 +86,19 @@ impl Files {
         fs::exists(self.path_of(key))
     }
 
-    /// Opens the object under the key together with a temporary second name
-    /// for the very same file.
+    /// Opens the object under the key together with a temporary second name for
+    /// the very same file. A file that has too many names already gets none.
     pub(super) fn find_linked(
         &self,
         key: &ObjectKey,
         entropy: &dyn Entropy,
-    ) -> io::Result<Option<(Opened, Temporary)>> {
-        let link = match self.linked(&self.path_of(key), entropy) {
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-            other => other?,
-        };
-        Ok(opened(&link.0)?.map(|object| (object, link)))
+    ) -> io::Result<Option<(Opened, Option<Temporary>)>> {
+        match self.linked(&self.path_of(key), entropy) {
+            Ok(link) => Ok(opened(&link.0)?.map(|object| (object, Some(link)))),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) if error.kind() == ErrorKind::TooManyLinks => Ok(self.find(key)?.map(|object| (object, None))),
+            Err(error) => Err(error),
+        }
     }
 
     /// Gives the file its name, unless that is taken: the answer says which.

@@ -34,6 +34,8 @@ pub const ALLOWED_ORIGIN: &str = "http://127.0.0.1:8080";
 pub struct Refuses {
     /// Requests that carry no signature at all.
     pub unsigned: bool,
+    /// A form without a policy.
+    pub form_without_policy: bool,
     /// A form whose policy is signed wrongly.
     pub form_signature: bool,
     /// A form whose file has another SHA-256 than declared.
@@ -52,6 +54,7 @@ pub struct Refuses {
 
 const EMBEDDED: Refuses = Refuses {
     unsigned: true,
+    form_without_policy: true,
     form_signature: true,
     form_checksum: true,
     extra_field: true,
@@ -64,6 +67,7 @@ const EMBEDDED: Refuses = Refuses {
 /// LocalStack 4.7.0 with `S3_SKIP_SIGNATURE_VALIDATION=0`.
 const LOCALSTACK: Refuses = Refuses {
     unsigned: false,
+    form_without_policy: false,
     form_signature: false,
     form_checksum: true,
     extra_field: false,
@@ -76,6 +80,7 @@ const LOCALSTACK: Refuses = Refuses {
 /// MiniStack 1.5.33.
 const MINISTACK: Refuses = Refuses {
     unsigned: false,
+    form_without_policy: true,
     form_signature: false,
     form_checksum: false,
     extra_field: true,
@@ -238,6 +243,7 @@ pub fn configuration(credentials: Credentials) -> aws_config::SdkConfig {
     aws_config::SdkConfig::builder().credentials_provider(provider).build()
 }
 
+#[expect(clippy::panic, reason = "a suite that skips a storage would pass without having tested it")]
 fn setting(name: &str) -> String {
     match std::env::var(name) {
         Ok(value) if !value.is_empty() => value,

@@ -13,7 +13,9 @@ use cloakroom::{
     objects::{Disposition, DownloadContract, ObjectKey, SignedRequest, UploadContract},
 };
 
-use super::bench::{ALLOWED_ORIGIN, Answer, Bench, content_type, contract, now, send, send_as, send_form, vault};
+use super::bench::{
+    ALLOWED_ORIGIN, Answer, Bench, content_type, contract, now, send, send_as, send_form, send_parts, vault,
+};
 
 const BYTES: &[u8] = b"what was agreed";
 
@@ -107,6 +109,41 @@ fn the_length_must_be_stated_exactly_once() {
     let form = bench.sign_post(&contract);
     let more = "content-type: multipart/form-data; boundary=B\r\ntransfer-encoding: chunked\r\n";
     assert!(raw(&form.url, &head_of(&form, more)).contains(" 411 "));
+    assert_eq!(left_over(&bench), 0);
+}
+
+#[test]
+fn another_length_is_refused_before_anything_is_read() {
+    let bench = Bench::embedded();
+    let contract = contract(BYTES);
+    let (put, form) = (bench.sign_put(&contract), bench.sign_post(&contract));
+    let kind = "content-type: multipart/form-data; boundary=B\r\n";
+    for (signed, length) in [
+        (&put, "content-length: 16\r\n".to_owned()),
+        (&put, "content-length: 14\r\n".to_owned()),
+        (&form, format!("{kind}content-length: 14\r\n")),
+        (&form, format!("{kind}content-length: 90000\r\n")),
+    ] {
+        // The sender waits, and must be told all the same.
+        let mut stream = TcpStream::connect(signed.url.split('/').nth(2).unwrap()).unwrap();
+        stream.write_all(&head_of(signed, &length)).unwrap();
+        let mut line = [0; 12];
+        stream.read_exact(&mut line).unwrap();
+        assert_eq!(&line, b"HTTP/1.1 400", "{length}");
+    }
+}
+
+#[test]
+fn a_field_after_the_file_is_refused() {
+    let bench = Bench::embedded();
+    let contract = contract(BYTES);
+    let signed = bench.sign_post(&contract);
+    for last in ["key", "file", "other"] {
+        let mut parts: Vec<(&str, &[u8])> = Vec::new();
+        parts.extend(signed.fields.iter().map(|(name, value)| (name.as_str(), value.as_bytes())));
+        parts.extend([("file", BYTES), (last, b"x".as_slice())]);
+        bench.assert_refused(&send_parts(&signed.url, &parts), &contract.key);
+    }
     assert_eq!(left_over(&bench), 0);
 }
 

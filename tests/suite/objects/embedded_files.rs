@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use cloakroom::objects::{CopyError, ObjectKey, ObjectStorage};
+use cloakroom::objects::{CopyError, ObjectKey, ObjectStorage, embedded::Refused};
 
 use super::bench::{Bench, artifact, content_type, contract, inbox, open_embedded, send, vault};
 
@@ -136,4 +136,19 @@ fn a_reader_keeps_what_it_began_to_read() {
     bench.wait(bench.storage.delete(&key)).unwrap();
     let pieces: Vec<_> = bench.wait(futures_util::TryStreamExt::try_collect(stream)).unwrap();
     assert_eq!(pieces.concat(), BYTES);
+}
+
+#[test]
+fn bytes_beyond_the_contract_never_reach_the_disk() {
+    let folder = tempfile::tempdir().unwrap();
+    let storage = open_embedded(folder.path(), "http://x");
+    tokio::runtime::Runtime::new().unwrap().block_on(async {
+        let contract = contract(BYTES);
+        let mut incoming = storage.receive(contract.clone()).await.unwrap();
+        incoming.write(BYTES).await.unwrap();
+        assert!(matches!(incoming.write(b"!").await, Err(Refused::Size)));
+        assert!(matches!(incoming.finish().await, Err(Refused::Size)));
+        assert_eq!(storage.head(&contract.key).await.unwrap(), None);
+    });
+    assert_eq!(files(folder.path()), Vec::<PathBuf>::new());
 }

@@ -74,8 +74,7 @@ pub fn a_dropped_field_is_refused(bench: &Bench) {
         let contract = contract(BYTES);
         let mut signed = bench.sign_post(&contract);
         signed.fields.remove(&name);
-        // Without a policy, a form is an unsigned one.
-        let refused = name != "policy" || bench.refuses.unsigned;
+        let refused = name != "policy" || bench.refuses.form_without_policy;
         bench.assert_refused_if(refused, &send_form(&signed, BYTES), &contract.key);
     }
 }

@@ -62,7 +62,7 @@ fn storage(vector: &Vector) -> S3Storage {
 }
 
 fn key(vector: &Vector) -> ObjectKey {
-    let key = match vector.key.strip_prefix("a/").and_then(|rest| rest.split_once('/')) {
+    let key = match vector.key.strip_prefix("artifact/").and_then(|rest| rest.split_once('/')) {
         Some((label, path)) => {
             ObjectKey::artifact(&ArtifactLabel::parse(label).unwrap(), &VaultPath::parse(path).unwrap())
         }
@@ -147,7 +147,7 @@ async fn what_is_signed_ends_with_its_credentials() {
     let signed = storage.sign_put(&contract, SIGNED_AT).await.unwrap();
     assert_eq!(signed.expires_at, Instant::from_unix_seconds(1_790_000_042));
     assert!(signed.url.contains("&X-Amz-Expires=42&"));
-    assert!(signed.url.starts_with("https://files.example/files/t/"));
+    assert!(signed.url.starts_with("https://files.example/files/inbox/"));
     let form = storage.sign_post(&contract, SIGNED_AT).await.unwrap();
     assert_eq!(form.expires_at, signed.expires_at);
     assert_eq!(form.url, "https://files.example/files");
