@@ -13,6 +13,7 @@ use crate::{
     clock::{Clock, SystemClock},
     config::{Config, ObjectsConfig, StoreConfig},
     entropy::{Entropy, SystemEntropy},
+    high_water::{HighWaterMark, MarkError},
     http::{
         guards,
         server::{self, Bound, Listeners},
@@ -64,6 +65,9 @@ pub enum StartError {
     /// The keys cannot be used.
     #[error(transparent)]
     Keys(#[from] KeyFileError),
+    /// The clock is behind what was seen before.
+    #[error(transparent)]
+    Clock(#[from] MarkError),
     /// The embedded store cannot be used.
     #[error(transparent)]
     Store(#[from] OpenError),
@@ -92,6 +96,7 @@ pub struct Parts {
     pub broker: Broker,
     embedded_store: Option<Arc<EmbeddedStore>>,
     embedded_objects: Option<Arc<EmbeddedStorage>>,
+    mark: HighWaterMark,
 }
 
 /// Opens the backends, without listening: what commands on the data directory need.
@@ -99,10 +104,11 @@ pub struct Parts {
 /// # Errors
 /// When keys or a backend cannot be used.
 pub async fn open(config: &Config, public_url: String, content_url: &str) -> Result<Parts, StartError> {
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
-    let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
     create_private(&config.data_dir)
         .map_err(|source| StartError::DataDirectory { folder: config.data_dir.clone(), source })?;
+    let mark = HighWaterMark::new(config.data_dir.join("clock"));
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::starting_at(mark.floor(SystemClock::default().now())?));
+    let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
 
     let store_folder = config.data_dir.join("store");
     // Keys are made only where nothing can have been sealed under others.
@@ -167,7 +173,7 @@ pub async fn open(config: &Config, public_url: String, content_url: &str) -> Res
             largest_upload: config.largest_upload,
         },
     };
-    Ok(Parts { broker, embedded_store, embedded_objects })
+    Ok(Parts { broker, embedded_store, embedded_objects, mark })
 }
 
 fn create_private(folder: &Path) -> io::Result<()> {
@@ -179,6 +185,7 @@ impl Parts {
     /// Ends what only this process has open.
     pub async fn close(self) {
         self.broker.record_refusal_summaries(true).await;
+        raise(&self.mark, &self.broker);
         if let Some(store) = self.embedded_store {
             store.close().await;
         }
@@ -215,7 +222,7 @@ pub async fn start(config: &Config) -> Result<Running, StartError> {
     let embedded = parts.embedded_objects.clone();
     let listeners =
         Listeners::serve(parts.broker.clone(), embedded, bound, config.workers).map_err(StartError::Serve)?;
-    let rounds = tokio::spawn(rounds(parts.broker.clone(), parts.embedded_store.clone()));
+    let rounds = tokio::spawn(rounds(parts.broker.clone(), parts.embedded_store.clone(), parts.mark.clone()));
     Ok(Running { parts, listeners, rounds, api, content, ops })
 }
 
@@ -224,12 +231,13 @@ fn bind(setting: &'static str, address: SocketAddr) -> Result<Bound, StartError>
 }
 
 /// What has to be done from time to time.
-async fn rounds(broker: Broker, embedded: Option<Arc<EmbeddedStore>>) {
+async fn rounds(broker: Broker, embedded: Option<Arc<EmbeddedStore>>, mark: HighWaterMark) {
     let mut ticks = tokio::time::interval(ROUND);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
         broker.record_refusal_summaries(false).await;
+        raise(&mark, &broker);
         if let Some(store) = &embedded {
             match store.sweep(broker.now(), PURGE_PORTION).await {
                 Ok(0) => {}
@@ -237,6 +245,12 @@ async fn rounds(broker: Broker, embedded: Option<Arc<EmbeddedStore>>) {
                 Err(fault) => tracing::warn!(%fault, "rows could not be purged"),
             }
         }
+    }
+}
+
+fn raise(mark: &HighWaterMark, broker: &Broker) {
+    if let Err(fault) = mark.raise(broker.now()) {
+        tracing::error!(%fault, "the time could not be written down");
     }
 }
 

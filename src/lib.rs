@@ -11,6 +11,7 @@ pub mod config;
 pub mod crypto;
 pub mod domain;
 pub mod entropy;
+pub mod high_water;
 pub mod http;
 pub mod keys;
 pub mod objects;

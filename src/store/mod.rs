@@ -151,7 +151,7 @@ impl Store {
 
     /// Commits, resending the identical transaction until the answer is definite.
     pub async fn commit(&self, transaction: Transaction) -> Result<(), CommitError> {
-        resend::until_definite(self.backend.as_ref(), &transaction).await
+        resend::until_definite(self.backend.as_ref(), &transaction, resend::DEADLINE).await
     }
 
     /// Whether the store answers and could commit, for readiness.

@@ -185,7 +185,7 @@ mod tests {
         assert!(RowKey::new("p", "").check().is_err());
         assert!(RowKey::new("p\0", "s").check().is_err());
         assert!(RowKey::new("p", "s\0t").check().is_err());
-        assert!(RowKey::new("p", "s".repeat(1_001)).check().is_err());
+        assert!(RowKey::new("p", "s".repeat(1_002)).check().is_err());
     }
 
     #[test]
@@ -194,7 +194,7 @@ mod tests {
         assert!(asked.check().is_ok());
         asked.limit = 0;
         assert!(asked.check().is_err());
-        asked.limit = 1_001;
+        asked.limit = 1_002;
         assert!(asked.check().is_err());
     }
 }
