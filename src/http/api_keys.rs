@@ -19,8 +19,7 @@ use crate::{
 };
 
 use super::{
-    extract::Authenticated,
-    json::Json,
+    extract::{Authenticated, WithKey},
     problem::{Problem, ProblemDocument},
     render::{self, Listing, PageQuery},
 };
@@ -139,9 +138,8 @@ impl CreatedView {
     )
 )]
 pub async fn create(
-    Authenticated(caller): Authenticated,
+    WithKey(caller, body): WithKey<CreateBody>,
     broker: web::Data<Broker>,
-    Json(body): Json<CreateBody>,
 ) -> Result<HttpResponse, Problem> {
     if body.grants.is_empty() || body.grants.len() > MOST_GRANTS {
         return Err(Problem::invalid("/grants", "a key has 1 to 100 grants"));

@@ -15,8 +15,7 @@ use crate::{
 };
 
 use super::{
-    extract::Authenticated,
-    json::Json,
+    extract::{Authenticated, WithKey},
     problem::{Problem, ProblemDocument},
     render::{self, Listing, PageQuery},
 };
@@ -105,9 +104,8 @@ impl ArtifactView {
     responses((status = 201, body = ArtifactView), (status = "4XX", body = ProblemDocument))
 )]
 pub async fn publish(
-    Authenticated(caller): Authenticated,
+    WithKey(caller, body): WithKey<PublishBody>,
     broker: web::Data<Broker>,
-    Json(body): Json<PublishBody>,
 ) -> Result<HttpResponse, Problem> {
     if body.paths.is_empty() || body.paths.len() > crate::domain::artifact::MOST_FILES {
         return Err(Problem::invalid("/paths", "an artifact has 1 to 1,000 paths"));

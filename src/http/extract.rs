@@ -2,6 +2,7 @@
 
 use actix_web::{FromRequest, HttpMessage, HttpRequest, dev::Payload, http::header::AUTHORIZATION, web};
 use futures_util::future::LocalBoxFuture;
+use serde::de::DeserializeOwned;
 
 use crate::{
     crypto::secret::SecretText,
@@ -9,7 +10,7 @@ use crate::{
     service::{Broker, Caller, Error, sessions::Session},
 };
 
-use super::problem::Problem;
+use super::{json, problem::Problem};
 
 /// Chooses among several session cookies; scripts of the session page send it.
 pub const SESSION_HEADER: &str = "Cloakroom-Session";
@@ -47,6 +48,46 @@ impl FromRequest for Authenticated {
     }
 }
 
+/// A JSON body from a caller with a valid API key. The key is looked at when
+/// the whole body is there.
+#[derive(Debug)]
+pub struct WithKey<T>(pub Caller, pub T);
+
+impl<T: DeserializeOwned + 'static> FromRequest for WithKey<T> {
+    type Error = Problem;
+    type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let received = json::receive(request, payload);
+        let request = request.clone();
+        Box::pin(async move {
+            let received = received.await?;
+            let Authenticated(caller) = Authenticated::extract(&request).await?;
+            Ok(Self(caller, received.parse()?))
+        })
+    }
+}
+
+/// A JSON body from a claimant with a live session. The session is looked at
+/// when the whole body is there.
+#[derive(Debug)]
+pub struct WithSession<T>(pub Session, pub T);
+
+impl<T: DeserializeOwned + 'static> FromRequest for WithSession<T> {
+    type Error = Problem;
+    type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let received = json::receive(request, payload);
+        let request = request.clone();
+        Box::pin(async move {
+            let received = received.await?;
+            let InSession(session) = InSession::extract(&request).await?;
+            Ok(Self(session, received.parse()?))
+        })
+    }
+}
+
 /// A caller with a valid API key, or nobody in particular.
 #[derive(Debug)]
 pub struct MaybeAuthenticated(pub Option<Caller>);
@@ -74,10 +115,17 @@ impl FromRequest for InSession {
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let (broker, id) = (broker(request), request_id(request));
-        let token = bearer(request).or_else(|| session_cookie(request));
+        let request = request.clone();
         Box::pin(async move {
-            let token = token.ok_or(Error::NoSession)?;
-            Ok(Self(broker?.session(&token, id).await?))
+            let broker = broker?;
+            if let Some(token) = bearer(&request) {
+                return Ok(Self(broker.session(&token, id).await?));
+            }
+            let secure = broker.settings.public_url.starts_with("https:");
+            let (named, token) = session_cookie(&request, secure).ok_or(Error::NoSession)?;
+            let session = broker.session(&token, id).await?;
+            // A cookie under another session's name was put there by somebody else.
+            if session.id == named { Ok(Self(session)) } else { Err(Error::NoSession.into()) }
         })
     }
 }
@@ -85,24 +133,24 @@ impl FromRequest for InSession {
 /// The name of a session's cookie. On loopback HTTP browsers disagree about
 /// `__Host-`, so it goes without there.
 pub fn session_cookie_name(session: &str, secure: bool) -> String {
-    format!("{}cloakroom-{session}", if secure { "__Host-" } else { "" })
+    format!("{}{session}", cookie_prefix(secure))
+}
+
+/// The one prefix that is accepted: with TLS, only a cookie that this very host has set.
+const fn cookie_prefix(secure: bool) -> &'static str {
+    if secure { "__Host-cloakroom-" } else { "cloakroom-" }
 }
 
 /// The cookie of the session that the header names; without the header, the
 /// only session cookie there is.
-fn session_cookie(request: &HttpRequest) -> Option<SecretText> {
+fn session_cookie(request: &HttpRequest, secure: bool) -> Option<(SessionId, SecretText)> {
     let named = request.headers().get(SESSION_HEADER).and_then(|value| value.to_str().ok());
     let cookies = request.cookies().ok()?;
-    let session_of = |name: &str| {
-        let name = name.strip_prefix("__Host-").unwrap_or(name);
-        name.strip_prefix("cloakroom-").and_then(|id| id.parse::<SessionId>().ok())
-    };
-    let mut matching = cookies.iter().filter(|cookie| {
-        session_of(cookie.name()).is_some_and(|session| named.is_none_or(|named| session.to_string() == named))
+    let mut matching = cookies.iter().filter_map(|cookie| {
+        let session = cookie.name().strip_prefix(cookie_prefix(secure))?.parse::<SessionId>().ok()?;
+        let wanted = named.is_none_or(|named| session.to_string() == named);
+        wanted.then(|| (session, SecretText::new(cookie.value())))
     });
-    let cookie = matching.next()?;
-    match matching.next() {
-        None => Some(SecretText::new(cookie.value())),
-        Some(_) => None,
-    }
+    let only = matching.next()?;
+    if matching.next().is_none() { Some(only) } else { None }
 }

@@ -1,11 +1,8 @@
 //! JSON bodies: bounded, strict, and with the place of what is wrong.
 
-use actix_web::{
-    FromRequest, HttpMessage, HttpRequest,
-    dev::Payload,
-    http::{Method, StatusCode},
-    web,
-};
+use std::time::Duration;
+
+use actix_web::{FromRequest, HttpMessage, HttpRequest, dev::Payload, http::StatusCode, web};
 use futures_util::future::LocalBoxFuture;
 use serde::de::DeserializeOwned;
 
@@ -14,7 +11,10 @@ use super::problem::Problem;
 /// The largest JSON body, in bytes. A hundred of the longest paths fit twice.
 pub const LARGEST_BODY: usize = 256 * 1024;
 
-/// A JSON body of a known shape.
+/// How long a client may take to send a body.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A JSON body of a known shape, for routes that need no principal.
 #[derive(Debug)]
 pub struct Json<T>(pub T);
 
@@ -23,21 +23,45 @@ impl<T: DeserializeOwned + 'static> FromRequest for Json<T> {
     type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let declared = request.content_type() == "application/json";
-        debug_assert!(request.method() != Method::GET, "a GET has no body");
-        let body = web::Bytes::from_request(request, payload);
-        Box::pin(async move {
-            // Not only tidiness: a form post from another site cannot send this type unasked.
-            if !declared {
-                return Err(Problem::new(
-                    StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                    "not_json",
-                    "This route takes Content-Type: application/json",
-                ));
-            }
-            let body = body.await.map_err(unreadable)?;
-            parse(&body).map(Self)
-        })
+        let received = receive(request, payload);
+        Box::pin(async move { received.await?.parse().map(Self) })
+    }
+}
+
+/// A body that has arrived, and has not been looked at.
+pub(super) struct Received {
+    declared: bool,
+    bytes: web::Bytes,
+}
+
+/// Waits for the body. Who is calling is asked only then: a body that is held
+/// back must not hold on to rights that end meanwhile.
+pub(super) fn receive(
+    request: &HttpRequest,
+    payload: &mut Payload,
+) -> impl Future<Output = Result<Received, Problem>> + use<> {
+    let declared = request.content_type() == "application/json";
+    let body = web::Bytes::from_request(request, payload);
+    async move {
+        match tokio::time::timeout(PATIENCE, body).await {
+            Ok(body) => Ok(Received { declared, bytes: body.map_err(unreadable)? }),
+            Err(_) => Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "too_slow", "The request body took too long")),
+        }
+    }
+}
+
+impl Received {
+    pub(super) fn parse<T: DeserializeOwned>(&self) -> Result<T, Problem> {
+        // Not only tidiness: a form post from another site cannot send this type unasked.
+        if self.declared {
+            parse(&self.bytes)
+        } else {
+            Err(Problem::new(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "not_json",
+                "This route takes Content-Type: application/json",
+            ))
+        }
     }
 }
 

@@ -14,7 +14,7 @@ use crate::{
 };
 
 use super::{
-    extract::{Authenticated, MaybeAuthenticated, request_id},
+    extract::{Authenticated, MaybeAuthenticated, WithKey, request_id},
     json::Json,
     problem::{Problem, ProblemDocument},
     render::{self, Listing, PageQuery},
@@ -110,9 +110,8 @@ impl From<Link> for LinkView {
     )
 )]
 pub async fn mint(
-    Authenticated(caller): Authenticated,
+    WithKey(caller, body): WithKey<MintBody>,
     broker: web::Data<Broker>,
-    Json(body): Json<MintBody>,
 ) -> Result<HttpResponse, Problem> {
     let expires_at = render::ends_at(&lifetime::LINK, body.expires_in, body.expires_at, broker.now())?;
     let access = lifetime::LINK_ACCESS.seconds(body.access_expires_in);

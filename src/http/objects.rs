@@ -8,8 +8,7 @@ use crate::{
 };
 
 use super::{
-    extract::Authenticated,
-    json::Json,
+    extract::{Authenticated, WithKey},
     problem::{Problem, ProblemDocument},
     render::{DownloadBody, DownloadView, Listing, ObjectView, ObjectsQuery},
 };
@@ -56,9 +55,8 @@ pub async fn inspect(
     responses((status = 200, body = DownloadView), (status = "4XX", body = ProblemDocument))
 )]
 pub async fn download(
-    Authenticated(caller): Authenticated,
+    WithKey(caller, body): WithKey<DownloadBody>,
     broker: web::Data<Broker>,
-    Json(body): Json<DownloadBody>,
 ) -> Result<HttpResponse, Problem> {
     let signed = broker.download_object(&caller, &body.path).await?;
     Ok(HttpResponse::Ok().json(DownloadView::from(signed)))

@@ -14,8 +14,7 @@ use crate::{
 };
 
 use super::{
-    extract::{InSession, session_cookie_name},
-    json::Json,
+    extract::{InSession, WithSession, session_cookie_name},
     problem::{Problem, ProblemDocument},
     render::{self, DownloadBody, DownloadView, Listing, ObjectView, ObjectsQuery},
     uploads::{DeclareBody, DeclaredView, UploadView},
@@ -105,9 +104,8 @@ pub async fn objects(
     responses((status = 200, body = DownloadView), (status = "4XX", body = ProblemDocument))
 )]
 pub async fn download(
-    InSession(session): InSession,
+    WithSession(session, body): WithSession<DownloadBody>,
     broker: web::Data<Broker>,
-    Json(body): Json<DownloadBody>,
 ) -> Result<HttpResponse, Problem> {
     let signed = broker.session_download(&session, &body.path).await?;
     Ok(HttpResponse::Ok().json(DownloadView::from(signed)))
@@ -119,9 +117,8 @@ pub async fn download(
     responses((status = 201, body = DeclaredView), (status = "4XX", body = ProblemDocument))
 )]
 pub async fn upload(
-    InSession(session): InSession,
+    WithSession(session, body): WithSession<DeclareBody>,
     broker: web::Data<Broker>,
-    Json(body): Json<DeclareBody>,
 ) -> Result<HttpResponse, Problem> {
     let declared = broker.session_upload(&session, body.parse()?).await?;
     Ok(HttpResponse::Created().json(DeclaredView::from(declared)))

@@ -22,7 +22,7 @@ use crate::{
 };
 
 use super::{
-    extract::{Authenticated, MaybeAuthenticated, request_id},
+    extract::{Authenticated, MaybeAuthenticated, WithKey, request_id},
     json::Json,
     problem::{Problem, ProblemDocument},
     render::{self, Listing, PageQuery},
@@ -124,9 +124,8 @@ impl From<Share> for ShareView {
     )
 )]
 pub async fn mint(
-    Authenticated(caller): Authenticated,
+    WithKey(caller, body): WithKey<MintBody>,
     broker: web::Data<Broker>,
-    Json(body): Json<MintBody>,
 ) -> Result<HttpResponse, Problem> {
     let permission = match body.permission {
         Permission::Read => SharePermission::Read,

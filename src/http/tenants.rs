@@ -11,8 +11,7 @@ use crate::{
 
 use super::{
     api_keys::CreatedView as CreatedKeyView,
-    extract::Authenticated,
-    json::Json,
+    extract::{Authenticated, WithKey},
     problem::{Problem, ProblemDocument},
     render::{Listing, PageQuery},
 };
@@ -65,9 +64,8 @@ pub struct CreatedView {
     responses((status = 201, body = CreatedView), (status = "4XX", body = ProblemDocument))
 )]
 pub async fn create(
-    Authenticated(caller): Authenticated,
+    WithKey(caller, body): WithKey<CreateBody>,
     broker: web::Data<Broker>,
-    Json(body): Json<CreateBody>,
 ) -> Result<HttpResponse, Problem> {
     let name = text::label(&body.name).map_err(|fault| Problem::invalid("/name", fault.to_string()))?;
     let created = broker.create_tenant(&caller, name).await?;

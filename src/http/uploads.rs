@@ -20,8 +20,7 @@ use crate::{
 };
 
 use super::{
-    extract::Authenticated,
-    json::Json,
+    extract::{Authenticated, WithKey},
     problem::{Problem, ProblemDocument},
     render::{self, Listing, PageQuery, Pairs},
 };
@@ -181,9 +180,8 @@ impl From<DeclaredUpload> for DeclaredView {
     )
 )]
 pub async fn declare(
-    Authenticated(caller): Authenticated,
+    WithKey(caller, body): WithKey<DeclareBody>,
     broker: web::Data<Broker>,
-    Json(body): Json<DeclareBody>,
 ) -> Result<HttpResponse, Problem> {
     let declared = broker.declare_upload(&caller, body.parse()?).await?;
     Ok(HttpResponse::Created().json(DeclaredView::from(declared)))
