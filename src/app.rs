@@ -165,7 +165,7 @@ pub async fn open(config: &Config, public_url: String, content_url: &str) -> Res
         edge,
         clock,
         entropy,
-        passwords: PasswordPool::new(config.workers),
+        passwords: PasswordPool::new(hashing_at_once()),
         refusals: Arc::default(),
         settings: Settings {
             public_url,
@@ -174,6 +174,11 @@ pub async fn open(config: &Config, public_url: String, content_url: &str) -> Res
         },
     };
     Ok(Parts { broker, embedded_store, embedded_objects, mark })
+}
+
+/// Half the processors, so that a flood of guesses leaves the others to everybody else.
+fn hashing_at_once() -> usize {
+    std::thread::available_parallelism().map_or(1, |processors| (processors.get() / 2).clamp(1, 8))
 }
 
 fn create_private(folder: &Path) -> io::Result<()> {

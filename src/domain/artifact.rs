@@ -7,6 +7,9 @@ use super::{authority::MadeUnder, ids::ArtifactId, instant::Instant, path::Vault
 /// The most files of one artifact.
 pub const MOST_FILES: usize = 1_000;
 
+/// The largest manifest, in bytes as stored: what fits into one row of any store.
+pub const LARGEST_MANIFEST: usize = 350_000;
+
 /// One file of an artifact.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ArtifactFile {
@@ -31,17 +34,20 @@ pub struct Artifact {
     pub label: Option<String>,
     /// What is shown for a folder.
     pub index: String,
-    /// Its files, sorted by path.
-    pub files: Vec<ArtifactFile>,
+    /// How many files it has.
+    pub file_count: usize,
+    /// Their size together, in bytes.
+    pub total_size: u64,
     /// When it was published.
     pub created_at: Instant,
     /// When it was deleted.
     pub deleted_at: Option<Instant>,
 }
 
-impl Artifact {
-    /// The size of all files together, in bytes.
-    pub fn total_size(&self) -> u64 {
-        self.files.iter().map(|file| file.size).sum()
-    }
+/// The files of an artifact, sorted by path: a row of its own, since it is
+/// large and seldom wanted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// The files.
+    pub files: Vec<ArtifactFile>,
 }

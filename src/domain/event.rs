@@ -48,6 +48,8 @@ pub enum EventType {
     LinkRevoked,
     #[serde(rename = "link.entered")]
     LinkEntered,
+    #[serde(rename = "link.password_tried")]
+    LinkPasswordTried,
     #[serde(rename = "upload.created")]
     UploadCreated,
     #[serde(rename = "upload.completed")]

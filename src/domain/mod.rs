@@ -19,4 +19,5 @@ pub mod refusal;
 pub mod share;
 pub mod tenant;
 pub mod text;
+pub mod tries;
 pub mod upload;

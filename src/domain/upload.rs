@@ -33,7 +33,7 @@ pub struct InSession {
 }
 
 /// What was declared. Never changed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Declaration {
     /// Which upload.
     pub id: UploadId,
@@ -113,6 +113,13 @@ pub struct Arrived<'a> {
     pub content_type: &'a str,
     /// SHA-256 in hexadecimal, where storage knows it.
     pub sha256: Option<&'a str>,
+}
+
+impl std::fmt::Debug for Declaration {
+    /// Without the inbox key: while the upload lives it is a secret.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Declaration({}, {:?}, {} bytes)", self.id, self.path, self.size)
+    }
 }
 
 impl Declaration {

@@ -112,7 +112,7 @@ impl ApiKeyView {
 }
 
 /// A key just created.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Serialize, ToSchema)]
 pub struct CreatedView {
     /// The key.
     #[serde(flatten)]

@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 
 use crate::{
     domain::{
-        artifact::Artifact,
+        artifact::{Artifact, ArtifactFile, Manifest},
         path::{PathPin, VaultPath},
         tenant::Mode,
     },
@@ -62,14 +62,24 @@ pub struct ArtifactView {
     pub origin: String,
     /// What is shown for a folder.
     pub index: String,
-    /// Its files.
-    pub files: Vec<ArtifactFileView>,
+    /// How many files it has.
+    pub file_count: usize,
     /// Their size together, in bytes.
     pub total_size: u64,
     /// When it was published (RFC 3339).
     pub created_at: String,
     /// When it was deleted (RFC 3339).
     pub deleted_at: Option<String>,
+}
+
+/// An artifact with its files.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ArtifactWithFiles {
+    /// The artifact.
+    #[serde(flatten)]
+    pub artifact: ArtifactView,
+    /// Its files, in the order of their paths.
+    pub files: Vec<ArtifactFileView>,
 }
 
 impl ArtifactView {
@@ -79,29 +89,32 @@ impl ArtifactView {
             status: if artifact.deleted_at.is_some() { "deleted" } else { "published" },
             livemode: artifact.made.namespace.mode == Mode::Live,
             origin: broker.settings.content.of(&ArtifactLabel::of(artifact.id)),
-            total_size: artifact.total_size(),
             label: artifact.label,
             index: artifact.index,
-            files: artifact
-                .files
-                .into_iter()
-                .map(|file| ArtifactFileView {
-                    path: file.path.into(),
-                    size: file.size,
-                    content_type: file.content_type,
-                    sha256: file.sha256,
-                })
-                .collect(),
+            file_count: artifact.file_count,
+            total_size: artifact.total_size,
             created_at: artifact.created_at.to_string(),
             deleted_at: artifact.deleted_at.map(|at| at.to_string()),
         }
     }
 }
 
+impl ArtifactWithFiles {
+    fn new((artifact, manifest): (Artifact, Manifest), broker: &Broker) -> Self {
+        let view = |file: ArtifactFile| ArtifactFileView {
+            path: file.path.into(),
+            size: file.size,
+            content_type: file.content_type,
+            sha256: file.sha256,
+        };
+        Self { artifact: ArtifactView::new(artifact, broker), files: manifest.files.into_iter().map(view).collect() }
+    }
+}
+
 /// Publish an immutable snapshot of vault files.
 #[utoipa::path(
     post, path = "/v1/artifacts", tag = "artifacts", request_body = PublishBody, security(("api_key" = [])),
-    responses((status = 201, body = ArtifactView), (status = "4XX", body = ProblemDocument))
+    responses((status = 201, body = ArtifactWithFiles), (status = "4XX", body = ProblemDocument))
 )]
 pub async fn publish(
     WithKey(caller, body): WithKey<PublishBody>,
@@ -114,7 +127,7 @@ pub async fn publish(
     VaultPath::parse(&index).map_err(|fault| Problem::invalid("/index", fault.to_string()))?;
     let wanted = PublishArtifact { paths: body.paths, index, label: render::label(body.label)? };
     let artifact = broker.publish_artifact(&caller, wanted).await?;
-    Ok(HttpResponse::Created().json(ArtifactView::new(artifact, &broker)))
+    Ok(HttpResponse::Created().json(ArtifactWithFiles::new(artifact, &broker)))
 }
 
 /// List artifacts, newest first.
@@ -136,7 +149,7 @@ pub async fn list(
 #[utoipa::path(
     get, path = "/v1/artifacts/{id}", tag = "artifacts", security(("api_key" = [])),
     params(("id" = String, Path, description = "The artifact's id")),
-    responses((status = 200, body = ArtifactView), (status = "4XX", body = ProblemDocument))
+    responses((status = 200, body = ArtifactWithFiles), (status = "4XX", body = ProblemDocument))
 )]
 pub async fn inspect(
     Authenticated(caller): Authenticated,
@@ -144,7 +157,7 @@ pub async fn inspect(
     id: web::Path<String>,
 ) -> Result<HttpResponse, Problem> {
     let artifact = broker.inspect_artifact(&caller, render::id(&id)?).await?;
-    Ok(HttpResponse::Ok().json(ArtifactView::new(artifact, &broker)))
+    Ok(HttpResponse::Ok().json(ArtifactWithFiles::new(artifact, &broker)))
 }
 
 /// Delete an artifact: no link opens it any more, and its objects go.

@@ -28,10 +28,24 @@ pub fn configure(routes: &mut web::ServiceConfig, content_authority: String) {
     routes.service(
         web::scope("")
             .guard(ArtifactHost { content_authority })
-            .service(web::resource(ENTER_PATH).route(web::post().to(enter)))
+            .app_data(web::FormConfig::default().limit(LARGEST_FORM).error_handler(|_, request| {
+                let page = match request.app_data::<web::Data<Broker>>() {
+                    Some(broker) => not_admitted(broker),
+                    None => missing(),
+                };
+                actix_web::error::InternalError::from_response("not a handoff form", page).into()
+            }))
+            .service(
+                web::resource(ENTER_PATH)
+                    .route(web::post().to(enter))
+                    .default_service(web::to(|broker: web::Data<Broker>| async move { not_admitted(&broker) })),
+            )
             .default_service(web::to(serve)),
     );
 }
+
+/// A code has some 600 characters.
+const LARGEST_FORM: usize = 16 * 1024;
 
 /// Host names of the form `<label>.<content authority>`.
 struct ArtifactHost {
@@ -70,8 +84,8 @@ struct EnterForm {
 async fn enter(request: HttpRequest, broker: web::Data<Broker>, form: web::Form<EnterForm>) -> HttpResponse {
     let id = RequestId::new(broker.now(), broker.entropy.bytes());
     let entered = match label(&request) {
-        Ok(label) => broker.enter(&label, &form.code, id).await,
-        Err(_) => Err(Error::NotFound),
+        Ok(label) if comes_from_us(&request, &broker) => broker.enter(&label, &form.code, id).await,
+        _ => Err(Error::DeadToken),
     };
     match entered {
         Ok((cookies, until)) => {
@@ -92,6 +106,16 @@ async fn enter(request: HttpRequest, broker: web::Data<Broker>, form: web::Form<
         Err(Error::DeadToken | Error::NotFound) => not_admitted(&broker),
         Err(fault) => unavailable(fault),
     }
+}
+
+/// Another site must not make a browser enter with a code of its own. Our page
+/// sends no referrer, so that browsers say `null` for it.
+fn comes_from_us(request: &HttpRequest, broker: &Broker) -> bool {
+    let header = |name: &str| request.headers().get(name).map(|value| value.as_bytes().to_vec());
+    let origin = header("origin");
+    let from_us = origin.is_none_or(|origin| origin == b"null" || origin == broker.settings.public_url.as_bytes());
+    let navigates = header("sec-fetch-mode").is_none_or(|mode| mode == b"navigate");
+    from_us && navigates
 }
 
 async fn serve(request: HttpRequest, broker: web::Data<Broker>) -> HttpResponse {

@@ -103,8 +103,9 @@ fn wrong_host(request: &ServiceRequest, broker: &Broker) -> Option<HttpResponse>
     if asked.eq_ignore_ascii_case(public) {
         return None;
     }
-    let is_page = is_safe(request.method()) && !request.path().starts_with("/v1/");
-    if is_page && !request.path().starts_with("//") {
+    let path = request.path();
+    let is_page = matches!(*request.method(), Method::GET | Method::HEAD) && !path.starts_with("/v1/");
+    if is_page && path.starts_with('/') && !path.starts_with("//") {
         // A person who typed another name of this machine: browsers take the fragment along.
         let target = format!("{}{}", broker.settings.public_url, request.path());
         return Some(HttpResponse::TemporaryRedirect().insert_header((header::LOCATION, target)).finish());

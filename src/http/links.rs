@@ -71,7 +71,7 @@ pub struct LinkView {
 }
 
 /// A link just minted.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Serialize, ToSchema)]
 pub struct MintedView {
     /// The link.
     #[serde(flatten)]
@@ -191,7 +191,7 @@ pub struct RedeemBody {
 }
 
 /// The way to the artifact's own host.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Serialize, ToSchema)]
 pub struct EnterView {
     /// Where the browser posts a form with the field `code`.
     pub url: String,
@@ -200,7 +200,7 @@ pub struct EnterView {
 }
 
 /// An opened link.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Serialize, ToSchema)]
 pub struct LinkOpened {
     /// The way to the artifact's own host.
     pub enter: EnterView,

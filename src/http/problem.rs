@@ -159,6 +159,11 @@ impl From<service::Error> for Problem {
             Error::PasswordWrong => {
                 Self::new(StatusCode::FORBIDDEN, "password_wrong", "This is not the password").pointer("/password")
             }
+            Error::TooManyTries { retry_after } => Self {
+                retry_after: Some(u32::try_from(retry_after.as_secs() + 1).unwrap_or(u32::MAX)),
+                ..Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_tries", "The password was tried too often")
+                    .detail("wait, or ask whoever sent the link for a new one")
+            },
             Error::Busy => Self {
                 retry_after: Some(1),
                 ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "Too much at once")

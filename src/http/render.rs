@@ -91,7 +91,7 @@ pub struct DownloadBody {
 }
 
 /// Where to download a file. Whoever has the URL can use it until it expires.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Serialize, ToSchema)]
 pub struct DownloadView {
     /// The URL, for a GET.
     pub url: String,

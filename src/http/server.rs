@@ -110,7 +110,6 @@ fn serve_content(
         let own_host = authority.clone();
         App::new()
             .app_data(broker.clone())
-            .app_data(web::FormConfig::default().limit(16 * 1024))
             .configure(|routes| edge::configure(routes, authority))
             .service(
                 web::scope("")

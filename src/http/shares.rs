@@ -84,7 +84,7 @@ pub struct ShareView {
 }
 
 /// A share just minted.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Serialize, ToSchema)]
 pub struct MintedView {
     /// The share.
     #[serde(flatten)]
@@ -211,7 +211,7 @@ pub struct RedeemBody {
 }
 
 /// An open session.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Serialize, ToSchema)]
 pub struct SessionOpened {
     /// The session's id: its page is `/session/{session}`.
     pub session: String,

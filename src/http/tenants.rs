@@ -49,7 +49,7 @@ impl From<Tenant> for TenantView {
 }
 
 /// A tenant just created.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Serialize, ToSchema)]
 pub struct CreatedView {
     /// The tenant.
     #[serde(flatten)]

@@ -139,7 +139,7 @@ impl From<Upload> for UploadView {
 }
 
 /// An upload just declared, and how to send its bytes.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Serialize, ToSchema)]
 pub struct DeclaredView {
     /// The upload.
     #[serde(flatten)]

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    crypto::{opaque::ApiKeySecret, secret::SecretText},
+    crypto::{opaque::ApiKeySecret, row_mac::NotAuthentic, secret::SecretText},
     domain::{
         api_key::ApiKey,
         authority::MadeUnder,
@@ -11,8 +11,10 @@ use crate::{
         ids::{ApiKeyId, RequestId},
         path::{PathPin, VaultPath},
         permission::Permission,
+        redemption::Claim,
         tenant::{Namespace, Tenant},
     },
+    store::RowKey,
 };
 
 use super::{Broker, Error, events::Origin, rows};
@@ -101,14 +103,28 @@ impl Broker {
     }
 }
 
+/// What stands behind a token, as it is now.
+pub(super) struct Authority {
+    pub(super) tenant: Option<Tenant>,
+    pub(super) minter: Option<ApiKey>,
+    pub(super) claim: Result<Option<Claim>, NotAuthentic>,
+}
+
 impl Broker {
-    /// Tenant and minter behind something, as they are now. Rows that are not
-    /// authentic count as missing.
-    pub(super) async fn authority(&self, made: &MadeUnder) -> Result<(Option<Tenant>, Option<ApiKey>), Error> {
-        let keys = [rows::tenant(made.namespace.tenant), rows::api_key(made.namespace, made.minter)];
-        let [tenant, minter] = self.store.get(keys).await?;
-        let tenant = tenant.and_then(|row| self.decode::<Tenant>(&row).ok());
-        let minter = minter.and_then(|row| self.decode::<ApiKey>(&row).ok());
-        Ok((tenant.map(|record| record.value), minter.map(|record| record.value)))
+    /// Tenant, minter and (where one is asked for) claim behind a token, read
+    /// together. Rows of tenant or minter that are not authentic count as missing.
+    pub(super) async fn authority(&self, made: &MadeUnder, claim: Option<RowKey>) -> Result<Authority, Error> {
+        let mut keys = vec![rows::tenant(made.namespace.tenant), rows::api_key(made.namespace, made.minter)];
+        keys.extend(claim);
+        let mut found = self.store.get_all(&keys).await?.into_iter();
+        let mut next = || found.next().flatten();
+        let tenant = next().and_then(|row| self.decode::<Tenant>(&row).ok());
+        let minter = next().and_then(|row| self.decode::<ApiKey>(&row).ok());
+        let claim = next().map(|row| self.decode::<Claim>(&row)).transpose();
+        Ok(Authority {
+            tenant: tenant.map(|record| record.value),
+            minter: minter.map(|record| record.value),
+            claim: claim.map(|record| record.map(|record| record.value)).map_err(|_| NotAuthentic),
+        })
     }
 }

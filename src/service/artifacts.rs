@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     domain::{
-        artifact::{Artifact, ArtifactFile, MOST_FILES},
+        artifact::{Artifact, ArtifactFile, LARGEST_MANIFEST, MOST_FILES, Manifest},
         event::EventType,
         ids::ArtifactId,
         object::VaultFile,
@@ -51,7 +51,11 @@ impl Broker {
     ///
     /// # Errors
     /// When the caller may not read a path, nothing is there, or there are too many files.
-    pub async fn publish_artifact(&self, caller: &Caller, wanted: PublishArtifact) -> Result<Artifact, Error> {
+    pub async fn publish_artifact(
+        &self,
+        caller: &Caller,
+        wanted: PublishArtifact,
+    ) -> Result<(Artifact, Manifest), Error> {
         for pin in &wanted.paths {
             caller.may_pin(pin, Permission::Read)?;
         }
@@ -60,39 +64,52 @@ impl Broker {
         let id = ArtifactId::new(origin.at, self.entropy.bytes());
         let label = ArtifactLabel::of(id);
 
-        // Copied first: until the row below is there, nothing leads to them.
-        stream::iter(files.iter().map(Ok::<_, Error>))
-            .try_for_each_concurrent(COPIES_AT_ONCE, |(path, file)| {
-                self.copy_into(origin.namespace, &label, path, file)
-            })
-            .await?;
-
+        let manifest = Manifest {
+            files: files
+                .iter()
+                .map(|(path, file)| ArtifactFile {
+                    path: path.clone(),
+                    size: file.size,
+                    content_type: file.content_type.clone(),
+                    sha256: file.sha256.clone(),
+                })
+                .collect(),
+        };
         let artifact = Artifact {
             id,
             made: caller.made(),
             label: wanted.label,
             index: wanted.index,
-            files: files
-                .into_iter()
-                .map(|(path, file)| ArtifactFile {
-                    path,
-                    size: file.size,
-                    content_type: file.content_type,
-                    sha256: file.sha256,
-                })
-                .collect(),
+            file_count: manifest.files.len(),
+            total_size: manifest.files.iter().map(|file| file.size).sum(),
             created_at: origin.at,
             deleted_at: None,
         };
         let namespace = origin.namespace;
         let pointer = ArtifactPointer { namespace, id };
+        let manifest_write = self.put(rows::artifact_manifest(id), Expected::Absent, &manifest, None)?;
+        if manifest_write.body.len() > LARGEST_MANIFEST {
+            return Err(Error::invalid("/paths", "too many files with such long paths; publish several artifacts"));
+        }
         let event = origin.done(EventType::ArtifactCreated, caller.actor(), id);
         let transaction = self
             .recording(&event)?
             .write(self.put(rows::artifact(namespace, id), Expected::Absent, &artifact, None)?)
+            .write(manifest_write)
             .write(self.put(rows::artifact_host(&label), Expected::Absent, &pointer, None)?);
+
+        // Copied first: until the commit nothing leads to the copies.
+        let copied = stream::iter(files.iter().map(Ok::<_, Error>))
+            .try_for_each_concurrent(COPIES_AT_ONCE, |(path, file)| self.copy_into(namespace, &label, path, file))
+            .await;
+        if let Err(fault) = copied {
+            for file in &manifest.files {
+                self.delete_bytes(ObjectKey::artifact(&label, &file.path)).await;
+            }
+            return Err(fault);
+        }
         match committed(self.store.commit(transaction).await)? {
-            Committed::Done => Ok(artifact),
+            Committed::Done => Ok((artifact, manifest)),
             Committed::ReadAgain => Err(Error::Internal("a new artifact's id was taken".into())),
         }
     }
@@ -169,8 +186,14 @@ impl Broker {
     ///
     /// # Errors
     /// [`Error::NotFound`] for everybody else's.
-    pub async fn inspect_artifact(&self, caller: &Caller, id: ArtifactId) -> Result<Artifact, Error> {
-        self.own_artifact(caller, id).await.map(|record| record.value)
+    pub async fn inspect_artifact(&self, caller: &Caller, id: ArtifactId) -> Result<(Artifact, Manifest), Error> {
+        let artifact = self.own_artifact(caller, id).await?.value;
+        Ok((artifact, self.manifest(id).await?))
+    }
+
+    async fn manifest(&self, id: ArtifactId) -> Result<Manifest, Error> {
+        let [row] = self.store.get([rows::artifact_manifest(id)]).await?;
+        Ok(self.decode_if::<Manifest>(row.as_ref())?.ok_or(Error::NotFound)?.value)
     }
 
     pub(super) async fn own_artifact(&self, caller: &Caller, id: ArtifactId) -> Result<Record<Artifact>, Error> {
@@ -207,7 +230,8 @@ impl Broker {
                 }
             }
             let label = ArtifactLabel::of(id);
-            let keys = artifact.value.files.iter().map(|file| ObjectKey::artifact(&label, &file.path));
+            let manifest = self.manifest(id).await?;
+            let keys = manifest.files.iter().map(|file| ObjectKey::artifact(&label, &file.path));
             let mut deleting = stream::iter(keys.map(|key| async move { self.objects.delete(&key).await }))
                 .buffer_unordered(COPIES_AT_ONCE);
             while let Some(deleted) = deleting.next().await {

@@ -7,7 +7,7 @@ use crate::{
     objects::{ArtifactLabel, ByteRange, ByteStream, ETag, ObjectKey},
 };
 
-use super::{Broker, Error, artifacts::ArtifactPointer, rows};
+use super::{Broker, Error, access::Authority, artifacts::ArtifactPointer, rows};
 
 /// A file of an artifact, about to be served.
 #[derive(Debug)]
@@ -32,11 +32,16 @@ impl Broker {
         let origin = self.settings.content.of(label);
         self.edge.verify(cookies, &origin, self.now()).map_err(|_| Error::DeadToken)?;
         let [pointer] = self.store.get([rows::artifact_host(label)]).await?;
-        let pointer = self.decode_if::<ArtifactPointer>(pointer.as_ref())?.ok_or(Error::DeadToken)?.value;
+        let pointer = pointer.and_then(|row| self.decode::<ArtifactPointer>(&row).ok()).ok_or(Error::DeadToken)?.value;
         let artifact = self.artifact(pointer.namespace, pointer.id).await?.ok_or(Error::DeadToken)?.value;
-        let (tenant, minter) = self.authority(&artifact.made).await?;
+        if self.is_live(&artifact).await? { Ok(artifact) } else { Err(Error::DeadToken) }
+    }
+
+    /// Whether an artifact is published, and its publisher still stands behind it.
+    pub(super) async fn is_live(&self, artifact: &Artifact) -> Result<bool, Error> {
+        let Authority { tenant, minter, .. } = self.authority(&artifact.made, None).await?;
         let stands = artifact.made.stands(tenant.as_ref(), minter.as_ref(), self.now());
-        if stands.is_ok() && artifact.deleted_at.is_none() { Ok(artifact) } else { Err(Error::DeadToken) }
+        Ok(stands.is_ok() && artifact.deleted_at.is_none())
     }
 
     /// The file that a decoded URL path of the host names: itself, or the
@@ -49,11 +54,9 @@ impl Broker {
         let name =
             if path.is_empty() || path.ends_with('/') { format!("{path}{}", artifact.index) } else { path.to_owned() };
         let path = VaultPath::parse(&name).map_err(|_| Error::NotFound)?;
-        let found = artifact.files.binary_search_by(|file| file.path.cmp(&path)).map_err(|_| Error::NotFound)?;
         let key = ObjectKey::artifact(&ArtifactLabel::of(artifact.id), &path);
         let facts = self.objects.head(&key).await?.ok_or(Error::NotFound)?;
-        let content_type = artifact.files[found].content_type.clone();
-        Ok(EdgeFile { key, size: facts.size, etag: facts.etag, content_type })
+        Ok(EdgeFile { key, size: facts.size, etag: facts.etag, content_type: facts.content_type.into() })
     }
 
     /// The bytes of a file, or of a part of it.

@@ -52,6 +52,12 @@ pub enum Error {
     /// The link lives, and this is not its password.
     #[error("not the password")]
     PasswordWrong,
+    /// The link lives, and its password was tried too often.
+    #[error("too many tries")]
+    TooManyTries {
+        /// How long to wait.
+        retry_after: std::time::Duration,
+    },
     /// Too much at once; later it may work.
     #[error("busy")]
     Busy,

@@ -22,6 +22,7 @@ use crate::{
         redemption::{Claim, Redemption, UseState},
         refusal::Refusal,
         tenant::Tenant,
+        tries::Tries,
     },
     objects::ArtifactLabel,
     store::Expected,
@@ -29,13 +30,14 @@ use crate::{
 
 use super::{
     Broker, Caller, Error,
+    access::Authority,
     events::Origin,
     records::{Committed, ROUNDS, Record, committed, outrun},
     rows,
 };
 
-/// What a redemption gives: the way to the artifact's own host.
-#[derive(Debug)]
+/// What a redemption gives: the way to the artifact's own host. No `Debug`:
+/// the code is a credential.
 pub struct OpenedLink {
     /// Where the browser posts the code.
     pub enter_url: String,
@@ -90,30 +92,55 @@ impl LinkRows {
     /// Everything that can refuse a link but its password.
     fn redeem(&self, now: Instant) -> Result<Redemption, Refusal> {
         self.grant.made.stands(self.tenant.as_ref(), self.minter.as_ref(), now)?;
-        let live = |artifact: &&Artifact| artifact.deleted_at.is_none();
-        self.artifact.as_ref().filter(live).ok_or(Refusal::TargetGone)?;
+        self.artifact.as_ref().ok_or(Refusal::TargetGone)?;
         self.grant.terms.redeem(&self.state.value, self.claim.as_ref(), now)
     }
 }
 
 impl Broker {
     async fn link_rows(&self, token: LinkTokenHash, claim: Option<ClaimHash>) -> Result<Option<LinkRows>, Error> {
-        let mut keys = vec![rows::link_grant(token), rows::link_state(token)];
-        keys.extend(claim.map(|claim| rows::link_claim(token, claim)));
-        let found = self.store.get_all(&keys).await?;
-        let [Some(grant), Some(state), claim @ ..] = found.as_slice() else { return Ok(None) };
+        let found = self.store.get([rows::link_grant(token), rows::link_state(token)]).await?;
+        let [Some(grant), Some(state)] = &found else { return Ok(None) };
         let (Ok(grant), Ok(state)) = (self.decode::<LinkGrant>(grant), self.decode::<UseState>(state)) else {
             return Ok(None);
         };
-        let claim = match claim.first().and_then(Option::as_ref).map(|row| self.decode::<Claim>(row)) {
-            None => None,
-            Some(Ok(claim)) => Some(claim.value),
-            Some(Err(_)) => return Ok(None),
-        };
         let grant = grant.value;
-        let (tenant, minter) = self.authority(&grant.made).await?;
-        let artifact = self.artifact(grant.made.namespace, grant.artifact).await?.map(|record| record.value);
+        // After the state: a claim that the state counts is then there to be found.
+        let claim = claim.map(|claim| rows::link_claim(token, claim));
+        let Authority { tenant, minter, claim } = self.authority(&grant.made, claim).await?;
+        let Ok(claim) = claim else { return Ok(None) };
+        let artifact = self.target(&grant).await?;
         Ok(Some(LinkRows { grant, state, claim, artifact, tenant, minter }))
+    }
+
+    /// The artifact of a link, if it is published and its publisher stands behind it.
+    async fn target(&self, grant: &LinkGrant) -> Result<Option<Artifact>, Error> {
+        let [row] = self.store.get([rows::artifact(grant.made.namespace, grant.artifact)]).await?;
+        let Some(artifact) = row.and_then(|row| self.decode::<Artifact>(&row).ok()) else { return Ok(None) };
+        let artifact = artifact.value;
+        let same_authority = artifact.made == grant.made && artifact.deleted_at.is_none();
+        Ok(if same_authority || self.is_live(&artifact).await? { Some(artifact) } else { None })
+    }
+
+    /// Counts a try at a link's password, before it is checked.
+    async fn count_try(&self, token: LinkTokenHash, grant: &LinkGrant, request: RequestId) -> Result<(), Error> {
+        for _ in 0..ROUNDS {
+            let now = self.now();
+            let [row] = self.store.get([rows::link_tries(token)]).await?;
+            let previous = self.decode_if::<Tries>(row.as_ref())?;
+            let tries = Tries::another(previous.as_ref().map(|record| &record.value), now)
+                .map_err(|retry_after| Error::TooManyTries { retry_after })?;
+            let origin = Origin { namespace: grant.made.namespace, request: Some(request), at: now };
+            let event = origin.done(EventType::LinkPasswordTried, Actor::Bearer, grant.id);
+            let expected = previous.map_or(Expected::Absent, |record| Expected::Version(record.version));
+            let purge = Some(grant.terms.ends_at().plus(lifetime::REMEMBERED));
+            let write = self.put(rows::link_tries(token), expected, &tries, purge)?;
+            match committed(self.store.commit(self.recording(&event)?.write(write)).await)? {
+                Committed::Done => return Ok(()),
+                Committed::ReadAgain => {}
+            }
+        }
+        Err(outrun())
     }
 
     async fn refuse_link(&self, rows: &LinkRows, origin: Origin, why: Refusal) -> Error {
@@ -147,10 +174,13 @@ impl Broker {
                 Ok(redemption) => redemption,
                 Err(why) => return Err(self.refuse_link(&rows, origin, why).await),
             };
+            // Whoever comes back proved it at the claim.
             if let Some(stored) = &rows.grant.password
                 && !password_checked
+                && rows.claim.is_none()
             {
                 let password = password.ok_or(Error::PasswordRequired)?;
+                self.count_try(token, &rows.grant, request).await?;
                 if !self.passwords.verify(password.clone(), stored.clone()).await? {
                     self.refuse_link(&rows, origin, Refusal::WrongPassword).await;
                     return Err(Error::PasswordWrong);
@@ -270,11 +300,11 @@ impl Broker {
         let (Some(tenant), Some(artifact)) = (&rows.tenant, &rows.artifact) else { return Err(Error::DeadToken) };
         Ok(LinkPreview {
             sender: tenant.name.clone(),
-            item_count: artifact.files.len(),
-            total_size: artifact.total_size(),
+            item_count: artifact.file_count,
+            total_size: artifact.total_size,
             claim_by: rows.grant.terms.expires_at,
             access_seconds: rows.grant.terms.access_seconds,
-            needs_password: rows.grant.password.is_some(),
+            needs_password: rows.grant.password.is_some() && rows.claim.is_none(),
             yours: looking.is_some_and(|caller| {
                 caller.key.id == rows.grant.made.minter && caller.namespace() == rows.grant.made.namespace
             }),

@@ -9,9 +9,10 @@
 //! | `shares#T#M` | share id | index of shares |
 //! | `share#S` | `grant`, `state`, `claim#C` | a share |
 //! | `artifacts#T#M` | artifact id | an artifact |
+//! | `artifact#A` | `manifest` | the files of an artifact |
 //! | `artifact-host#L` | `pointer` | from a host label to its artifact |
 //! | `links#T#M` | link id | from a link's id to the hash of its token |
-//! | `link#H` | `grant`, `state`, `claim#C` | a link |
+//! | `link#H` | `grant`, `state`, `tries`, `claim#C` | a link |
 //! | `handoff#X` | `used` | a handoff code that was exchanged |
 //! | `uploads#T#M` | upload id | an upload |
 //! | `vault#T#M` | path | what lies under a path |
@@ -92,6 +93,10 @@ pub(super) fn artifact(namespace: Namespace, artifact: ArtifactId) -> RowKey {
     RowKey::new(artifacts(namespace), artifact.to_string())
 }
 
+pub(super) fn artifact_manifest(artifact: ArtifactId) -> RowKey {
+    RowKey::new(format!("artifact#{artifact}"), "manifest")
+}
+
 pub(super) fn artifact_host(label: &ArtifactLabel) -> RowKey {
     RowKey::new(format!("artifact-host#{}", label.as_str()), "pointer")
 }
@@ -110,6 +115,10 @@ pub(super) fn link_grant(token: LinkTokenHash) -> RowKey {
 
 pub(super) fn link_state(token: LinkTokenHash) -> RowKey {
     RowKey::new(format!("link#{token}"), "state")
+}
+
+pub(super) fn link_tries(token: LinkTokenHash) -> RowKey {
+    RowKey::new(format!("link#{token}"), "tries")
 }
 
 pub(super) fn link_claim(token: LinkTokenHash, claim: ClaimHash) -> RowKey {

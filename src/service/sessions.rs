@@ -61,6 +61,11 @@ impl Session {
         &self.tenant.name
     }
 
+    /// No URL that is signed in this session outlives this.
+    fn ends_at(&self) -> Instant {
+        self.minter.expires_at.map_or(self.claim.access_until, |end| end.min(self.claim.access_until))
+    }
+
     fn rights(&self) -> Result<ShareRights<'_>, Error> {
         self.grant.rights(&self.minter.grants).map_err(|_| Error::NoSession)
     }
@@ -88,7 +93,7 @@ impl Session {
             actor: self.actor(),
             origin: self.origin(broker),
             largest_upload: self.minter.largest_upload,
-            until: self.claim.access_until,
+            until: self.ends_at(),
         }
     }
 }
@@ -149,7 +154,7 @@ impl Broker {
         session.may(path, Permission::Read)?;
         let origin = session.origin(self);
         let file = self.file(origin.namespace, path).await?;
-        let until = origin.at.plus(lifetime::DOWNLOAD_URL).min(session.claim.access_until);
+        let until = origin.at.plus(lifetime::DOWNLOAD_URL).min(session.ends_at());
         self.issue_download(origin, session.actor(), &file, until).await
     }
 
@@ -178,7 +183,9 @@ impl Broker {
     /// # Errors
     /// [`Error::NotFound`] for every other.
     pub async fn session_inspect_upload(&self, session: &Session, id: UploadId) -> Result<Upload, Error> {
-        self.upload_of(&session.uploader(self), id).await.map(|record| record.value)
+        let upload = self.upload_of(&session.uploader(self), id).await?.value;
+        session.may(&upload.declaration.path, Permission::Read).map_err(|_| Error::NotFound)?;
+        Ok(upload)
     }
 
     /// Calls off an upload that was declared in this session.
@@ -186,6 +193,9 @@ impl Broker {
     /// # Errors
     /// [`Error::NotFound`] for every other.
     pub async fn session_cancel(&self, session: &Session, id: UploadId) -> Result<(), Error> {
-        self.cancel(&session.uploader(self), id).await
+        let uploader = session.uploader(self);
+        let upload = self.upload_of(&uploader, id).await?;
+        session.may(&upload.value.declaration.path, Permission::Write)?;
+        self.cancel(&uploader, id).await
     }
 }

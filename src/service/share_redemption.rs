@@ -4,6 +4,7 @@ use crate::{
     crypto::{
         claim::{ClaimHash, ClaimKey},
         grant_hash::grant_hash,
+        row_mac::NotAuthentic,
         secret::SecretText,
         session_token::{SessionToken, SessionTokenContents},
         share_token::{ShareToken, ShareTokenContents},
@@ -26,6 +27,7 @@ use crate::{
 
 use super::{
     Broker, Caller, Error,
+    access::Authority,
     events::Origin,
     records::{Committed, ROUNDS, Record, committed, outrun},
     rows,
@@ -33,7 +35,7 @@ use super::{
 };
 
 /// The most files that a preview counts.
-const MOST_COUNTED: usize = 10_000;
+const MOST_COUNTED: usize = 1_000;
 
 /// What a redemption gives.
 #[derive(Debug)]
@@ -94,10 +96,8 @@ impl Broker {
         claim: Option<ClaimHash>,
         sealed_hash: &[u8; 32],
     ) -> Result<Result<ShareRows, Refusal>, Error> {
-        let mut keys = vec![rows::share_grant(share), rows::share_state(share)];
-        keys.extend(claim.map(|claim| rows::share_claim(share, claim)));
-        let found = self.store.get_all(&keys).await?;
-        let [Some(grant), Some(state), claim @ ..] = found.as_slice() else { return Ok(Err(Refusal::Unknown)) };
+        let found = self.store.get([rows::share_grant(share), rows::share_state(share)]).await?;
+        let [Some(grant), Some(state)] = &found else { return Ok(Err(Refusal::Unknown)) };
         let (Ok(row), Ok(state)) = (self.decode::<ShareRow>(grant), self.decode::<UseState>(state)) else {
             return Ok(Err(Refusal::Altered));
         };
@@ -105,13 +105,13 @@ impl Broker {
         if grant.id != share || grant_hash(&grant) != *sealed_hash {
             return Ok(Err(Refusal::Altered));
         }
-        let claim = match claim.first().and_then(Option::as_ref).map(|row| self.decode::<Claim>(row)) {
-            None => None,
-            Some(Ok(claim)) => Some(claim.value),
-            Some(Err(_)) => return Ok(Err(Refusal::Altered)),
-        };
-        let (tenant, minter) = self.authority(&grant.made).await?;
-        Ok(Ok(ShareRows { grant, state, claim, tenant, minter }))
+        // After the state: a claim that the state counts is then there to be found.
+        let claim = claim.map(|claim| rows::share_claim(share, claim));
+        let Authority { tenant, minter, claim } = self.authority(&grant.made, claim).await?;
+        match claim {
+            Ok(claim) => Ok(Ok(ShareRows { grant, state, claim, tenant, minter })),
+            Err(NotAuthentic) => Ok(Err(Refusal::Altered)),
+        }
     }
 
     fn open_share_token(&self, token: &SecretText) -> Result<ShareTokenContents, Error> {

@@ -122,7 +122,9 @@ impl Broker {
     /// # Errors
     /// [`Error::NotFound`] for everybody else's.
     pub async fn inspect_upload(&self, caller: &Caller, id: UploadId) -> Result<Upload, Error> {
-        self.upload_of(&caller.uploader(self), id).await.map(|record| record.value)
+        let upload = self.upload_of(&caller.uploader(self), id).await?.value;
+        caller.may(&upload.declaration.path, Permission::Read).map_err(|_| Error::NotFound)?;
+        Ok(upload)
     }
 
     /// Calls off one of the caller's uploads; calling it off again changes nothing.
@@ -130,7 +132,10 @@ impl Broker {
     /// # Errors
     /// When it has been completed already.
     pub async fn cancel_upload(&self, caller: &Caller, id: UploadId) -> Result<(), Error> {
-        self.cancel(&caller.uploader(self), id).await
+        let uploader = caller.uploader(self);
+        let upload = self.upload_of(&uploader, id).await?;
+        caller.may(&upload.value.declaration.path, Permission::Write)?;
+        self.cancel(&uploader, id).await
     }
 
     /// The caller's uploads, newest first.

@@ -133,23 +133,29 @@ impl Broker {
         request: &PageRequest,
     ) -> Result<Page<VaultFile>, Error> {
         let limit = request.limit()?;
+        let prefix = if prefix == "/" { "" } else { prefix };
         if !prefix.is_empty() {
             PathPin::parse(prefix).map_err(Error::path("prefix"))?;
         }
         let list = format!("objects#{prefix}");
         let mut after = self.position(&list, namespace, request)?;
-        let outermost: Vec<&PathPin> =
+        // Pins that remain do not overlap: no file comes twice, and the files of
+        // one all sort before those of the next.
+        let mut outermost: Vec<&PathPin> =
             pins.iter().filter(|pin| !pins.iter().any(|other| other != *pin && other.covers_pin(pin))).collect();
+        outermost.sort_unstable_by_key(|pin| pin.listing_prefix());
+        outermost.dedup();
 
         let mut items: Vec<VaultFile> = Vec::new();
         loop {
-            // Pins that remain do not overlap, so that no file comes twice.
-            let mut portion = Vec::new();
+            let mut portion: Vec<VaultFile> = Vec::new();
             for pin in &outermost {
-                portion.extend(self.files_of_pin(namespace, pin, prefix, after.as_deref(), limit + 1).await?);
+                let room = limit + 1 - portion.len();
+                if room == 0 {
+                    break;
+                }
+                portion.extend(self.files_of_pin(namespace, pin, prefix, after.as_deref(), room).await?);
             }
-            portion.sort_unstable_by(|a, b| a.path.cmp(&b.path));
-            portion.truncate(limit + 1);
             let complete = portion.len() <= limit;
             after = portion.last().map(|file| file.path.as_str().to_owned());
             items.extend(portion.into_iter().filter(|file| allowed(&file.path)));
@@ -183,6 +189,7 @@ impl Broker {
         let file = self.inspect_object(caller, path).await?;
         let origin = caller.origin(self);
         let until = origin.at.plus(lifetime::DOWNLOAD_URL);
+        let until = caller.key.expires_at.map_or(until, |end| end.min(until));
         self.issue_download(origin, caller.actor(), &file, until).await
     }
 
@@ -219,7 +226,9 @@ impl Broker {
             let event = origin.done(EventType::ObjectDeleted, caller.actor(), file.object);
             let deleted = PathEntry::Deleted { deleted_at: origin.at };
             let expected = Expected::Version(entry.version);
-            let write = self.put(rows::vault_path(namespace, path), expected, &deleted, None)?;
+            // Kept until nothing that knew the file can still be under way.
+            let purge = Some(origin.at.plus(lifetime::REMEMBERED));
+            let write = self.put(rows::vault_path(namespace, path), expected, &deleted, purge)?;
             match committed(self.store.commit(self.recording(&event)?.write(write)).await)? {
                 Committed::Done => {
                     self.delete_bytes(ObjectKey::vault(namespace, file.object)).await;
