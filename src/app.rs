@@ -11,7 +11,7 @@ use std::{
 use crate::{
     aws,
     clock::{Clock, SystemClock},
-    config::{Config, ObjectsConfig, StoreConfig},
+    config::{self, Config, ObjectsConfig, StoreConfig},
     entropy::{Entropy, SystemEntropy},
     high_water::{HighWaterMark, MarkError},
     http::{
@@ -74,6 +74,18 @@ pub enum StartError {
     /// S3 cannot be used.
     #[error(transparent)]
     S3(#[from] crate::objects::s3::NotUsable),
+    /// Pages and user content would share cookies.
+    #[error(
+        "CLOAKROOM_PUBLIC_URL {public_url} and CLOAKROOM_CONTENT_URL {content_url} must have different host names, the \
+         first not below the second, and the second a name, since artifacts get hosts below it: cookies do not tell \
+         ports apart"
+    )]
+    SameHost {
+        /// Where pages are.
+        public_url: String,
+        /// Where content is.
+        content_url: String,
+    },
     /// The listeners cannot be served.
     #[error("the listeners cannot be served: {0}")]
     Serve(io::Error),
@@ -223,12 +235,22 @@ pub async fn start(config: &Config) -> Result<Running, StartError> {
     let [api, content, ops] = [bound[0].address, bound[1].address, bound[2].address];
     let public_url = config.public_url.clone().unwrap_or_else(|| format!("http://{api}"));
     let content_url = config.content_url.clone().unwrap_or_else(|| format!("http://localhost:{}", content.port()));
+    if !apart(config::host(&public_url), config::host(&content_url)) {
+        return Err(StartError::SameHost { public_url, content_url });
+    }
     let parts = open(config, public_url, &content_url).await?;
     let embedded = parts.embedded_objects.clone();
     let listeners =
         Listeners::serve(parts.broker.clone(), embedded, bound, config.workers).map_err(StartError::Serve)?;
     let rounds = tokio::spawn(rounds(parts.broker.clone(), parts.embedded_store.clone(), parts.mark.clone()));
     Ok(Running { parts, listeners, rounds, api, content, ops })
+}
+
+/// Whether pages with a session and user content are on hosts that share no
+/// cookies: another name, and not among the hosts of artifacts.
+fn apart(public: &str, content: &str) -> bool {
+    let below = public.strip_suffix(content).is_some_and(|rest| rest.ends_with('.'));
+    public != content && !below && content.parse::<std::net::IpAddr>().is_err()
 }
 
 fn bind(setting: &'static str, address: SocketAddr) -> Result<Bound, StartError> {
@@ -270,5 +292,25 @@ impl Running {
         self.listeners.stop().await;
         self.rounds.abort();
         self.parts.close().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_and_content_have_hosts_of_their_own() {
+        assert!(apart("127.0.0.1", "localhost"));
+        assert!(apart("share.example", "content.example"));
+        assert!(apart("a.example", "content.a.example"));
+        for (public, content) in [
+            ("localhost", "localhost"),
+            ("127.0.0.1", "127.0.0.1"),
+            ("localhost", "127.0.0.1"),
+            ("app.content.example", "content.example"),
+        ] {
+            assert!(!apart(public, content), "{public} {content}");
+        }
     }
 }

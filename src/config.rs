@@ -301,19 +301,12 @@ impl Config {
                 return Err(wrong(setting, "must be set when listening beyond this machine"));
             }
         }
-        if let (Some(public), Some(content)) = (&self.public_url, &self.content_url)
-            && host(public) == host(content)
-        {
-            return Err(wrong(
-                "CLOAKROOM_CONTENT_URL",
-                "must have another host name than CLOAKROOM_PUBLIC_URL: cookies do not tell ports apart",
-            ));
-        }
         Ok(())
     }
 }
 
-fn host(url: &str) -> &str {
+/// The host name of an origin, without its port.
+pub fn host(url: &str) -> &str {
     let authority = authority(url);
     match authority.rsplit_once(':') {
         Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
@@ -382,16 +375,6 @@ mod tests {
         {
             assert!(Given { public_url: text(right), ..Given::default() }.complete().is_ok(), "{right}");
         }
-    }
-
-    #[test]
-    fn content_has_a_host_of_its_own() {
-        let given = Given {
-            public_url: text("https://a.example"),
-            content_url: text("https://a.example:444"),
-            ..Given::default()
-        };
-        assert!(fault(given).contains("CLOAKROOM_CONTENT_URL"));
     }
 
     #[test]

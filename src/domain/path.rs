@@ -13,6 +13,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use unicode_normalization::UnicodeNormalization;
 
+use super::text::is_invisible;
+
 /// At most this many bytes in a path, so that storage keys built from it stay
 /// below the 1,024 bytes of S3 and of a DynamoDB sort key.
 pub const LONGEST_PATH: usize = 900;
@@ -80,7 +82,7 @@ fn checked(text: &str) -> Result<String, NotAPath> {
     if normal.len() > LONGEST_PATH || normal.split('/').any(|segment| segment.len() > LONGEST_SEGMENT) {
         return Err(NotAPath::TooLong);
     }
-    if normal.chars().any(is_forbidden) {
+    if normal.chars().any(|character| character == '\\' || is_invisible(character)) {
         return Err(NotAPath::Character);
     }
     if normal.split('/').any(str::is_empty) {
@@ -90,14 +92,6 @@ fn checked(text: &str) -> Result<String, NotAPath> {
         return Err(NotAPath::Traversal);
     }
     Ok(normal)
-}
-
-fn is_forbidden(character: char) -> bool {
-    character == '\\'
-        || character.is_control()
-        || matches!(character,
-            '\u{061C}' | '\u{200B}' | '\u{200E}' | '\u{200F}' | '\u{2028}'..='\u{202E}'
-            | '\u{2060}'..='\u{206F}' | '\u{FEFF}' | '\u{FFF9}'..='\u{FFFB}' | '\u{E0000}'..='\u{E007F}')
 }
 
 /// Whether percent-decoding, once or more, would bring a dot, slash, backslash

@@ -5,19 +5,26 @@ pub const LONGEST_LABEL: usize = 200;
 
 /// Why a text is no label; the wording is shown to callers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("must have 1 to 200 characters, without control characters")]
+#[error("must have 1 to 200 characters, all of them visible")]
 pub struct NotALabel;
 
-/// Checks a label: 1 to 200 characters, none of them a control character or
-/// one that reorders text around it.
+/// Whether a character steers the text around it, or shows nothing at all:
+/// control characters, marks of direction, zero-width and filler characters.
+pub fn is_invisible(character: char) -> bool {
+    character.is_control()
+        || matches!(character,
+            '\u{AD}' | '\u{61C}' | '\u{115F}' | '\u{1160}' | '\u{180E}' | '\u{200B}' | '\u{200E}' | '\u{200F}'
+            | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{3164}' | '\u{FEFF}' | '\u{FFA0}'
+            | '\u{FFF9}'..='\u{FFFB}' | '\u{E0000}'..='\u{E007F}')
+}
+
+/// Checks a label: 1 to 200 characters, none of them invisible.
 ///
 /// # Errors
 /// For anything else.
 pub fn label(text: &str) -> Result<String, NotALabel> {
-    let reorders = |character: char| matches!(character, '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}');
-    let refused = |character: char| character.is_control() || reorders(character);
     let length = text.chars().count();
-    if length == 0 || length > LONGEST_LABEL || text.chars().any(refused) {
+    if length == 0 || length > LONGEST_LABEL || text.chars().any(is_invisible) {
         Err(NotALabel)
     } else {
         Ok(text.to_owned())
@@ -32,7 +39,7 @@ mod tests {
     fn labels_are_short_and_harmless() {
         assert!(label("Quarterly report, 3rd draft ✓").is_ok());
         assert!(label(&"é".repeat(200)).is_ok());
-        for wrong in ["", "a\nb", "a\u{202e}b", &"x".repeat(201)] {
+        for wrong in ["", "a\nb", "a\u{202e}b", "a\u{ad}b", "\u{3164}", &"x".repeat(201)] {
             assert!(label(wrong).is_err());
         }
     }

@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, File, OpenOptions},
-    io::{self, Write},
+    io::{self, Read, Write},
     os::unix::fs::{MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
     sync::Arc,
@@ -108,22 +108,24 @@ pub enum KeyFileError {
 /// When the file is not there, not private or not right.
 pub fn load(file: &Path, create: bool, entropy: &dyn Entropy) -> Result<Keys, KeyFileError> {
     let inaccessible = |source| KeyFileError::Inaccessible { file: file.to_owned(), source };
-    match fs::metadata(file) {
-        Ok(metadata) => {
-            let mode = metadata.mode() & 0o777;
-            if mode & 0o077 != 0 {
-                return Err(KeyFileError::Loose { file: file.to_owned(), mode });
-            }
-        }
+    let mut opened = match File::open(file) {
+        Ok(opened) => opened,
         Err(fault) if fault.kind() == io::ErrorKind::NotFound && create => {
             write_new(file, &generate(entropy).map_err(|reason| malformed(file, reason))?).map_err(inaccessible)?;
+            File::open(file).map_err(inaccessible)?
         }
         Err(fault) if fault.kind() == io::ErrorKind::NotFound => {
             return Err(KeyFileError::Missing { file: file.to_owned() });
         }
         Err(fault) => return Err(inaccessible(fault)),
+    };
+    // Of the file that is read, whatever its name leads to by now.
+    let mode = opened.metadata().map_err(inaccessible)?.mode() & 0o777;
+    if mode & 0o077 != 0 {
+        return Err(KeyFileError::Loose { file: file.to_owned(), mode });
     }
-    let text = Zeroizing::new(fs::read_to_string(file).map_err(inaccessible)?);
+    let mut text = Zeroizing::new(String::new());
+    opened.read_to_string(&mut text).map_err(inaccessible)?;
     // The parser's own message could repeat a secret.
     let document: Document =
         serde_json::from_str(&text).map_err(|fault| malformed(file, format!("line {}", fault.line())))?;

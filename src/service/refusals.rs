@@ -5,7 +5,7 @@
 use std::{
     collections::HashMap,
     sync::{
-        Mutex, PoisonError,
+        Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -15,25 +15,38 @@ use crate::domain::{
     event::{Actor, Event, EventType, Outcome},
     instant::Instant,
     refusal::Refusal,
+    tenant::Namespace,
 };
 
 use super::{Broker, Error, events::Origin};
 
 const WINDOW: Duration = Duration::from_secs(3600);
 const RECORDED_SINGLY: u64 = 10;
-/// How many tokens are counted at once; beyond, refusals count as the operator's.
-const MOST_TOKENS: usize = 10_000;
+/// How many tokens of one tenant are counted one by one; those beyond share one count.
+const MOST_TOKENS_OF_A_TENANT: usize = 1_000;
+
+/// What is counted together: a token and why it was refused, or, where a
+/// tenant has too many, all the others that were refused for the same reason.
+type Subject = (Namespace, Option<String>, Option<Refusal>);
 
 struct Count {
     since: Instant,
-    seen: u64,
+    /// How many are not on record yet.
+    unrecorded: u64,
+    recorded: u64,
     summary: Event,
+}
+
+#[derive(Default)]
+struct Counts {
+    subjects: HashMap<Subject, Count>,
+    of_tenants: HashMap<Namespace, usize>,
 }
 
 /// Counts the refusals of each token on this replica.
 #[derive(Default)]
 pub struct Refusals {
-    tokens: Mutex<HashMap<String, Count>>,
+    counts: Mutex<Counts>,
     unattributed: AtomicU64,
 }
 
@@ -43,37 +56,66 @@ enum Recorded {
 }
 
 impl Refusals {
-    fn tokens(&self) -> std::sync::MutexGuard<'_, HashMap<String, Count>> {
+    fn counts(&self) -> MutexGuard<'_, Counts> {
         // A panic elsewhere while holding it leaves counts, nothing worse.
-        self.tokens.lock().unwrap_or_else(PoisonError::into_inner)
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn count(&self, event: &Event) -> Recorded {
-        let mut tokens = self.tokens();
-        if tokens.len() >= MOST_TOKENS && !tokens.contains_key(&event.resource) {
-            self.unattributed.fetch_add(1, Ordering::Relaxed);
-            return Recorded::InSummary;
+        let mut counts = self.counts();
+        let Counts { subjects, of_tenants } = &mut *counts;
+        let mut subject = (event.namespace, Some(event.resource.clone()), event.reason);
+        let of_tenant = of_tenants.entry(event.namespace).or_default();
+        if *of_tenant >= MOST_TOKENS_OF_A_TENANT && !subjects.contains_key(&subject) {
+            subject.1 = None;
         }
-        let fresh = || Count { since: event.at, seen: 0, summary: event.clone() };
-        let count = tokens.entry(event.resource.clone()).or_insert_with(fresh);
-        count.seen += 1;
-        if count.seen <= RECORDED_SINGLY { Recorded::Singly } else { Recorded::InSummary }
+        let count = subjects.entry(subject).or_insert_with_key(|subject| {
+            *of_tenant += 1;
+            let resource = subject.1.clone().unwrap_or_else(|| "others".into());
+            let summary = Event { resource, ..event.clone() };
+            Count { since: event.at, unrecorded: 0, recorded: 0, summary }
+        });
+        if count.recorded < RECORDED_SINGLY {
+            count.recorded += 1;
+            Recorded::Singly
+        } else {
+            count.unrecorded += 1;
+            Recorded::InSummary
+        }
     }
 
     /// The summaries of all hours that are over; of all hours when `everything`.
-    fn due(&self, now: Instant, everything: bool) -> Vec<Event> {
+    /// Each is to be given back when it could not be recorded.
+    fn take_due(&self, now: Instant, everything: bool) -> Vec<Event> {
         let mut due = Vec::new();
-        self.tokens().retain(|_, count| {
+        let mut counts = self.counts();
+        let Counts { subjects, of_tenants } = &mut *counts;
+        subjects.retain(|(namespace, ..), count| {
             if !everything && now.since(count.since) < WINDOW {
                 return true;
             }
-            if count.seen > RECORDED_SINGLY {
-                let surplus = count.seen - RECORDED_SINGLY;
-                due.push(Event { count: Some(surplus), at: now, ..count.summary.clone() });
+            if count.unrecorded > 0 {
+                due.push(Event { count: Some(count.unrecorded), at: now, ..count.summary.clone() });
+            }
+            if let Some(of_tenant) = of_tenants.get_mut(namespace) {
+                *of_tenant -= 1;
             }
             false
         });
+        of_tenants.retain(|_, count| *count > 0);
         due
+    }
+
+    fn give_back(&self, summary: Event) {
+        let mut counts = self.counts();
+        let Counts { subjects, of_tenants } = &mut *counts;
+        let unrecorded = summary.count.unwrap_or_default();
+        let subject = (summary.namespace, Some(summary.resource.clone()), summary.reason);
+        let count = subjects.entry(subject).or_insert_with(|| {
+            *of_tenants.entry(summary.namespace).or_default() += 1;
+            Count { since: summary.at, unrecorded: 0, recorded: RECORDED_SINGLY, summary: summary.clone() }
+        });
+        count.unrecorded += unrecorded;
     }
 
     /// Refusals of texts that name no live tenant, since the start: the operator's.
@@ -129,9 +171,10 @@ impl Broker {
     /// Records the summaries of all hours that are over; called from time to
     /// time, and with `everything` before the process ends.
     pub async fn record_refusal_summaries(&self, everything: bool) {
-        for event in self.refusals.due(self.now(), everything) {
+        for event in self.refusals.take_due(self.now(), everything) {
             if let Err(fault) = self.record(&event).await {
-                tracing::error!(%fault, "a summary of refusals could not be recorded");
+                tracing::error!(%fault, "a summary of refusals could not be recorded yet");
+                self.refusals.give_back(event);
             }
         }
     }
@@ -140,10 +183,7 @@ impl Broker {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{
-        ids::TenantId,
-        tenant::{Mode, Namespace},
-    };
+    use crate::domain::{ids::TenantId, tenant::Mode};
 
     fn refusal(resource: &str, seconds: u64) -> Event {
         Event {
@@ -166,29 +206,48 @@ mod tests {
         assert_eq!(singly, 10);
         assert!(matches!(refusals.count(&refusal("b", 5)), Recorded::Singly));
 
-        assert!(refusals.due(Instant::from_unix_seconds(3_604), false).is_empty());
-        let due = refusals.due(Instant::from_unix_seconds(3_605), false);
+        assert!(refusals.take_due(Instant::from_unix_seconds(3_604), false).is_empty());
+        let due = refusals.take_due(Instant::from_unix_seconds(3_605), false);
         assert_eq!(due.len(), 1);
         assert_eq!((due[0].resource.as_str(), due[0].count), ("a", Some(990)));
         assert!(matches!(refusals.count(&refusal("a", 3_606)), Recorded::Singly));
     }
 
     #[test]
-    fn nothing_is_lost_when_the_process_ends() {
+    fn reasons_are_not_mixed() {
+        let refusals = Refusals::default();
+        for _ in 0..20 {
+            refusals.count(&refusal("a", 5));
+            refusals.count(&Event { reason: Some(Refusal::WrongPassword), ..refusal("a", 5) });
+        }
+        let due = refusals.take_due(Instant::from_unix_seconds(6), true);
+        assert_eq!(due.iter().map(|event| event.count).collect::<Vec<_>>(), [Some(10), Some(10)]);
+    }
+
+    #[test]
+    fn nothing_is_lost_when_a_summary_cannot_be_recorded() {
         let refusals = Refusals::default();
         for _ in 0..12 {
             refusals.count(&refusal("a", 5));
         }
-        assert_eq!(refusals.due(Instant::from_unix_seconds(6), true)[0].count, Some(2));
+        let [summary] = refusals.take_due(Instant::from_unix_seconds(6), true).try_into().unwrap();
+        refusals.give_back(summary);
+        refusals.count(&refusal("a", 7));
+        assert_eq!(refusals.take_due(Instant::from_unix_seconds(8), true)[0].count, Some(3));
     }
 
     #[test]
-    fn memory_is_bounded() {
+    fn a_tenant_with_many_dead_tokens_takes_nothing_from_another() {
         let refusals = Refusals::default();
-        for number in 0..MOST_TOKENS + 5 {
+        for number in 0..MOST_TOKENS_OF_A_TENANT + 50 {
             refusals.count(&refusal(&number.to_string(), 5));
         }
-        assert_eq!(refusals.tokens().len(), MOST_TOKENS);
-        assert_eq!(refusals.unattributed(), 5);
+        assert_eq!(refusals.counts().subjects.len(), MOST_TOKENS_OF_A_TENANT + 1);
+        let other = Namespace { tenant: TenantId::from_bytes([2; 16]), mode: Mode::Live };
+        let event = Event { namespace: other, ..refusal("x", 5) };
+        assert!(matches!(refusals.count(&event), Recorded::Singly));
+        let due = refusals.take_due(Instant::from_unix_seconds(6), true);
+        assert_eq!((due[0].resource.as_str(), due[0].count), ("others", Some(40)));
+        assert!(refusals.counts().of_tenants.is_empty());
     }
 }
