@@ -13,7 +13,7 @@ use crate::service::{Broker, ContentOrigin};
 use super::{assets, html, reference};
 
 /// The policy of pages without script: nothing but their one style block, by its hash.
-pub const STATIC_POLICY: &str = "default-src 'none'; style-src 'sha256-obeZg8d2UZfKaT0QfKTNyBTcwgMbeXsgViXbhavdrKQ='; \
+pub const STATIC_POLICY: &str = "default-src 'none'; style-src 'sha256-uF3XPVP6DV0z3Rvyi50Geb3eX2qEnclh3n4986gMRWQ='; \
      form-action 'none'; frame-ancestors 'none'; base-uri 'none'";
 
 /// Routes of the pages.

@@ -203,7 +203,7 @@ fn table(caption: &str, rows: Vec<String>) -> String {
         return String::new();
     }
     format!(
-        "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"{caption}\"><table>\n<thead><tr><th scope=\"col\">Name</th><th scope=\"col\">Type</th>\
+        "<div class=\"scroll\" tabindex=\"0\" role=\"group\" aria-label=\"{caption}\"><table>\n<thead><tr><th scope=\"col\">Name</th><th scope=\"col\">Type</th>\
          <th scope=\"col\">Required</th><th scope=\"col\">What it is</th></tr></thead>\n<tbody>\n{}</tbody>\n</table></div>\n",
         rows.concat()
     )

@@ -143,7 +143,7 @@ function row(file) {
   const button = element("button", { type: "button", textContent: "Download" });
   button.setAttribute("aria-label", `Download ${name}`);
   button.addEventListener("click", () => whileBusy(button, () => download(file.path, name)));
-  const shownName = element("bdi", { className: "name", dir: "auto", textContent: name });
+  const shownName = element("span", { className: "name" }, element("bdi", { dir: "auto", textContent: name }));
   return element("li", {}, element("span", { className: "what" }, shownName, details), button);
 }
 

@@ -44,8 +44,12 @@ function offer(share) {
   say("items", nothing ? "none yet" : `${count}, ${format.size(share.total_size)} in all`);
   say("by", format.moment(Date.parse(share.claim_by)));
   say("span", `${format.span(share.access_expires_in)} after you open it`);
-  const write = share.permission === "write";
-  say("rights", write ? "You may view and download them, and add files of your own." : "You may view and download them.");
+  say("rights", rights(share.permission === "write", nothing));
+}
+
+function rights(write, nothing) {
+  if (nothing) return write ? "There are none yet; you may add some." : "There are none yet.";
+  return write ? "You may view and download them, and add files of your own." : "You may view and download them.";
 }
 
 async function open(button) {

@@ -14,8 +14,10 @@ addEventListener("beforeunload", (event) => running > 0 && event.preventDefault(
 export function offerUpload(form, pins, ask, changed) {
   const folder = form.querySelector("#folder");
   const chosen = form.querySelector("#chosen");
-  folder.replaceChildren(...pins.map((pin) => element("option", { value: pin, textContent: described(pin) })));
-  const fitting = () => (chosen.multiple = folder.value.endsWith("/"));
+  const isFolder = (pin) => pin.endsWith("/");
+  const folders = [...pins.filter(isFolder), ...pins.filter((pin) => !isFolder(pin))];
+  folder.replaceChildren(...folders.map((pin) => element("option", { value: pin, textContent: described(pin) })));
+  const fitting = () => (chosen.multiple = isFolder(folder.value));
   folder.addEventListener("change", fitting);
   fitting();
   let queue = Promise.resolve();
@@ -27,8 +29,7 @@ export function offerUpload(form, pins, ask, changed) {
       slot("sent", form).append(line.row);
       queue = queue.then(() => line.send(false));
     }
-    form.reset();
-    fitting();
+    chosen.value = "";
     return undefined;
   });
   form.hidden = false;
@@ -49,7 +50,7 @@ class Line {
     this.state.setAttribute("role", "status");
     this.bar = element("progress", { max: 1, value: 0 });
     this.bar.setAttribute("aria-label", `Sending ${file.name}`);
-    const name = element("bdi", { className: "name", dir: "auto", textContent: path });
+    const name = element("span", { className: "name" }, element("bdi", { dir: "auto", textContent: path }));
     this.action = element("button", { type: "button", hidden: true });
     this.row = element("li", {}, element("span", { className: "what" }, name, this.state, this.bar), this.action);
   }
