@@ -92,7 +92,7 @@ async function open() {
   if (answer.ok) enter(answer.content);
   else if (isDead(answer)) show("dead");
   else if (answer.status === 403 && answer.code.startsWith("password_")) refuse();
-  else say("status", "That did not work. Nothing was used up: please try again.");
+  else say("status", "That did not work, but nothing is lost: please try again, in this browser.");
   title();
 }
 

@@ -63,7 +63,7 @@ async function open(button) {
   if (button) busy(button, false);
   if (answer.ok) enter(answer.content, claim_key);
   else if (isDead(answer)) show("dead");
-  else if (button) say("status", "That did not work. Nothing was used up: please try again.");
+  else if (button) say("status", "That did not work, but nothing is lost: please try again, in this browser.");
   else show("trouble");
   title();
 }
