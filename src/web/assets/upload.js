@@ -1,0 +1,141 @@
+// Sending files in a session that may write: declare, send, complete. The
+// bytes go straight to the storage, one file after the other.
+
+import * as format from "./format.js";
+import { element, slot } from "./view.js";
+
+const FALLBACK_TYPE = "application/octet-stream";
+const MEDIA_TYPE = /^[a-z0-9!#$&^_.+-]+\/[a-z0-9!#$&^_.+-]+$/i;
+
+let running = 0;
+addEventListener("beforeunload", (event) => running > 0 && event.preventDefault());
+
+// `ask` calls the API in the session; `changed` lists the files again.
+export function offerUpload(form, pins, ask, changed) {
+  const folder = form.querySelector("#folder");
+  const chosen = form.querySelector("#chosen");
+  const isFolder = (pin) => pin.endsWith("/");
+  const folders = [...pins.filter(isFolder), ...pins.filter((pin) => !isFolder(pin))];
+  folder.replaceChildren(...folders.map((pin) => element("option", { value: pin, textContent: described(pin) })));
+  const fitting = () => (chosen.multiple = isFolder(folder.value));
+  folder.addEventListener("change", fitting);
+  fitting();
+  let queue = Promise.resolve();
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    if (chosen.files.length === 0) return chosen.focus();
+    for (const file of chosen.files) {
+      const line = new Line(file, pathOf(folder.value, file.name), ask, changed);
+      slot("sent", form).append(line.row);
+      queue = queue.then(() => line.send(false));
+    }
+    chosen.value = "";
+    return undefined;
+  });
+  form.hidden = false;
+}
+
+const described = (pin) => (pin === "/" ? "the top folder" : pin.endsWith("/") ? pin : `as the file ${pin}`);
+
+// A pin that is no folder is the path itself, whatever the file was called.
+function pathOf(pin, name) {
+  if (!pin.endsWith("/")) return pin;
+  return pin === "/" ? name : pin + name;
+}
+
+class Line {
+  constructor(file, path, ask, changed) {
+    Object.assign(this, { file, path, ask, changed });
+    this.state = element("span", { className: "about", textContent: "waiting" });
+    this.state.setAttribute("role", "status");
+    this.bar = element("progress", { max: 1, value: 0 });
+    this.bar.setAttribute("aria-label", `Sending ${file.name}`);
+    const name = element("span", { className: "name" }, element("bdi", { dir: "auto", textContent: path }));
+    this.action = element("button", { type: "button", hidden: true });
+    this.row = element("li", {}, element("span", { className: "what" }, name, this.state, this.bar), this.action);
+  }
+
+  async send(overwrite) {
+    running += 1;
+    this.offer(null);
+    this.bar.hidden = false;
+    this.say("starting");
+    try {
+      await this.attempt(overwrite);
+    } finally {
+      running -= 1;
+      this.bar.hidden = true;
+    }
+  }
+
+  async attempt(overwrite) {
+    const { file, path } = this;
+    const content_type = MEDIA_TYPE.test(file.type) ? file.type : FALLBACK_TYPE;
+    const declaration = { path, size: file.size, content_type, method: "put", overwrite };
+    const declared = await this.ask("POST", "/v1/session/uploads", declaration);
+    if (!declared.ok) return this.explain(declared);
+    const { id, url, http_method, headers } = declared.content;
+    const sent = await this.put(http_method, url, headers);
+    if (sent !== "sent") {
+      await this.ask("DELETE", `/v1/session/uploads/${encodeURIComponent(id)}`);
+      this.offer("Try again", false);
+      return this.say(sent === "cancelled" ? "cancelled" : "was interrupted; nothing was stored", true);
+    }
+    this.offer(null);
+    this.say("checking");
+    const completed = await this.ask("POST", `/v1/session/uploads/${encodeURIComponent(id)}/complete`);
+    if (!completed.ok) return this.explain(completed);
+    if (completed.content.status !== "completed") {
+      this.offer("Try again", false);
+      return this.say("did not arrive whole; nothing was stored", true);
+    }
+    this.say(`done, ${format.size(file.size)}`);
+    await this.changed();
+    return undefined;
+  }
+
+  // XMLHttpRequest, since fetch tells no progress.
+  put(method, url, headers) {
+    return new Promise((resolve) => {
+      const request = new XMLHttpRequest();
+      request.open(method, url);
+      for (const [name, value] of Object.entries(headers ?? {})) request.setRequestHeader(name, value);
+      request.upload.addEventListener("progress", ({ loaded, total }) => {
+        this.bar.value = total > 0 ? loaded / total : 1;
+        const text = `${format.size(loaded)} of ${format.size(total)}`;
+        if (this.state.textContent !== text) this.state.textContent = text;
+      });
+      request.addEventListener("load", () => resolve(request.status >= 200 && request.status < 300 ? "sent" : "failed"));
+      request.addEventListener("error", () => resolve("failed"));
+      request.addEventListener("abort", () => resolve("cancelled"));
+      this.offer("Cancel", () => request.abort());
+      request.send(this.file);
+    });
+  }
+
+  explain(answer) {
+    if (answer.code === "path_taken") {
+      this.offer("Replace it", true);
+      return this.say("There is a file of this name already.", true);
+    }
+    this.offer("Try again", false);
+    if (answer.code === "too_large") return this.say(`This file is too large: ${answer.content.detail}.`, true);
+    if (answer.status === 422) return this.say(`This cannot be stored: ${answer.content.detail}.`, true);
+    if (answer.status === 403) return this.say("You may not store this here.", true);
+    return this.say("That did not work; nothing was stored.", true);
+  }
+
+  say(text, alarm = false) {
+    this.state.textContent = text;
+    this.state.classList.toggle("alarm", alarm);
+  }
+
+  // One button: what to do, either a function or whether to overwrite.
+  offer(text, action) {
+    this.action.hidden = text === null;
+    if (text === null) return;
+    this.action.textContent = text;
+    this.action.setAttribute("aria-label", `${text}: ${this.file.name}`);
+    this.action.onclick = typeof action === "function" ? action : () => this.send(action);
+  }
+}
