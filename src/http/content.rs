@@ -21,6 +21,7 @@ use actix_web::{
 use futures_util::{Stream, StreamExt};
 use serde_json::json;
 
+use super::conditional::{is_known, only, wanted_range};
 use crate::objects::{
     ContentType, ObjectFacts, UploadContract, WantedRange,
     embedded::{EmbeddedStorage, Incoming, Refused},
@@ -28,6 +29,9 @@ use crate::objects::{
 
 /// A sender that pauses for longer has lost its upload.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// Bytes a second below which an upload is given up.
+const SLOWEST_LINE: u64 = 64 * 1024;
 
 /// What a form may add to its file: fields, part headers, boundaries.
 const LARGEST_FORM: u64 = 64 * 1024;
@@ -75,7 +79,7 @@ async fn put(
     payload: web::Payload,
     storage: web::Data<EmbeddedStorage>,
 ) -> HttpResponse {
-    answered(put_object(&request, &token, payload, &storage).await, StatusCode::OK)
+    answered(in_total(&request, put_object(&request, &token, payload, &storage)).await, StatusCode::OK)
 }
 
 async fn put_object(
@@ -102,7 +106,7 @@ async fn post(
     payload: web::Payload,
     storage: web::Data<EmbeddedStorage>,
 ) -> HttpResponse {
-    answered(post_object(&request, &token, payload, &storage).await, StatusCode::NO_CONTENT)
+    answered(in_total(&request, post_object(&request, &token, payload, &storage)).await, StatusCode::NO_CONTENT)
 }
 
 async fn post_object(
@@ -185,10 +189,11 @@ fn hold_to_headers(headers: &HeaderMap, contract: &UploadContract) -> Result<(),
     if headers.keys().any(foreign) { Err(Refused::Differs("a header that was not agreed")) } else { Ok(()) }
 }
 
-fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
-    let mut values = headers.get_all(name);
-    let value = values.next()?.to_str().ok()?;
-    values.next().is_none().then_some(value)
+/// A whole upload takes a minute, and as long as a slow line needs for it.
+async fn in_total<T>(request: &HttpRequest, upload: impl Future<Output = Result<T, Refused>>) -> Result<T, Refused> {
+    let length = declared_length(request.headers()).unwrap_or_default();
+    let patience = Duration::from_secs(60 + length / SLOWEST_LINE);
+    tokio::time::timeout(patience, upload).await.unwrap_or(Err(Refused::TooSlow))
 }
 
 async fn in_time<S, T>(next: futures_util::stream::Next<'_, S>) -> Result<Option<T>, Refused>
@@ -242,22 +247,6 @@ async fn get_object(request: &HttpRequest, token: &str, storage: &EmbeddedStorag
     let length = range.map_or(size, |part| part.length());
     // For HEAD, actix keeps the length and drops the bytes unread.
     Ok(response.body(SizedStream::new(length, object.stream(range))))
-}
-
-fn is_known(headers: &HeaderMap, etag: &str) -> bool {
-    let known = |value: &HeaderValue| {
-        let tags = value.to_str().unwrap_or_default().split(',').map(str::trim);
-        tags.map(|tag| tag.strip_prefix("W/").unwrap_or(tag)).any(|tag| tag == etag || tag == "*")
-    };
-    headers.get_all(header::IF_NONE_MATCH).any(known)
-}
-
-fn wanted_range(headers: &HeaderMap, etag: &str, size: u64) -> WantedRange {
-    let still_the_same = headers.get(header::IF_RANGE).is_none_or(|condition| condition.as_bytes() == etag.as_bytes());
-    match only(headers, &header::RANGE) {
-        Some(range) if still_the_same => WantedRange::parse(range, size),
-        _ => WantedRange::Whole,
-    }
 }
 
 fn is_pdf(content_type: &ContentType) -> bool {

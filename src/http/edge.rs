@@ -4,24 +4,31 @@
 //! On this host runs the artifact's own script. Nothing here reads a cookie
 //! or credential of the API, and nothing here is on the API's host.
 
+use std::io;
+
 use actix_web::{
     HttpMessage, HttpRequest, HttpResponse, HttpResponseBuilder,
+    body::SizedStream,
     cookie::{Cookie, SameSite, time},
     guard::{Guard, GuardContext},
     http::{Method, StatusCode, header},
     web,
 };
+use futures_util::{StreamExt, stream};
 use serde::Deserialize;
 
 use crate::{
     crypto::edge_cookie::{EdgeCookies, NAMES},
     domain::ids::RequestId,
-    objects::{ArtifactLabel, ByteRange},
+    objects::{ArtifactLabel, WantedRange},
     service::{Broker, Error, edge::EdgeFile, link_redemption::ENTER_PATH},
     web::pages,
 };
 
-use super::problem::Problem;
+use super::{
+    conditional::{is_known, wanted_range},
+    problem::Problem,
+};
 
 /// The routes of every artifact's host.
 pub fn configure(routes: &mut web::ServiceConfig, content_authority: String) {
@@ -167,92 +174,43 @@ fn decoded(path: &str) -> Option<String> {
 }
 
 async fn send(request: &HttpRequest, broker: &Broker, file: &EdgeFile) -> HttpResponse {
-    let header = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
+    let headers = request.headers();
     let etag = file.etag.0.as_str();
-    let matches = |list: &str| {
-        list.split(',').any(|one| {
-            matches!(one.trim().trim_start_matches("W/"), "*") || one.trim().trim_start_matches("W/") == etag
-        })
-    };
-    if header(header::IF_NONE_MATCH).is_some_and(matches) {
+    if is_known(headers, etag) {
         let mut response = HttpResponse::NotModified();
         response.insert_header((header::ETAG, etag));
         return closed(&mut response).finish();
     }
-    // A range of another version than the one that is there is answered whole (RFC 9110 section 13.1.5).
-    let same_version = header(header::IF_RANGE).is_none_or(|wanted| wanted == etag);
-    let range =
-        header(header::RANGE).filter(|_| same_version).map_or(Range::Whole, |range| parse_range(range, file.size));
-    let (status, range) = match range {
-        Range::Whole => (StatusCode::OK, None),
-        Range::Part(part) => (StatusCode::PARTIAL_CONTENT, Some(part)),
-        Range::Unsatisfiable => {
+    let mut response = HttpResponse::Ok();
+    let range = match wanted_range(headers, etag, file.size) {
+        WantedRange::Whole => None,
+        WantedRange::Part(part) => {
+            let extent = format!("bytes {}-{}/{}", part.first, part.last, file.size);
+            response.status(StatusCode::PARTIAL_CONTENT).insert_header((header::CONTENT_RANGE, extent));
+            Some(part)
+        }
+        WantedRange::Beyond => {
             let mut response = HttpResponse::build(StatusCode::RANGE_NOT_SATISFIABLE);
             response.insert_header((header::CONTENT_RANGE, format!("bytes */{}", file.size)));
             return closed(&mut response).finish();
         }
     };
-
-    let mut response = HttpResponse::build(status);
     response.insert_header((header::CONTENT_TYPE, file.content_type.as_str()));
     response.insert_header((header::ETAG, etag));
     response.insert_header((header::ACCEPT_RANGES, "bytes"));
-    if let Some(part) = range {
-        response.insert_header((header::CONTENT_RANGE, format!("bytes {}-{}/{}", part.first, part.last, file.size)));
-    }
-    let length = range.map_or(file.size, |part| part.last - part.first + 1);
-    let response = closed(&mut response);
+    let length = range.map_or(file.size, |part| part.length());
+    closed(&mut response);
     if request.method() == Method::HEAD {
-        response.no_chunking(length);
-        return response.body(actix_web::body::SizedStream::new(
-            length,
-            futures_util::stream::empty::<Result<_, std::io::Error>>(),
-        ));
+        // actix keeps the length and drops the (absent) bytes unread.
+        return response.body(SizedStream::new(length, stream::empty::<Result<_, io::Error>>()));
     }
     match broker.edge_bytes(file, range).await {
         Ok(bytes) => {
-            use futures_util::StreamExt;
-            let bytes = bytes.map(|chunk| chunk.map_err(|fault| std::io::Error::other(fault.to_string())));
-            response.body(actix_web::body::SizedStream::new(length, bytes))
+            let bytes = bytes.map(|chunk| chunk.map_err(|fault| io::Error::other(fault.to_string())));
+            response.body(SizedStream::new(length, bytes))
         }
         Err(Error::NotFound) => missing(),
         Err(fault) => unavailable(fault),
-    }
-}
-
-#[derive(Debug, PartialEq, Eq)]
-enum Range {
-    Whole,
-    Part(ByteRange),
-    Unsatisfiable,
-}
-
-/// One range of bytes (RFC 9110 section 14.2). Several at once, and what is
-/// no range, are answered with the whole.
-fn parse_range(text: &str, size: u64) -> Range {
-    let Some((first, last)) = text.strip_prefix("bytes=").and_then(|range| range.split_once('-')) else {
-        return Range::Whole;
-    };
-    let number =
-        |text: &str| text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse::<u64>().ok()).flatten();
-    match (first, last) {
-        ("", suffix) => match number(suffix) {
-            Some(0) => Range::Unsatisfiable,
-            Some(_) if size == 0 => Range::Unsatisfiable,
-            Some(length) => Range::Part(ByteRange { first: size.saturating_sub(length), last: size - 1 }),
-            None => Range::Whole,
-        },
-        (first, "") => match number(first) {
-            Some(first) if first < size => Range::Part(ByteRange { first, last: size - 1 }),
-            Some(_) => Range::Unsatisfiable,
-            None => Range::Whole,
-        },
-        (first, last) => match (number(first), number(last)) {
-            (Some(first), Some(last)) if first > last => Range::Whole,
-            (Some(first), Some(last)) if first < size => Range::Part(ByteRange { first, last: last.min(size - 1) }),
-            (Some(_), Some(_)) => Range::Unsatisfiable,
-            _ => Range::Whole,
-        },
     }
 }
 
@@ -310,32 +268,6 @@ mod tests {
         ] {
             assert!(label_of(host, "localhost:8081").is_none(), "{host}");
         }
-    }
-
-    #[test]
-    fn ranges_are_read_as_the_standard_says() {
-        let part = |first, last| Range::Part(ByteRange { first, last });
-        for (text, expected) in [
-            ("bytes=0-0", part(0, 0)),
-            ("bytes=2-", part(2, 9)),
-            ("bytes=2-100", part(2, 9)),
-            ("bytes=-3", part(7, 9)),
-            ("bytes=-100", part(0, 9)),
-            ("bytes=10-", Range::Unsatisfiable),
-            ("bytes=10-12", Range::Unsatisfiable),
-            ("bytes=-0", Range::Unsatisfiable),
-            ("bytes=3-2", Range::Whole),
-            ("bytes=0-1,3-4", Range::Whole),
-            ("bytes=-", Range::Whole),
-            ("bytes=a-b", Range::Whole),
-            ("bytes=+1-2", Range::Whole),
-            ("lines=1-2", Range::Whole),
-            ("bytes=99999999999999999999-", Range::Whole),
-        ] {
-            assert_eq!(parse_range(text, 10), expected, "{text}");
-        }
-        assert_eq!(parse_range("bytes=0-", 0), Range::Unsatisfiable);
-        assert_eq!(parse_range("bytes=-1", 0), Range::Unsatisfiable);
     }
 
     #[test]

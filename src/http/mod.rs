@@ -6,6 +6,7 @@
 
 pub mod api_keys;
 pub mod artifacts;
+mod conditional;
 pub mod content;
 pub mod edge;
 pub mod extract;

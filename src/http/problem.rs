@@ -174,7 +174,7 @@ impl From<service::Error> for Problem {
                 Self {
                     retry_after: Some(2),
                     ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "The service cannot answer now")
-                        .detail("nothing was granted; try again, with the same claim key where there is one")
+                        .detail("try again; where there is a claim key, with the same one")
                 }
             }
             Error::Internal(reason) => {

@@ -8,6 +8,7 @@
 
 mod files;
 mod header;
+mod inbox;
 mod receive;
 mod refused;
 mod signed;
@@ -39,6 +40,7 @@ use super::{
 
 use self::{
     files::{Files, Opened},
+    inbox::Inbox,
     receive::{Writing, store},
 };
 
@@ -51,6 +53,7 @@ const PIECE: usize = 128 * 1024;
 /// Objects in a folder.
 pub struct EmbeddedStorage {
     files: Arc<Files>,
+    inbox: Arc<Inbox>,
     keyring: Arc<Keyring>,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
@@ -111,7 +114,14 @@ impl EmbeddedStorage {
         base_url: &str,
     ) -> io::Result<Self> {
         let files = Arc::new(Files::open(folder, entropy.as_ref())?);
-        Ok(Self { files, keyring, clock, entropy, base_url: base_url.trim_end_matches('/').into() })
+        Ok(Self {
+            files,
+            inbox: Arc::default(),
+            keyring,
+            clock,
+            entropy,
+            base_url: base_url.trim_end_matches('/').into(),
+        })
     }
 
     /// The contract that a PUT to this token is held to.
@@ -153,7 +163,7 @@ impl EmbeddedStorage {
     /// # Errors
     /// When the key is taken already, or nothing can be stored.
     pub async fn receive(&self, contract: UploadContract) -> Result<Incoming, Refused> {
-        Incoming::begin(self.files.clone(), self.entropy.clone(), contract).await
+        Incoming::begin(&self.inbox, self.files.clone(), self.entropy.clone(), contract).await
     }
 
     /// Opens the object under the key, if there is one.
@@ -241,8 +251,15 @@ impl ObjectStorage for EmbeddedStorage {
     }
 
     async fn delete(&self, key: &ObjectKey) -> Result<(), Unavailable> {
+        if key.is_inbox() {
+            self.inbox.settle(key, self.clock.now());
+        }
         let (files, key) = (self.files.clone(), key.clone());
         blocking(move || files.remove(&key)).await
+    }
+
+    fn browser_origin(&self) -> String {
+        self.base_url.clone()
     }
 
     async fn ping(&self) -> Result<(), Unavailable> {

@@ -70,6 +70,11 @@ impl ObjectKey {
         Self(format!("artifact/{}/{path}", label.as_str()))
     }
 
+    /// Whether uploads land here.
+    pub(super) fn is_inbox(&self) -> bool {
+        self.0.starts_with("inbox/")
+    }
+
     /// The key as the storage spells it.
     pub fn as_str(&self) -> &str {
         &self.0

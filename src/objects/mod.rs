@@ -88,6 +88,9 @@ pub trait ObjectStorage: Send + Sync + 'static {
     /// Removes an object; removing one that is not there succeeds.
     async fn delete(&self, key: &ObjectKey) -> Result<(), Unavailable>;
 
+    /// The origin that signed requests go to, for the policy of pages that send them.
+    fn browser_origin(&self) -> String;
+
     /// Whether the storage answers at all, for readiness.
     async fn ping(&self) -> Result<(), Unavailable>;
 }

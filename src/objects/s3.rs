@@ -266,6 +266,10 @@ impl ObjectStorage for S3Storage {
         }
     }
 
+    fn browser_origin(&self) -> String {
+        self.public.origin().to_owned()
+    }
+
     async fn ping(&self) -> Result<(), Unavailable> {
         let answer = self.client.head_bucket().bucket(&self.bucket).send().await;
         answer.map(|_| ()).map_err(|error| unavailable("HeadBucket", &error))

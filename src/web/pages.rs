@@ -38,36 +38,35 @@ where
 
 async fn welcome(broker: web::Data<Broker>) -> HttpResponse {
     static PAGE: LazyLock<String> = LazyLock::new(|| filled(include_str!("assets/welcome.html")));
-    page(&PAGE, &policy(&broker.settings.content, "'none'"))
+    page(&PAGE, &policy(&broker.objects.browser_origin(), "'none'"))
 }
 
 async fn share(broker: web::Data<Broker>) -> HttpResponse {
     static PAGE: LazyLock<String> = LazyLock::new(|| filled(include_str!("assets/share.html")));
-    page(&PAGE, &policy(&broker.settings.content, "'none'"))
+    page(&PAGE, &policy(&broker.objects.browser_origin(), "'none'"))
 }
 
 async fn session(broker: web::Data<Broker>) -> HttpResponse {
     static PAGE: LazyLock<String> = LazyLock::new(|| filled(include_str!("assets/session.html")));
-    page(&PAGE, &policy(&broker.settings.content, "'none'"))
+    page(&PAGE, &policy(&broker.objects.browser_origin(), "'none'"))
 }
 
 async fn link(broker: web::Data<Broker>) -> HttpResponse {
     static PAGE: LazyLock<String> = LazyLock::new(|| filled(include_str!("assets/link.html")));
     let ContentOrigin { scheme, authority } = &broker.settings.content;
-    page(&PAGE, &policy(&broker.settings.content, &format!("{scheme}://*.{authority}")))
+    page(&PAGE, &policy(&broker.objects.browser_origin(), &format!("{scheme}://*.{authority}")))
 }
 
 fn filled(template: &str) -> String {
     template.replace("{{assets}}", &assets::base())
 }
 
-/// What a page with scripts may do. Bytes go straight to and from the content
-/// origin; forms only to where `forms` says.
-fn policy(content: &ContentOrigin, forms: &str) -> String {
-    let ContentOrigin { scheme, authority } = content;
+/// What a page with scripts may do. Bytes go straight to and from the storage;
+/// forms only to where `forms` says.
+fn policy(storage: &str, forms: &str) -> String {
     format!(
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
-         connect-src 'self' {scheme}://{authority}; form-action {forms}; \
+         connect-src 'self' {storage}; form-action {forms}; \
          frame-ancestors 'none'; base-uri 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
     )
 }

@@ -14,7 +14,7 @@ const MAY_IMPORT: [(&str, &[&str]); 8] = [
     ("keys", &["keys", "crypto", "entropy"]),
     ("service", &["service", "store", "objects", "crypto", "domain", "clock", "entropy"]),
     ("http", &["http", "web", "service", "objects", "crypto", "domain"]),
-    ("web", &["web", "http", "service", "domain"]),
+    ("web", &["web", "http", "service", "crypto", "domain"]),
 ];
 
 /// Which parts may name which libraries.

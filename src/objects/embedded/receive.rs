@@ -20,6 +20,7 @@ use super::{
     blocking,
     files::{Files, Temporary},
     header,
+    inbox::{Arriving, Inbox},
     refused::Refused,
 };
 
@@ -71,6 +72,7 @@ impl Writing {
 
 /// An upload that is under way, held to its contract.
 pub struct Incoming {
+    arriving: Arriving,
     files: Arc<Files>,
     contract: UploadContract,
     /// Nothing while a piece is being written, and after that failed.
@@ -81,10 +83,12 @@ pub struct Incoming {
 
 impl Incoming {
     pub(super) async fn begin(
+        inbox: &Arc<Inbox>,
         files: Arc<Files>,
         entropy: Arc<dyn Entropy>,
         contract: UploadContract,
     ) -> Result<Self, Refused> {
+        let arriving = inbox.enter(&contract.key).ok_or(Refused::Taken)?;
         let (files, begun) = blocking(move || {
             let begun =
                 if files.is_taken(&contract.key)? { None } else { Some(Writing::begin(&files, entropy.as_ref())?) };
@@ -92,7 +96,7 @@ impl Incoming {
         })
         .await?;
         let (writing, contract) = begun.ok_or(Refused::Taken)?;
-        Ok(Self { files, contract, writing: Some(writing), gathered: Vec::new(), received: 0 })
+        Ok(Self { arriving, files, contract, writing: Some(writing), gathered: Vec::new(), received: 0 })
     }
 
     /// Takes some more bytes.
@@ -133,13 +137,16 @@ impl Incoming {
             return Err(Refused::Size);
         }
         self.flush().await?;
-        let Self { files, contract, writing: Some(writing), .. } = self else {
+        let Self { arriving, files, contract, writing: Some(writing), .. } = self else {
             return Err(Refused::Unavailable(Unavailable("an upload ended after it had failed".into())));
         };
         let facts = blocking(move || {
             let written = writing.finish(&contract.content_type)?;
             if contract.sha256.is_some() && contract.sha256 != written.facts.sha256 {
                 return Ok(Err(Refused::Checksum));
+            }
+            if !arriving.may_land() {
+                return Ok(Err(Refused::Taken));
             }
             let published = files.publish_new(written.temporary, &contract.key)?;
             Ok(if published { Ok(written.facts) } else { Err(Refused::Taken) })

@@ -77,6 +77,12 @@ impl Address {
         format!("{}{}", self.before_key, percent_encode(key.as_str(), b"/"))
     }
 
+    /// Scheme and host of all URLs.
+    pub(super) fn origin(&self) -> &str {
+        let end = self.bucket.match_indices('/').nth(2).map_or(self.bucket.len(), |(index, _)| index);
+        &self.bucket[..end]
+    }
+
     /// The URL that forms are posted to.
     pub(super) fn bucket(&self) -> &str {
         &self.bucket
@@ -129,6 +135,23 @@ mod tests {
             it.path_style = true;
         });
         assert_eq!(public, "https://files.example/files/");
+    }
+
+    #[test]
+    fn an_origin_is_scheme_and_host() {
+        let origin = |path_style| {
+            let mut settings = S3Settings {
+                bucket: "files".into(),
+                region: "eu-central-1".into(),
+                endpoint: None,
+                public_endpoint: None,
+                path_style: false,
+            };
+            settings.path_style = path_style;
+            Address::of(&settings).unwrap().origin().to_owned()
+        };
+        assert_eq!(origin(false), "https://files.s3.eu-central-1.amazonaws.com");
+        assert_eq!(origin(true), "https://s3.eu-central-1.amazonaws.com");
     }
 
     #[test]

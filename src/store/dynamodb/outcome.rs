@@ -5,7 +5,7 @@
 //! Never here: a request, or the decision to send again.
 
 use aws_sdk_dynamodb::{
-    error::{DisplayErrorContext, ProvideErrorMetadata, SdkError},
+    error::{ProvideErrorMetadata, SdkError},
     operation::transact_write_items::TransactWriteItemsError,
     types::CancellationReason,
 };
@@ -18,9 +18,9 @@ use super::{
 /// For reads, where any error means the same.
 pub(super) fn unavailable<E>(error: SdkError<E>) -> Unavailable
 where
-    E: std::error::Error + 'static,
+    E: ProvideErrorMetadata,
 {
-    Unavailable(DisplayErrorContext(error).to_string())
+    Unavailable(kind(&error))
 }
 
 /// What the error says about a transaction whose first `writes` items are its
@@ -34,7 +34,7 @@ pub(super) fn of_commit(error: SdkError<TransactWriteItemsError>, writes: usize)
             answer.into_err()
         }
         // Timed out, cut off or unreadable: the request may have arrived all the same.
-        other => return Err(Failure::Unknown(DisplayErrorContext(other).to_string())),
+        other => return Err(Failure::Unknown(kind(&other))),
     };
     match &service {
         TransactWriteItemsError::TransactionCanceledException(cancelled) => {
@@ -105,6 +105,21 @@ fn is_throttling(code: &str) -> bool {
 }
 
 /// The code and message of a service's error, for the operator's log.
+/// Which error it was, without the answer it came in: that may hold rows.
+fn kind<E: ProvideErrorMetadata>(error: &SdkError<E>) -> String {
+    match error {
+        SdkError::ConstructionFailure(_) => "DynamoDB: the request could not be made".into(),
+        SdkError::TimeoutError(_) => "DynamoDB: timed out".into(),
+        SdkError::DispatchFailure(failure) if failure.is_timeout() => "DynamoDB: timed out connecting".into(),
+        SdkError::DispatchFailure(_) => "DynamoDB: no connection, or no credentials".into(),
+        SdkError::ResponseError(_) => "DynamoDB: an answer that cannot be read".into(),
+        SdkError::ServiceError(answer) => {
+            format!("DynamoDB: {} {}", answer.raw().status().as_u16(), answer.err().code().unwrap_or("without a code"))
+        }
+        _ => "DynamoDB: an error of another kind".into(),
+    }
+}
+
 fn describe(error: &TransactWriteItemsError) -> String {
     format!("{}: {}", error.code().unwrap_or("no code"), error.message().unwrap_or("no message"))
 }

@@ -9,8 +9,9 @@
 //! Never here: the content of a row.
 
 use std::{
-    fs::{self, File, TryLockError},
+    fs::{self, DirBuilder, File, TryLockError},
     io::{self, Write},
+    os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -90,7 +91,8 @@ impl Database {
             fjall::Error::Locked => OpenError::Locked { directory: directory.to_owned() },
             other => OpenError::Damaged { directory: directory.to_owned(), reason: other.to_string() },
         };
-        fs::create_dir_all(directory).map_err(inaccessible)?;
+        // For the owner alone, whoever made the folder around it.
+        DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(inaccessible)?;
         let lock = lock(directory)?;
         let database = directory.join("database");
         check_format(directory, &database)?;

@@ -46,6 +46,8 @@ pub struct Refuses {
     pub file_first: bool,
     /// A form where the key is taken.
     pub form_replay: bool,
+    /// A PUT to a key that was settled and removed, while its URL still lives.
+    pub settled_replay: bool,
     /// Malformed requests as the client's fault, not with a status of 500.
     pub politely: bool,
     /// And, not a refusal: whether a copy computes a SHA-256 that its source lacks.
@@ -60,6 +62,7 @@ const EMBEDDED: Refuses = Refuses {
     extra_field: true,
     file_first: true,
     form_replay: true,
+    settled_replay: true,
     politely: true,
     copy_computes_checksum: true,
 };
@@ -73,6 +76,7 @@ const LOCALSTACK: Refuses = Refuses {
     extra_field: false,
     file_first: false,
     form_replay: false,
+    settled_replay: false,
     politely: false,
     copy_computes_checksum: true,
 };
@@ -86,6 +90,7 @@ const MINISTACK: Refuses = Refuses {
     extra_field: true,
     file_first: false,
     form_replay: false,
+    settled_replay: false,
     politely: true,
     copy_computes_checksum: false,
 };
