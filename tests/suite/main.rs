@@ -8,5 +8,6 @@
 )]
 #![expect(unreachable_pub, reason = "modules of one binary share by plain pub")]
 
+mod api;
 mod objects;
 mod store;
