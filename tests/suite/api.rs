@@ -26,9 +26,28 @@ macro_rules! on_every_backend {
     };
 }
 
+mod doctored;
+mod never_wider;
+mod once;
+mod once_in_doubt;
 mod smoke;
 
 on_every_backend! {
     smoke:
         a_share_is_minted_redeemed_and_used;
+    once:
+        of_many_claimants_one_wins_and_the_others_get_one_answer,
+        one_claimant_asking_many_times_at_once_gets_one_session,
+        the_second_claimant_is_refused_and_the_first_comes_back,
+        a_share_that_is_claimed_while_it_is_revoked_ends_revoked;
+    never_wider:
+        a_file_is_no_prefix,
+        a_folder_ends_at_its_slash,
+        a_read_session_writes_nothing,
+        a_write_session_stays_within_its_pins,
+        a_credential_works_on_its_own_routes_only,
+        admin_cannot_be_shared,
+        nobody_shares_more_than_they_have,
+        what_a_key_minted_ends_with_the_key,
+        a_revoked_share_ends_its_session;
 }

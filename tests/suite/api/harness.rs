@@ -70,6 +70,7 @@ pub struct Api {
     config: Option<Config>,
     folder: TempDir,
     agent: ureq::Agent,
+    rounds: usize,
     /// The first tenant; its key is also the operator's.
     pub tenant: Tenant,
     /// Ports of the API, of user content and of the operator's listener.
@@ -97,7 +98,8 @@ impl Api {
         let (broker, ports) = (running.broker().clone(), ports(&running));
         let tenant = Tenant::of(&first);
         let served = Some(Served::Whole(Box::new(running)));
-        Self { served, runtime, broker, config: Some(config), folder, agent: agent(), tenant, ports }
+        let rounds = if backend == Backend::Embedded { 8 } else { 2 };
+        Self { served, runtime, broker, config: Some(config), folder, agent: agent(), rounds, tenant, ports }
     }
 
     /// A broker of parts that a test has put together.
@@ -110,7 +112,7 @@ impl Api {
         ports: [u16; 3],
     ) -> Self {
         let served = Some(Served::Parts(listeners));
-        Self { served, runtime, broker, config: None, folder, agent: agent(), tenant, ports }
+        Self { served, runtime, broker, config: None, folder, agent: agent(), rounds: 8, tenant, ports }
     }
 
     /// Stops the broker, and starts it again on the same data.
@@ -132,6 +134,11 @@ impl Api {
 
     pub fn broker(&self) -> &Broker {
         &self.broker
+    }
+
+    /// How many rounds a race has: fewer where the backend is an emulator.
+    pub fn rounds(&self) -> usize {
+        self.rounds
     }
 
     /// Where data and keys are kept.
@@ -346,6 +353,18 @@ impl Answer {
         document
     }
 
+    /// Status, headers and body as text, without what differs from answer to
+    /// answer by itself: the request id and the time of day.
+    pub fn but_for_the_request_id(&self) -> String {
+        let id = self.header("request-id");
+        assert!(id.starts_with("req_"), "{self:?}");
+        let body = String::from_utf8_lossy(&self.body).replace(id, "…");
+        let mut headers: Vec<_> = self.headers.iter().map(|(name, value)| format!("{name}: {value:?}")).collect();
+        headers.retain(|line| !line.starts_with("date:") && !line.starts_with("request-id:"));
+        headers.sort_unstable();
+        format!("{}\n{}\n\n{body}", self.status, headers.join("\n"))
+    }
+
     /// One text field of the body.
     #[track_caller]
     pub fn text(&self, name: &str) -> String {
@@ -479,6 +498,11 @@ impl Api {
     /// The events of a ledger that wait in the outbox, oldest first.
     pub fn events(&self, ledger: &str) -> Vec<Event> {
         self.wait(events(&self.broker, ledger))
+    }
+
+    /// How many events of this type and about this resource the first tenant has.
+    pub fn happened(&self, what: &str, resource: &str) -> usize {
+        self.history().iter().filter(|(kind, about)| kind == what && about == resource).count()
     }
 
     /// The events of the first tenant, each as its type and what it was about.
