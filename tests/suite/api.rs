@@ -27,7 +27,10 @@ macro_rules! on_every_backend {
 }
 
 mod doctored;
+mod fail_closed;
+mod looking;
 mod never_wider;
+mod not_forever;
 mod once;
 mod once_in_doubt;
 mod smoke;
@@ -40,6 +43,10 @@ on_every_backend! {
         one_claimant_asking_many_times_at_once_gets_one_session,
         the_second_claimant_is_refused_and_the_first_comes_back,
         a_share_that_is_claimed_while_it_is_revoked_ends_revoked;
+    looking:
+        getting_claims_nothing,
+        previewing_claims_nothing,
+        other_methods_claim_nothing;
     never_wider:
         a_file_is_no_prefix,
         a_folder_ends_at_its_slash,

@@ -4,28 +4,16 @@
 
 use cloakroom::{
     crypto::keyring::{KeyState, Keyring, Kid, RootKey},
-    domain::ids::AttemptId,
-    store::{Expected, OutboxEvent, Row, Transaction, Write},
+    store::{Expected, Row, Write},
 };
 use serde_json::{Value, json};
 
 use super::harness::{Api, Backend, Minted, claim_key, random};
 
-/// Overwrites a row with other bytes; what is returned undoes it.
-fn overwrite(api: &Api, row: &Row, body: Vec<u8>) -> Row {
-    let now = api.row(&row.key.partition, &row.key.sort);
-    let event = OutboxEvent { ledger: "intruder".into(), body: b"{}".to_vec() };
-    let write = Write { key: row.key.clone(), expected: Expected::Version(now.version), body, purge_after: None };
-    let transaction = Transaction::recording(AttemptId::from_bytes(random()), event).write(write);
-    api.wait(api.broker().store.commit(transaction)).unwrap();
-    now
-}
-
-fn insert(api: &Api, key: cloakroom::store::RowKey, body: Vec<u8>) {
-    let event = OutboxEvent { ledger: "intruder".into(), body: b"{}".to_vec() };
-    let write = Write { key, expected: Expected::Absent, body, purge_after: None };
-    let transaction = Transaction::recording(AttemptId::from_bytes(random()), event).write(write);
-    api.wait(api.broker().store.commit(transaction)).unwrap();
+/// Overwrites a row with other bytes, whatever it says by now.
+fn overwrite(api: &Api, row: &Row, body: Vec<u8>) {
+    let expected = Expected::Version(api.row(&row.key.partition, &row.key.sort).version);
+    api.write(Write { key: row.key.clone(), expected, body, purge_after: None });
 }
 
 /// What the row says, changed like this.
@@ -153,7 +141,7 @@ fn a_forged_state_or_claim_makes_nobody_a_claimant() {
     let text = cloakroom::crypto::secret::SecretText::new(intruder.as_str());
     let hash = cloakroom::crypto::claim::ClaimKey::parse(&text).unwrap().hash(id.as_bytes());
     let place = cloakroom::store::RowKey::new(&claim.key.partition, format!("claim#{hash}"));
-    insert(&api, place, claim.body.clone());
+    api.write(Write { key: place, expected: Expected::Absent, body: claim.body.clone(), purge_after: None });
     api.redeem(&minted.token, &intruder).problem(404, "dead_token");
     api.redeem(&minted.token, &claimant).expect(200);
 }

@@ -1,18 +1,22 @@
 //! A whole broker in this process, on ports of its own, and short words for
 //! what its callers do.
 
-use std::{env, path::Path};
+use std::{
+    env,
+    fs::{self, File},
+    path::Path,
+};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use cloakroom::{
     app::{self, Running},
     config::{Config, Given, ObjectsKind, StoreKind},
-    domain::event::Event,
+    domain::{event::Event, ids::AttemptId},
     entropy::{Entropy, SystemEntropy},
     http::{problem::ProblemDocument, server::Listeners},
     keys,
     service::{Broker, tenants::CreatedTenant},
-    store::{Direction, Query, Row, RowKey},
+    store::{Direction, OutboxEvent, Query, Row, RowKey, Transaction, Write},
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -66,7 +70,8 @@ pub enum Served {
 pub struct Api {
     served: Option<Served>,
     runtime: Runtime,
-    broker: Broker,
+    /// None while it is stopped.
+    broker: Option<Broker>,
     config: Option<Config>,
     folder: TempDir,
     agent: ureq::Agent,
@@ -92,13 +97,24 @@ impl Api {
             // Keys are made only where nothing can have been sealed under others, and no table shows that.
             keys::file::load(&config.root_keys, true, &SystemEntropy).unwrap();
         }
+        Self::with(config, folder, if backend == Backend::Embedded { 8 } else { 2 })
+    }
+
+    /// A broker of the same deployment that has lost its data, and begins anew.
+    pub fn start_with_the_keys_of(other: &Self) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let config = given(Backend::Embedded, folder.path()).complete().unwrap();
+        fs::copy(other.data_dir().join("root-keys.json"), &config.root_keys).unwrap();
+        Self::with(config, folder, 8)
+    }
+
+    fn with(config: Config, folder: TempDir, rounds: usize) -> Self {
         let runtime = runtime();
         let running = runtime.block_on(app::start(&config)).unwrap();
         let first = runtime.block_on(running.broker().create_first_tenant("First".into())).unwrap();
-        let (broker, ports) = (running.broker().clone(), ports(&running));
+        let (broker, ports) = (Some(running.broker().clone()), ports(&running));
         let tenant = Tenant::of(&first);
         let served = Some(Served::Whole(Box::new(running)));
-        let rounds = if backend == Backend::Embedded { 8 } else { 2 };
         Self { served, runtime, broker, config: Some(config), folder, agent: agent(), rounds, tenant, ports }
     }
 
@@ -111,7 +127,7 @@ impl Api {
         tenant: Tenant,
         ports: [u16; 3],
     ) -> Self {
-        let served = Some(Served::Parts(listeners));
+        let (served, broker) = (Some(Served::Parts(listeners)), Some(broker));
         Self { served, runtime, broker, config: None, folder, agent: agent(), rounds: 8, tenant, ports }
     }
 
@@ -119,12 +135,15 @@ impl Api {
     pub fn restart(&mut self) {
         self.stop();
         let config = self.config.clone().expect("parts that a test has put together are not restarted");
+        // Threads that end let go of the directory a little later.
+        File::open(config.data_dir.join("store/lock")).unwrap().lock().unwrap();
         let running = self.runtime.block_on(app::start(&config)).unwrap();
-        (self.broker, self.ports) = (running.broker().clone(), ports(&running));
+        (self.broker, self.ports) = (Some(running.broker().clone()), ports(&running));
         self.served = Some(Served::Whole(Box::new(running)));
     }
 
     fn stop(&mut self) {
+        self.broker = None;
         match self.served.take() {
             Some(Served::Whole(running)) => self.runtime.block_on(running.stop()),
             Some(Served::Parts(listeners)) => self.runtime.block_on(listeners.stop()),
@@ -133,7 +152,7 @@ impl Api {
     }
 
     pub fn broker(&self) -> &Broker {
-        &self.broker
+        self.broker.as_ref().unwrap()
     }
 
     /// How many rounds a race has: fewer where the backend is an emulator.
@@ -486,18 +505,26 @@ impl Api {
     /// One row, as it is stored.
     #[track_caller]
     pub fn row(&self, partition: &str, sort: &str) -> Row {
-        let [row] = self.wait(self.broker.store.get([RowKey::new(partition, sort)])).unwrap();
+        let [row] = self.wait(self.broker().store.get([RowKey::new(partition, sort)])).unwrap();
         row.unwrap_or_else(|| panic!("there is no row {partition} {sort}"))
     }
 
     /// All rows of a partition, in order.
     pub fn rows(&self, partition: &str) -> Vec<Row> {
-        self.wait(rows(&self.broker, partition))
+        self.wait(rows(self.broker(), partition))
+    }
+
+    /// Writes a row past the broker, as somebody with the database could.
+    #[track_caller]
+    pub fn write(&self, write: Write) {
+        let event = OutboxEvent { ledger: "intruder".into(), body: b"{}".to_vec() };
+        let transaction = Transaction::recording(AttemptId::from_bytes(random()), event).write(write);
+        self.wait(self.broker().store.commit(transaction)).unwrap();
     }
 
     /// The events of a ledger that wait in the outbox, oldest first.
     pub fn events(&self, ledger: &str) -> Vec<Event> {
-        self.wait(events(&self.broker, ledger))
+        self.wait(events(self.broker(), ledger))
     }
 
     /// How many events of this type and about this resource the first tenant has.
