@@ -28,12 +28,16 @@ macro_rules! on_every_backend {
 
 mod doctored;
 mod fail_closed;
+mod lists;
 mod looking;
 mod never_wider;
 mod not_forever;
 mod once;
 mod once_in_doubt;
+mod one_answer;
+mod recorded;
 mod smoke;
+mod tenants_apart;
 
 on_every_backend! {
     smoke:
@@ -43,6 +47,11 @@ on_every_backend! {
         one_claimant_asking_many_times_at_once_gets_one_session,
         the_second_claimant_is_refused_and_the_first_comes_back,
         a_share_that_is_claimed_while_it_is_revoked_ends_revoked;
+    lists:
+        pages_of_any_size_make_the_same_list,
+        a_narrow_key_pages_through_its_own,
+        a_cursor_goes_on_with_its_own_list_alone,
+        a_page_has_1_to_1000_items;
     looking:
         getting_claims_nothing,
         previewing_claims_nothing,
@@ -57,4 +66,15 @@ on_every_backend! {
         nobody_shares_more_than_they_have,
         what_a_key_minted_ends_with_the_key,
         a_revoked_share_ends_its_session;
+    recorded:
+        the_life_of_a_share_is_told_event_by_event,
+        every_act_has_one_event;
+    tenants_apart:
+        nobody_reaches_what_is_another_tenants,
+        lists_show_ones_own_alone,
+        one_path_is_another_file_in_every_namespace,
+        a_session_reaches_its_own_uploads_alone,
+        a_narrow_key_reaches_no_upload_outside_its_paths,
+        a_key_that_reads_cancels_and_completes_nothing,
+        a_test_key_makes_nothing_live;
 }
