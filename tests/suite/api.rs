@@ -26,10 +26,13 @@ macro_rules! on_every_backend {
     };
 }
 
+mod bad_input;
 mod doctored;
 mod fail_closed;
+mod headers;
 mod lists;
 mod looking;
+mod never_in_the_clear;
 mod never_wider;
 mod not_forever;
 mod once;
@@ -47,6 +50,10 @@ on_every_backend! {
         one_claimant_asking_many_times_at_once_gets_one_session,
         the_second_claimant_is_refused_and_the_first_comes_back,
         a_share_that_is_claimed_while_it_is_revoked_ends_revoked;
+    headers:
+        every_answer_is_guarded,
+        a_request_id_is_drawn_and_not_taken_over,
+        a_session_cookie_is_kept_from_scripts_and_other_sites;
     lists:
         pages_of_any_size_make_the_same_list,
         a_narrow_key_pages_through_its_own,

@@ -133,6 +133,23 @@ impl Api {
         Self { served, runtime, broker, config: None, folder, agent: agent(), rounds: 8, tenant, ports }
     }
 
+    /// Words for a program that runs by itself; nothing is known of its inside.
+    pub fn of_process(ports: [u16; 3], admin: String) -> Self {
+        let tenant = Tenant { id: String::new(), admin: Key { id: String::new(), secret: admin } };
+        let folder = tempfile::tempdir().unwrap();
+        Self {
+            served: None,
+            runtime: runtime(),
+            broker: None,
+            config: None,
+            folder,
+            agent: agent(),
+            rounds: 1,
+            tenant,
+            ports,
+        }
+    }
+
     /// Stops the broker, and starts it again on the same data.
     pub fn restart(&mut self) {
         self.stop();
