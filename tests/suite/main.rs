@@ -8,6 +8,7 @@
 )]
 #![expect(unreachable_pub, reason = "modules of one binary share by plain pub")]
 
+mod api;
 mod architecture;
 mod objects;
 mod store;

@@ -1,0 +1,129 @@
+//! A broker whose clock stands still until it is moved, and whose store fails
+//! as a test has planned.
+
+use std::{sync::Arc, time::Duration};
+
+use cloakroom::{
+    clock::{Clock, ManualClock},
+    crypto::{claim::ClaimKey, secret::SecretText},
+    domain::{event::Event, ids::RequestId, instant::Instant, path::PathPin, permission::SharePermission, share::Pins},
+    entropy::{Entropy, SystemEntropy},
+    http::server::{Listeners, bind},
+    keys::{self, Keys},
+    objects::embedded::EmbeddedStorage,
+    service::{
+        Broker, Caller, ContentOrigin, Error, PasswordPool, Settings,
+        share_redemption::OpenedSession,
+        shares::{MintShare, MintedShare},
+    },
+    store::{Store, faulty::FaultyStore, memory::MemoryStore},
+};
+use tempfile::TempDir;
+
+use super::harness::{Api, Key, Tenant, claim_key, events, runtime};
+
+/// A broker of parts that obey the test, with a first tenant.
+pub struct Laboratory {
+    pub broker: Broker,
+    pub clock: Arc<ManualClock>,
+    pub faults: Arc<FaultyStore<MemoryStore>>,
+    pub objects: Arc<EmbeddedStorage>,
+    pub tenant: Tenant,
+    folder: TempDir,
+}
+
+impl Laboratory {
+    pub async fn new() -> Self {
+        Self::at("http://127.0.0.1:1", "http://localhost:2").await
+    }
+
+    async fn at(public_url: &str, content_url: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let clock = Arc::new(ManualClock::at(Instant::from_unix_seconds(1_800_000_000)));
+        let faults = Arc::new(FaultyStore::new(MemoryStore::new()));
+        let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
+        let Keys { keyring, edge } = keys::file::load(&folder.path().join("keys"), true, entropy.as_ref()).unwrap();
+        let (of_objects, clock_of_objects) = (folder.path().join("objects"), Arc::<ManualClock>::clone(&clock));
+        let objects =
+            EmbeddedStorage::open(&of_objects, keyring.clone(), clock_of_objects, entropy.clone(), content_url);
+        let objects = Arc::new(objects.unwrap());
+        let (scheme, authority) = content_url.split_once("://").unwrap();
+        let broker = Broker {
+            store: Store::new(faults.clone()),
+            objects: objects.clone(),
+            keyring,
+            edge,
+            clock: clock.clone(),
+            entropy,
+            passwords: PasswordPool::new(1),
+            refusals: Arc::default(),
+            settings: Settings {
+                public_url: public_url.into(),
+                content: ContentOrigin { scheme: scheme.into(), authority: authority.into() },
+                largest_upload: 1024 * 1024,
+            },
+        };
+        let tenant = Tenant::of(&broker.create_first_tenant("First".into()).await.unwrap());
+        Self { broker, clock, faults, objects, tenant, folder }
+    }
+
+    /// The same on real sockets, with what moves its clock and plans its faults.
+    pub fn served() -> (Api, Arc<ManualClock>, Arc<FaultyStore<MemoryStore>>) {
+        let runtime = runtime();
+        let bound = [(); 3].map(|()| bind("127.0.0.1:0".parse().unwrap()).unwrap());
+        let ports = [&bound[0], &bound[1], &bound[2]].map(|bound| bound.address.port());
+        let (public_url, content_url) =
+            (format!("http://127.0.0.1:{}", ports[0]), format!("http://localhost:{}", ports[1]));
+        let laboratory = runtime.block_on(Self::at(&public_url, &content_url));
+        let Self { broker, clock, faults, objects, tenant, folder } = laboratory;
+        let serving = async { Listeners::serve(broker.clone(), Some(objects), bound, 2).unwrap() };
+        let listeners = runtime.block_on(serving);
+        (Api::of(runtime, listeners, broker, folder, tenant, ports), clock, faults)
+    }
+
+    /// The caller with this key.
+    pub async fn caller(&self, key: &Key) -> Result<Caller, Error> {
+        self.broker.authenticate(&SecretText::new(key.secret.as_str()), request()).await
+    }
+
+    /// A share of these paths, minted by the administrator, with the usual lifetimes.
+    pub async fn mint(&self, permission: SharePermission, paths: &[&str]) -> MintedShare {
+        let now = self.clock.now();
+        let wanted = MintShare {
+            pins: Pins::new(paths.iter().map(|path| PathPin::parse(path).unwrap()).collect()).unwrap(),
+            permission,
+            expires_at: now.plus(Duration::from_secs(900)),
+            access_seconds: 3_600,
+            label: None,
+            allow_missing: true,
+        };
+        let caller = self.caller(&self.tenant.admin).await.unwrap();
+        self.broker.mint_share(&caller, wanted).await.unwrap()
+    }
+
+    pub async fn redeem(&self, minted: &MintedShare, claimant: &Claimant) -> Result<OpenedSession, Error> {
+        self.broker.redeem_share(&SecretText::new(minted.token.expose()), &claimant.key(), request()).await
+    }
+
+    /// The events of the first tenant.
+    pub async fn events(&self) -> Vec<Event> {
+        events(&self.broker, &format!("{}#live", self.tenant.id)).await
+    }
+}
+
+pub fn request() -> RequestId {
+    RequestId::from_bytes([7; 16])
+}
+
+/// Somebody with a claim key of their own.
+pub struct Claimant(String);
+
+impl Claimant {
+    pub fn new() -> Self {
+        Self(claim_key())
+    }
+
+    pub fn key(&self) -> ClaimKey {
+        ClaimKey::parse(&SecretText::new(self.0.as_str())).unwrap()
+    }
+}
