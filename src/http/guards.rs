@@ -36,7 +36,7 @@ pub async fn api(
     let id = RequestId::new(broker.now(), broker.entropy.bytes());
     request.extensions_mut().insert(id);
 
-    let refusal = wrong_host(&request, &broker).or_else(|| wrong_origin(&request, &broker));
+    let refusal = wrong_host(&request, &broker, id).or_else(|| wrong_origin(&request, &broker, id));
     let mut response = match refusal {
         Some(refusal) => request.into_response(refusal).map_into_boxed_body(),
         None => match next.call(request).await {
@@ -93,7 +93,7 @@ fn is_safe(method: &Method) -> bool {
     matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
 }
 
-fn wrong_host(request: &ServiceRequest, broker: &Broker) -> Option<HttpResponse> {
+fn wrong_host(request: &ServiceRequest, broker: &Broker, id: RequestId) -> Option<HttpResponse> {
     let public = authority(&broker.settings.public_url);
     let asked = match request.headers().get(header::HOST) {
         Some(host) => host.to_str().unwrap_or_default(),
@@ -112,11 +112,11 @@ fn wrong_host(request: &ServiceRequest, broker: &Broker) -> Option<HttpResponse>
     }
     let problem = Problem::new(StatusCode::MISDIRECTED_REQUEST, "wrong_host", "This host name is not served here")
         .detail(format!("use {}", broker.settings.public_url));
-    Some(problem.response(None))
+    Some(problem.response(Some(id.to_string())))
 }
 
 /// A browser says where a request comes from; clients that are none say nothing.
-fn wrong_origin(request: &ServiceRequest, broker: &Broker) -> Option<HttpResponse> {
+fn wrong_origin(request: &ServiceRequest, broker: &Broker, id: RequestId) -> Option<HttpResponse> {
     if is_safe(request.method()) {
         return None;
     }
@@ -125,7 +125,7 @@ fn wrong_origin(request: &ServiceRequest, broker: &Broker) -> Option<HttpRespons
         return None;
     }
     let problem = Problem::new(StatusCode::FORBIDDEN, "wrong_origin", "Requests from other sites are refused");
-    Some(problem.response(None))
+    Some(problem.response(Some(id.to_string())))
 }
 
 /// What follows the scheme of an origin.

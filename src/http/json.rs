@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use actix_web::{FromRequest, HttpMessage, HttpRequest, dev::Payload, http::StatusCode, web};
 use futures_util::future::LocalBoxFuture;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 
 use super::problem::Problem;
 
@@ -81,6 +81,9 @@ fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
         let inner = fault.into_inner();
         if inner.is_data() {
             Problem::invalid(pointer, wording(&inner))
+        } else if serde_json::from_slice::<IgnoredAny>(body).is_ok() {
+            // JSON all the same: a number that no field could hold.
+            Problem::invalid(pointer, "a number out of range")
         } else {
             Problem::malformed(format!("not JSON: line {}, column {}", inner.line(), inner.column()))
         }
@@ -145,6 +148,7 @@ mod tests {
         assert_eq!(fault(r#"{"paths":[],"size":-1}"#).1, "/size");
         assert_eq!(fault(r#"{"paths":[],"size":"1"}"#).1, "/size");
         assert_eq!(fault(r#"{"paths":[],"size":1e3}"#).1, "/size");
+        assert_eq!(fault(r#"{"paths":[],"size":1e999}"#), (422, "/size".into(), "a number out of range".into()));
         assert!(fault(r#"{"paths":[],"size":1,"sise":2}"#).2.contains("unknown field `sise`"));
         assert!(fault(r#"{"paths":[]}"#).2.contains("missing field `size`"));
     }

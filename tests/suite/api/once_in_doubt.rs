@@ -22,7 +22,7 @@ async fn claims(laboratory: &Laboratory) -> usize {
     laboratory.events().await.iter().filter(|event| event.kind == EventType::ShareClaimed).count()
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn whatever_becomes_of_the_answers_there_is_one_claim_and_one_session() {
     let laboratory = Laboratory::new().await;
     for (number, (first, second)) in
@@ -42,7 +42,7 @@ async fn whatever_becomes_of_the_answers_there_is_one_claim_and_one_session() {
     }
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_claim_that_was_applied_in_silence_is_the_claimants_alone() {
     let laboratory = Laboratory::new().await;
     let minted = laboratory.mint(SharePermission::Read, &["a.txt"]).await;
@@ -59,7 +59,7 @@ async fn a_claim_that_was_applied_in_silence_is_the_claimants_alone() {
     assert_eq!(claims(&laboratory).await, 1);
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_claim_that_never_arrived_uses_nothing_up() {
     let laboratory = Laboratory::new().await;
     let minted = laboratory.mint(SharePermission::Read, &["a.txt"]).await;
@@ -73,7 +73,7 @@ async fn a_claim_that_never_arrived_uses_nothing_up() {
     assert!(matches!(laboratory.redeem(&minted, &claimant).await, Err(Error::DeadToken)));
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_claim_that_arrives_late_counts_if_nobody_was_faster() {
     let laboratory = Laboratory::new().await;
     let minted = laboratory.mint(SharePermission::Read, &["a.txt"]).await;
@@ -89,7 +89,7 @@ async fn a_claim_that_arrives_late_counts_if_nobody_was_faster() {
     assert_eq!(claims(&laboratory).await, 1);
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_claim_that_arrives_too_late_does_not_count() {
     let laboratory = Laboratory::new().await;
     let minted = laboratory.mint(SharePermission::Read, &["a.txt"]).await;
@@ -107,7 +107,7 @@ async fn a_claim_that_arrives_too_late_does_not_count() {
     assert_eq!(claims(&laboratory).await, 1);
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn many_claimants_and_many_faults_make_one_claim() {
     for round in 0..16 {
         let laboratory = Laboratory::new().await;
@@ -130,7 +130,7 @@ async fn many_claimants_and_many_faults_make_one_claim() {
     }
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_lost_answer_is_asked_for_again_after_the_share_has_expired() {
     let laboratory = Laboratory::new().await;
     let minted = laboratory.mint(SharePermission::Read, &["a.txt"]).await;
