@@ -4,6 +4,8 @@
 //! state and bytes are kept run against each backend, by the table below; cases
 //! about time and faults run on a broker whose clock and store obey the test.
 
+mod calls;
+mod deeds;
 pub mod harness;
 pub mod laboratory;
 

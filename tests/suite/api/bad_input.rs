@@ -308,6 +308,10 @@ fn other_sites_and_other_names() {
         let away = api.call("GET", "//evil.example/s").header("host", host).send();
         assert!(away.status == 421 || away.header("location").starts_with(&format!("{own}/")), "{away:?}");
     }
+    for host in ["evil.example", &own["http://".len()..], "x.localhost"] {
+        let answer = api.call_content("GET", host, "/v1/shares").send();
+        assert_eq!((answer.status, answer.json()["code"].as_str()), (421, Some("wrong_host")), "{answer:?}");
+    }
     for (method, path) in [("DELETE", "/v1/shares/shr_1"), ("DELETE", "/v1/api-keys/key_1")] {
         let call = api.call(method, path).bearer(api.admin()).header("origin", "https://evil.example");
         call.send().problem(403, "wrong_origin");

@@ -1,0 +1,188 @@
+//! Requests as they are built and sent, and what comes back.
+
+use std::{
+    io::{Read, Write},
+    net::TcpStream,
+};
+
+use cloakroom::http::problem::ProblemDocument;
+use serde_json::Value;
+use ureq::http::{HeaderMap, Request};
+
+use super::harness::Api;
+
+/// One request, to be built and sent.
+pub struct Call<'api> {
+    agent: &'api ureq::Agent,
+    method: String,
+    url: String,
+    headers: Vec<(String, String)>,
+    body: Option<Vec<u8>>,
+}
+
+impl Api {
+    /// A request to the API. `path` is sent as it is.
+    pub fn call(&self, method: &str, path: &str) -> Call<'_> {
+        self.call_url(method, &format!("http://127.0.0.1:{}{path}", self.ports[0]))
+    }
+
+    /// A request to the content listener under any host name: no name service is asked.
+    pub fn call_content(&self, method: &str, host: &str, path: &str) -> Call<'_> {
+        self.call_url(method, &format!("http://127.0.0.1:{}{path}", self.ports[1])).header("host", host)
+    }
+
+    /// A request to any URL, such as a signed one.
+    pub fn call_url(&self, method: &str, url: &str) -> Call<'_> {
+        Call { agent: &self.agent, method: method.into(), url: url.into(), headers: Vec::new(), body: None }
+    }
+
+    pub fn get(&self, bearer: &str, path: &str) -> Answer {
+        self.call("GET", path).bearer(bearer).send()
+    }
+
+    pub fn delete(&self, bearer: &str, path: &str) -> Answer {
+        self.call("DELETE", path).bearer(bearer).send()
+    }
+
+    pub fn post(&self, bearer: &str, path: &str, body: &Value) -> Answer {
+        self.call("POST", path).bearer(bearer).json(body).send()
+    }
+
+    /// A POST without any credential.
+    pub fn public(&self, path: &str, body: &Value) -> Answer {
+        self.call("POST", path).json(body).send()
+    }
+}
+
+impl Api {
+    /// The answer of the API exactly as it comes over the wire, but for the
+    /// request id and the time of day.
+    pub fn raw(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> String {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.ports[0])).unwrap();
+        let mut request = format!("{method} {path} HTTP/1.1\r\nhost: 127.0.0.1:{}\r\n", self.ports[0]);
+        for (name, value) in headers {
+            request += &format!("{name}: {value}\r\n");
+        }
+        request += &format!("connection: close\r\ncontent-length: {}\r\n\r\n", body.len());
+        stream.write_all(&[request.as_bytes(), body].concat()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        let (status, headers) = head.split_once("\r\n").unwrap();
+        // The server shuffles its headers anew for every answer.
+        let mut headers: Vec<_> = headers.split("\r\n").filter(|line| !line.starts_with("date: ")).collect();
+        headers.sort_unstable();
+        let id = headers.iter().find_map(|line| line.strip_prefix("request-id: ")).unwrap();
+        format!("{status}\n{}\n\n{body}", headers.join("\n")).replace(id, "ID")
+    }
+
+    /// A POST of this JSON, answered as [`Api::raw`] says.
+    pub fn raw_post(&self, path: &str, body: &Value) -> String {
+        self.raw("POST", path, &[("content-type", "application/json")], body.to_string().as_bytes())
+    }
+}
+
+impl Call<'_> {
+    pub fn bearer(self, secret: &str) -> Self {
+        self.header("authorization", &format!("Bearer {secret}"))
+    }
+
+    pub fn header(mut self, name: &str, value: &str) -> Self {
+        self.headers.push((name.into(), value.into()));
+        self
+    }
+
+    pub fn json(self, body: &Value) -> Self {
+        self.header("content-type", "application/json").body(body.to_string().as_bytes())
+    }
+
+    pub fn body(mut self, body: &[u8]) -> Self {
+        self.body = Some(body.to_vec());
+        self
+    }
+
+    #[track_caller]
+    pub fn send(self) -> Answer {
+        let mut request = Request::builder().method(self.method.as_str()).uri(&self.url);
+        for (name, value) in &self.headers {
+            request = request.header(name, value);
+        }
+        let carries = !matches!(self.method.as_str(), "GET" | "HEAD" | "DELETE" | "OPTIONS");
+        let answer = match self.body {
+            None if !carries => self.agent.run(request.body(()).unwrap()),
+            None => self.agent.run(request.body(&[] as &[u8]).unwrap()),
+            Some(body) => self.agent.run(request.body(body.as_slice()).unwrap()),
+        };
+        let (parts, mut body) = answer.unwrap_or_else(|fault| panic!("{}: {fault}", self.url)).into_parts();
+        Answer { status: parts.status.as_u16(), headers: parts.headers, body: body.read_to_vec().unwrap() }
+    }
+}
+
+/// What came back.
+#[derive(Clone)]
+pub struct Answer {
+    pub status: u16,
+    pub headers: HeaderMap,
+    pub body: Vec<u8>,
+}
+
+impl std::fmt::Debug for Answer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {:#?}\n{}", self.status, self.headers, String::from_utf8_lossy(&self.body))
+    }
+}
+
+impl Answer {
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+
+    #[track_caller]
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|fault| panic!("{fault}: {self:?}"))
+    }
+
+    /// The body, once the status is this.
+    #[track_caller]
+    pub fn expect(&self, status: u16) -> Value {
+        assert_eq!(self.status, status, "{self:?}");
+        if self.body.is_empty() { Value::Null } else { self.json() }
+    }
+
+    /// The problem document, once it is one of this status and code.
+    #[track_caller]
+    pub fn problem(&self, status: u16, code: &str) -> ProblemDocument {
+        assert_eq!(self.status, status, "{self:?}");
+        assert_eq!(self.header("content-type"), "application/problem+json", "{self:?}");
+        let document: ProblemDocument = serde_json::from_slice(&self.body).unwrap();
+        assert_eq!((document.status, document.code.as_str()), (status, code), "{self:?}");
+        assert_eq!(document.kind, format!("urn:cloakroom:problem:{code}"));
+        assert_eq!(document.request_id.as_deref(), Some(self.header("request-id")), "{self:?}");
+        document
+    }
+
+    /// Status, headers and body as text, without what differs from answer to
+    /// answer by itself: the request id and the time of day.
+    pub fn but_for_the_request_id(&self) -> String {
+        let id = self.header("request-id");
+        assert!(id.starts_with("req_"), "{self:?}");
+        let body = String::from_utf8_lossy(&self.body).replace(id, "…");
+        let mut headers: Vec<_> = self.headers.iter().map(|(name, value)| format!("{name}: {value:?}")).collect();
+        headers.retain(|line| !line.starts_with("date:") && !line.starts_with("request-id:"));
+        headers.sort_unstable();
+        format!("{}\n{}\n\n{body}", self.status, headers.join("\n"))
+    }
+
+    /// One text field of the body.
+    #[track_caller]
+    pub fn text(&self, name: &str) -> String {
+        text(&self.json(), name)
+    }
+}
+
+/// One text field of an object.
+#[track_caller]
+pub fn text(value: &Value, name: &str) -> String {
+    value[name].as_str().unwrap_or_else(|| panic!("no {name} in {value}")).to_owned()
+}
