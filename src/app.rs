@@ -291,6 +291,8 @@ impl Running {
     pub async fn stop(self) {
         self.listeners.stop().await;
         self.rounds.abort();
+        // Ended, it no longer has the store open.
+        let _cancelled = self.rounds.await;
         self.parts.close().await;
     }
 }

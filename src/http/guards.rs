@@ -14,7 +14,7 @@ use actix_web::{
 
 use crate::{domain::ids::RequestId, service::Broker};
 
-use super::problem::Problem;
+use super::{openapi, problem::Problem};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
 
@@ -51,7 +51,11 @@ pub async fn api(
     // A route without this method is answered by actix, with an empty body.
     let method = response.status() == StatusCode::METHOD_NOT_ALLOWED;
     if let Some(problem) = fault.or_else(|| method.then(|| of_actix(StatusCode::METHOD_NOT_ALLOWED))) {
-        let answer = problem.response(Some(id.to_string()));
+        let mut answer = problem.response(Some(id.to_string()));
+        if method {
+            let pattern = response.request().match_pattern().unwrap_or_default();
+            answer.headers_mut().insert(header::ALLOW, HeaderValue::from_static(openapi::methods_of(&pattern)));
+        }
         let (inner, _) = response.into_parts();
         response = ServiceResponse::new(inner, answer);
     }

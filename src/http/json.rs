@@ -82,8 +82,9 @@ fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
         if inner.is_data() {
             Problem::invalid(pointer, wording(&inner))
         } else if serde_json::from_slice::<IgnoredAny>(body).is_ok() {
-            // JSON all the same: a number that no field could hold.
-            Problem::invalid(pointer, "a number out of range")
+            // JSON all the same, which the parser gave up on: a number that no
+            // field could hold, or a list where a word was wanted.
+            Problem::invalid(pointer, "another type, or a number out of range")
         } else {
             Problem::malformed(format!("not JSON: line {}, column {}", inner.line(), inner.column()))
         }
@@ -148,7 +149,10 @@ mod tests {
         assert_eq!(fault(r#"{"paths":[],"size":-1}"#).1, "/size");
         assert_eq!(fault(r#"{"paths":[],"size":"1"}"#).1, "/size");
         assert_eq!(fault(r#"{"paths":[],"size":1e3}"#).1, "/size");
-        assert_eq!(fault(r#"{"paths":[],"size":1e999}"#), (422, "/size".into(), "a number out of range".into()));
+        assert_eq!(
+            fault(r#"{"paths":[],"size":1e999}"#),
+            (422, "/size".into(), "another type, or a number out of range".into())
+        );
         assert!(fault(r#"{"paths":[],"size":1,"sise":2}"#).2.contains("unknown field `sise`"));
         assert!(fault(r#"{"paths":[]}"#).2.contains("missing field `size`"));
     }

@@ -1,5 +1,7 @@
 //! The API described: OpenAPI 3.1 from the handlers themselves, and a page of it to read.
 
+use std::{collections::HashMap, sync::LazyLock};
+
 use actix_web::{HttpResponse, http::header};
 use utoipa::{
     Modify, OpenApi,
@@ -62,6 +64,20 @@ impl Modify for Security {
 /// The description as a document.
 pub fn document() -> Document {
     Api::openapi()
+}
+
+/// The methods of a route, for the `Allow` header. Pages are looked at only.
+pub(super) fn methods_of(pattern: &str) -> &'static str {
+    static METHODS: LazyLock<HashMap<String, String>> = LazyLock::new(|| {
+        let document = serde_json::to_value(document()).unwrap_or_default();
+        let paths = document["paths"].as_object().cloned().unwrap_or_default();
+        let methods = |operations: &serde_json::Value| {
+            let methods = operations.as_object().map(|operations| operations.keys().cloned().collect::<Vec<_>>());
+            methods.unwrap_or_default().join(", ").to_uppercase()
+        };
+        paths.iter().map(|(path, operations)| (path.clone(), methods(operations))).collect()
+    });
+    METHODS.get(&pattern.replace(":.*}", "}")).map_or("GET, HEAD", String::as_str)
 }
 
 /// The description as JSON.

@@ -88,12 +88,12 @@ impl Broker {
     pub async fn authenticate(&self, secret: &SecretText, request: RequestId) -> Result<Caller, Error> {
         let secret = ApiKeySecret::parse(secret).map_err(|_| Error::Unauthenticated)?;
         let [pointer] = self.store.get([rows::api_key_pointer(secret.hash())]).await?;
-        let pointer = self.decode_if::<ApiKeyPointer>(pointer.as_ref())?.ok_or(Error::Unauthenticated)?.value;
+        let pointer: ApiKeyPointer = pointer.and_then(|row| self.readable(&row)).ok_or(Error::Unauthenticated)?;
 
         let keys = [rows::api_key(pointer.namespace, pointer.id), rows::tenant(pointer.namespace.tenant)];
         let [key, tenant] = self.store.get(keys).await?;
-        let key = self.decode_if::<ApiKey>(key.as_ref())?.ok_or(Error::Unauthenticated)?.value;
-        let tenant = self.decode_if::<Tenant>(tenant.as_ref())?.ok_or(Error::Unauthenticated)?.value;
+        let key: ApiKey = key.and_then(|row| self.readable(&row)).ok_or(Error::Unauthenticated)?;
+        let tenant: Tenant = tenant.and_then(|row| self.readable(&row)).ok_or(Error::Unauthenticated)?;
         match key.stands(&tenant, self.now()) {
             Ok(()) if key.namespace == pointer.namespace && key.namespace.mode == secret.mode() => {
                 Ok(Caller { key, tenant, request })

@@ -107,10 +107,7 @@ impl Broker {
         caller.administers()?;
         let namespace = caller.namespace();
         let page = self.newest_first(rows::api_keys(namespace), namespace, request).await?;
-        let mut items = Vec::with_capacity(page.items.len());
-        for row in &page.items {
-            items.push(self.decode::<ApiKey>(row)?.value);
-        }
+        let items = page.items.iter().filter_map(|row| self.readable(row)).collect();
         Ok(Page { items, next_cursor: page.next_cursor })
     }
 

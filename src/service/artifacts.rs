@@ -174,7 +174,7 @@ impl Broker {
         let page = self.newest_first(rows::artifacts(namespace), namespace, request).await?;
         let mut items = Vec::with_capacity(page.items.len());
         for row in &page.items {
-            let artifact = self.decode::<Artifact>(row)?.value;
+            let Some(artifact) = self.readable::<Artifact>(row) else { continue };
             if visible(caller, &artifact) {
                 items.push(artifact);
             }

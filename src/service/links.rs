@@ -137,17 +137,19 @@ impl Broker {
         let page = self.newest_first(rows::links(namespace), namespace, request).await?;
         let mut keys = Vec::with_capacity(page.items.len() * 2);
         for row in &page.items {
-            let hash = self.link_hash(&self.decode::<LinkPointer>(row)?.value)?;
+            let Some(pointer) = self.readable::<LinkPointer>(row) else { continue };
+            let hash = self.link_hash(&pointer)?;
             keys.extend([rows::link_grant(hash), rows::link_state(hash)]);
         }
         let found = self.store.get_all(&keys).await?;
         let mut items = Vec::with_capacity(page.items.len());
         for pair in found.chunks(2) {
-            if let [Some(grant), Some(state)] = pair {
-                let grant = self.decode::<LinkGrant>(grant)?.value;
-                if visible(caller, &grant) {
-                    items.push(Link::seen(grant, &self.decode::<UseState>(state)?.value, self.now()));
-                }
+            if let [Some(grant), Some(state)] = pair
+                && let Some(grant) = self.readable::<LinkGrant>(grant)
+                && let Some(state) = self.readable::<UseState>(state)
+                && visible(caller, &grant)
+            {
+                items.push(Link::seen(grant, &state, self.now()));
             }
         }
         Ok(Page { items, next_cursor: page.next_cursor })

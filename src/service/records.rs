@@ -34,6 +34,18 @@ impl Broker {
         row.map(|row| self.decode(row)).transpose()
     }
 
+    /// The value of a row, where one that is not ours, or damaged, counts as
+    /// missing: it grants nothing, and hides no others.
+    pub(super) fn readable<T: DeserializeOwned>(&self, row: &Row) -> Option<T> {
+        match self.decode(row) {
+            Ok(record) => Some(record.value),
+            Err(fault) => {
+                tracing::error!(%fault, key = ?row.key, "a stored row counts as missing");
+                None
+            }
+        }
+    }
+
     /// A write of this value, vouched for.
     pub(super) fn put<T: Serialize>(
         &self,

@@ -147,7 +147,8 @@ impl Broker {
                 Ok(()) => Error::DeadToken,
                 // The refusal stands either way, and reads the same.
                 Err(fault) => {
-                    tracing::error!(%fault, "a refusal could not be recorded");
+                    tracing::error!(%fault, "a refusal could not be recorded yet");
+                    self.refusals.give_back(Event { count: Some(1), ..event });
                     Error::DeadToken
                 }
             },

@@ -169,12 +169,12 @@ impl Broker {
         let found = self.store.get_all(&keys).await?;
         let mut items = Vec::with_capacity(found.len() / 2);
         for pair in found.chunks(2) {
-            if let [Some(grant), Some(state)] = pair {
-                let row = self.decode::<ShareRow>(grant)?.value;
-                let visible = caller.key.grants.administer() || row.grant.made.minter == caller.key.id;
-                if visible {
-                    items.push(Share::seen(row, &self.decode::<UseState>(state)?.value, self.now()));
-                }
+            if let [Some(grant), Some(state)] = pair
+                && let Some(row) = self.readable::<ShareRow>(grant)
+                && let Some(state) = self.readable::<UseState>(state)
+                && (caller.key.grants.administer() || row.grant.made.minter == caller.key.id)
+            {
+                items.push(Share::seen(row, &state, self.now()));
             }
         }
         Ok(Page { items, next_cursor: page.next_cursor })

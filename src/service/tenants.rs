@@ -126,10 +126,8 @@ impl Broker {
         let page = self.newest_first(rows::tenants(), caller.namespace(), request).await?;
         let ids = page.items.iter().filter_map(|row| row.key.sort.parse::<TenantId>().ok());
         let keys: Vec<_> = ids.map(rows::tenant).collect();
-        let mut items = Vec::with_capacity(keys.len());
-        for row in self.store.get_all(&keys).await?.iter().flatten() {
-            items.push(self.decode::<Tenant>(row)?.value);
-        }
+        let found = self.store.get_all(&keys).await?;
+        let items = found.iter().flatten().filter_map(|row| self.readable(row)).collect();
         Ok(Page { items, next_cursor: page.next_cursor })
     }
 }

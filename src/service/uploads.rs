@@ -111,10 +111,9 @@ impl Broker {
     /// # Errors
     /// When nothing has arrived yet, or something else than was declared.
     pub async fn complete_upload(&self, caller: &Caller, id: UploadId) -> Result<Upload, Error> {
-        let uploader = caller.uploader(self);
-        let upload = self.upload_of(&uploader, id).await?;
-        caller.may(&upload.value.declaration.path, Permission::Write)?;
-        self.complete(&uploader, id).await
+        let upload = self.inspect_upload(caller, id).await?;
+        caller.may(&upload.declaration.path, Permission::Write)?;
+        self.complete(&caller.uploader(self), id).await
     }
 
     /// One of the caller's uploads.
@@ -132,10 +131,9 @@ impl Broker {
     /// # Errors
     /// When it has been completed already.
     pub async fn cancel_upload(&self, caller: &Caller, id: UploadId) -> Result<(), Error> {
-        let uploader = caller.uploader(self);
-        let upload = self.upload_of(&uploader, id).await?;
-        caller.may(&upload.value.declaration.path, Permission::Write)?;
-        self.cancel(&uploader, id).await
+        let upload = self.inspect_upload(caller, id).await?;
+        caller.may(&upload.declaration.path, Permission::Write)?;
+        self.cancel(&caller.uploader(self), id).await
     }
 
     /// The caller's uploads, newest first.
@@ -147,7 +145,7 @@ impl Broker {
         let page = self.newest_first(rows::uploads(namespace), namespace, request).await?;
         let mut items = Vec::with_capacity(page.items.len());
         for row in &page.items {
-            let upload = self.decode::<Upload>(row)?.value;
+            let Some(upload) = self.readable::<Upload>(row) else { continue };
             if caller.key.grants.allow(&upload.declaration.path, Permission::Read) {
                 items.push(upload);
             }
