@@ -32,6 +32,7 @@ mod bad_input;
 mod doctored;
 mod fail_closed;
 mod headers;
+mod held_bodies;
 mod lists;
 mod looking;
 mod never_in_the_clear;
