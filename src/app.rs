@@ -27,7 +27,7 @@ use crate::{
         embedded::EmbeddedStorage,
         s3::{S3Settings, S3Storage},
     },
-    service::{Broker, ContentOrigin, PasswordPool, Settings},
+    service::{Broker, ContentOrigin, PasswordPool, Settings, tenants},
     store::{
         Backend, Store,
         dynamodb::{self, DynamoStore},
@@ -71,6 +71,9 @@ pub enum StartError {
     /// The embedded store cannot be used.
     #[error(transparent)]
     Store(#[from] OpenError),
+    /// The store does not answer.
+    #[error(transparent)]
+    Unreachable(#[from] crate::service::Error),
     /// S3 cannot be used.
     #[error(transparent)]
     S3(#[from] crate::objects::s3::NotUsable),
@@ -111,21 +114,30 @@ pub struct Parts {
     mark: HighWaterMark,
 }
 
+/// What to do where there are no root keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MissingKeys {
+    /// Make them, if there is no tenant either.
+    Make,
+    /// Fail: on AWS every replica has to be given the same ones.
+    Refuse,
+}
+
 /// Opens the backends, without listening: what commands on the data directory need.
 ///
 /// # Errors
 /// When keys or a backend cannot be used.
-pub async fn open(config: &Config, public_url: String, content_url: &str) -> Result<Parts, StartError> {
+pub async fn open(
+    config: &Config,
+    public_url: String,
+    content_url: &str,
+    missing_keys: MissingKeys,
+) -> Result<Parts, StartError> {
     create_private(&config.data_dir)
         .map_err(|source| StartError::DataDirectory { folder: config.data_dir.clone(), source })?;
     let mark = HighWaterMark::new(config.data_dir.join("clock"));
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::starting_at(mark.floor(SystemClock::default().now())?));
     let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
-
-    let store_folder = config.data_dir.join("store");
-    // Keys are made only where nothing can have been sealed under others.
-    let nothing_yet = config.store == StoreConfig::Embedded && !store_folder.exists();
-    let Keys { keyring, edge } = file::load(&config.root_keys, nothing_yet, entropy.as_ref())?;
 
     let on_aws = config.store != StoreConfig::Embedded || config.objects != ObjectsConfig::Embedded;
     let sdk_config = if on_aws { Some(aws::sdk_config().await) } else { None };
@@ -136,11 +148,19 @@ pub async fn open(config: &Config, public_url: String, content_url: &str) -> Res
             Arc::new(DynamoStore::new(dynamodb::client(sdk, endpoint.clone()), table.clone()))
         }
         _ => {
-            let store = Arc::new(EmbeddedStore::open(&store_folder)?);
+            let store = Arc::new(EmbeddedStore::open(&config.data_dir.join("store"))?);
             embedded_store = Some(Arc::clone(&store));
             store
         }
     };
+    let store = Store::new(backend);
+
+    // Keys are made only where nothing can have been sealed under others.
+    let make_keys = match missing_keys {
+        MissingKeys::Make if !config.root_keys.exists() => !tenants::is_any(&store).await?,
+        _ => false,
+    };
+    let Keys { keyring, edge } = file::load(&config.root_keys, make_keys, entropy.as_ref())?;
 
     let mut embedded_objects = None;
     let objects: Arc<dyn ObjectStorage> = match (&config.objects, &sdk_config) {
@@ -171,7 +191,7 @@ pub async fn open(config: &Config, public_url: String, content_url: &str) -> Res
 
     let (scheme, _) = content_url.split_once("://").unwrap_or(("http", content_url));
     let broker = Broker {
-        store: Store::new(backend),
+        store,
         objects,
         keyring,
         edge,
@@ -238,7 +258,11 @@ pub async fn start(config: &Config) -> Result<Running, StartError> {
     if !apart(config::host(&public_url), config::host(&content_url)) {
         return Err(StartError::SameHost { public_url, content_url });
     }
-    let parts = open(config, public_url, &content_url).await?;
+    let missing_keys = match config.store {
+        StoreConfig::Embedded => MissingKeys::Make,
+        StoreConfig::Dynamodb { .. } => MissingKeys::Refuse,
+    };
+    let parts = open(config, public_url, &content_url, missing_keys).await?;
     let embedded = parts.embedded_objects.clone();
     let listeners =
         Listeners::serve(parts.broker.clone(), embedded, bound, config.workers).map_err(StartError::Serve)?;

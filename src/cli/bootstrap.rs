@@ -4,7 +4,7 @@
 use std::io::IsTerminal;
 
 use crate::{
-    app,
+    app::{self, MissingKeys},
     config::{Config, Given},
 };
 
@@ -17,7 +17,7 @@ use super::{
 pub(super) fn first(given: Given) -> Result<(), Failed> {
     let config = given.complete()?;
     runtime()?.block_on(async {
-        let parts = open(&config).await?;
+        let parts = open(&config, MissingKeys::Make).await?;
         if parts.broker.first_tenant().await?.is_some() {
             return Err("there is a tenant already; if its admin key is lost: cloakroom recover-admin".into());
         }
@@ -31,7 +31,7 @@ pub(super) fn first(given: Given) -> Result<(), Failed> {
 pub(super) fn recover(given: Given) -> Result<(), Failed> {
     let config = given.complete()?;
     runtime()?.block_on(async {
-        let parts = open(&config).await?;
+        let parts = open(&config, MissingKeys::Refuse).await?;
         if parts.broker.first_tenant().await?.is_none() {
             return Err("there is no tenant yet: start the broker, or run cloakroom bootstrap".into());
         }
@@ -43,12 +43,12 @@ pub(super) fn recover(given: Given) -> Result<(), Failed> {
     })
 }
 
-async fn open(config: &Config) -> Result<app::Parts, Failed> {
+async fn open(config: &Config, missing_keys: MissingKeys) -> Result<app::Parts, Failed> {
     // No link is made from these addresses here.
     let public_url = config.public_url.clone().unwrap_or_else(|| format!("http://{}", config.listen));
     let content_url = config.content_url.clone();
     let content_url = content_url.unwrap_or_else(|| format!("http://localhost:{}", config.content_listen.port()));
-    Ok(app::open(config, public_url, &content_url).await?)
+    Ok(app::open(config, public_url, &content_url, missing_keys).await?)
 }
 
 /// On a terminal only; else into a file, and never over another key.

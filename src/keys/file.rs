@@ -76,8 +76,8 @@ pub enum KeyFileError {
     },
     /// It is not there, though there is data sealed under its keys.
     #[error(
-        "the key file {} is missing, and the data beside it cannot be read without: restore it from your backup, \
-         or begin with an empty data directory",
+        "the key file {} is missing, and data cannot be read without it: restore it from your backup, give this \
+         replica the file of the others, or, where there is no data yet, run cloakroom bootstrap",
         file.display()
     )]
     Missing {

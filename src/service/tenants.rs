@@ -9,7 +9,7 @@ use crate::{
         permission::Grants,
         tenant::{Generation, Mode, Namespace, Tenant},
     },
-    store::{Direction, Expected, Query},
+    store::{Direction, Expected, Query, Row, Store},
 };
 
 use super::{
@@ -106,15 +106,8 @@ impl Broker {
     /// # Errors
     /// When the store does not answer.
     pub async fn first_tenant(&self) -> Result<Option<TenantId>, Error> {
-        let query = Query {
-            partition: rows::tenants(),
-            begins_with: String::new(),
-            after: None,
-            limit: 1,
-            direction: Direction::Ascending,
-        };
-        let rows = self.store.query(&query).await?;
-        Ok(rows.first().and_then(|row| row.key.sort.parse().ok()))
+        let row = first_row(&self.store).await?;
+        Ok(row.and_then(|row| row.key.sort.parse().ok()))
     }
 
     /// All tenants, newest first.
@@ -130,6 +123,25 @@ impl Broker {
         let items = found.iter().flatten().filter_map(|row| self.readable(row)).collect();
         Ok(Page { items, next_cursor: page.next_cursor })
     }
+}
+
+/// Whether there is any tenant; asked before there are keys to read rows with.
+///
+/// # Errors
+/// When the store does not answer.
+pub async fn is_any(store: &Store) -> Result<bool, Error> {
+    first_row(store).await.map(|row| row.is_some())
+}
+
+async fn first_row(store: &Store) -> Result<Option<Row>, Error> {
+    let query = Query {
+        partition: rows::tenants(),
+        begins_with: String::new(),
+        after: None,
+        limit: 1,
+        direction: Direction::Ascending,
+    };
+    Ok(store.query(&query).await?.into_iter().next())
 }
 
 fn administrator() -> CreateApiKey {
