@@ -242,17 +242,32 @@ pub struct Running {
     pub ops: SocketAddr,
 }
 
-/// Starts the broker: binds, opens, serves.
+/// A broker that has everything it needs, and answers nobody yet.
+pub struct Prepared {
+    parts: Parts,
+    bound: [Bound; 3],
+    workers: usize,
+}
+
+/// Starts the broker.
 ///
 /// # Errors
 /// When anything that it needs cannot be had.
 pub async fn start(config: &Config) -> Result<Running, StartError> {
+    prepare(config).await?.serve()
+}
+
+/// Binds the addresses and opens the backends.
+///
+/// # Errors
+/// When anything that the broker needs cannot be had.
+pub async fn prepare(config: &Config) -> Result<Prepared, StartError> {
     let bound = [
         bind("CLOAKROOM_LISTEN", config.listen)?,
         bind("CLOAKROOM_CONTENT_LISTEN", config.content_listen)?,
         bind("CLOAKROOM_OPS_LISTEN", config.ops_listen)?,
     ];
-    let [api, content, ops] = [bound[0].address, bound[1].address, bound[2].address];
+    let [api, content] = [bound[0].address, bound[1].address];
     let public_url = config.public_url.clone().unwrap_or_else(|| format!("http://{api}"));
     let content_url = config.content_url.clone().unwrap_or_else(|| format!("http://localhost:{}", content.port()));
     if !apart(config::host(&public_url), config::host(&content_url)) {
@@ -263,11 +278,27 @@ pub async fn start(config: &Config) -> Result<Running, StartError> {
         StoreConfig::Dynamodb { .. } => MissingKeys::Refuse,
     };
     let parts = open(config, public_url, &content_url, missing_keys).await?;
-    let embedded = parts.embedded_objects.clone();
-    let listeners =
-        Listeners::serve(parts.broker.clone(), embedded, bound, config.workers).map_err(StartError::Serve)?;
-    let rounds = tokio::spawn(rounds(parts.broker.clone(), parts.embedded_store.clone(), parts.mark.clone()));
-    Ok(Running { parts, listeners, rounds, api, content, ops })
+    Ok(Prepared { parts, bound, workers: config.workers })
+}
+
+impl Prepared {
+    /// What use cases work with.
+    pub fn broker(&self) -> &Broker {
+        &self.parts.broker
+    }
+
+    /// Begins to answer.
+    ///
+    /// # Errors
+    /// When a listener cannot be served.
+    pub fn serve(self) -> Result<Running, StartError> {
+        let Self { parts, bound, workers } = self;
+        let [api, content, ops] = [bound[0].address, bound[1].address, bound[2].address];
+        let embedded = parts.embedded_objects.clone();
+        let listeners = Listeners::serve(parts.broker.clone(), embedded, bound, workers).map_err(StartError::Serve)?;
+        let rounds = tokio::spawn(rounds(parts.broker.clone(), parts.embedded_store.clone(), parts.mark.clone()));
+        Ok(Running { parts, listeners, rounds, api, content, ops })
+    }
 }
 
 /// Whether pages with a session and user content are on hosts that share no

@@ -16,7 +16,7 @@ use crate::{
     service::{Broker, shares::MintShare},
 };
 
-use super::{Failed, remark, say};
+use super::Failed;
 
 const SAMPLE_PATH: &str = "welcome.txt";
 
@@ -32,15 +32,15 @@ an hour.
 /// The name of the file that takes the admin key where there is no terminal.
 pub(super) const ADMIN_KEY_FILE: &str = "admin-key";
 
-/// Makes what a newcomer needs, and says what to do with it.
-pub(super) async fn welcome(broker: &Broker, config: &Config) -> Result<(), Failed> {
+/// Makes what a newcomer needs; the answer says what to do with it. The key is
+/// in it only for a terminal.
+pub(super) async fn greeting(broker: &Broker, config: &Config) -> Result<String, Failed> {
     let created = broker.create_first_tenant("My organisation".into()).await?;
     let secret = created.admin_key.secret.expose().to_owned();
     if !std::io::stdout().is_terminal() {
         let file = hand_over(&config.data_dir, &secret)?;
         put_sample(broker, &created.admin_key.key).await?;
-        remark(format!("Cloakroom is ready at {}. The admin API key is in {file}", broker.settings.public_url));
-        return Ok(());
+        return Ok(format!("Cloakroom is ready at {}. The admin API key is in {file}", broker.settings.public_url));
     }
 
     put_sample(broker, &created.admin_key.key).await?;
@@ -58,7 +58,7 @@ pub(super) async fn welcome(broker: &Broker, config: &Config) -> Result<(), Fail
     let url = &broker.settings.public_url;
     let link = format!("{url}/s#{}", minted.token.expose());
     let at = if url == "http://127.0.0.1:8080" { String::new() } else { format!("\n    export CLOAKROOM_URL={url}") };
-    say(format!(
+    Ok(format!(
         "
 Cloakroom is ready at {url}
 

@@ -19,15 +19,22 @@ pub(super) fn run(given: Given) -> Result<(), Failed> {
 }
 
 async fn serve(config: Config) -> Result<(), Failed> {
-    let running = app::start(&config).await?;
-    let broker = running.broker();
+    let prepared = app::prepare(&config).await?;
+    let broker = prepared.broker();
     let public_url = broker.settings.public_url.clone();
     // On AWS nothing makes a tenant by itself: two replicas would make two.
     let is_first = config.store == StoreConfig::Embedded && broker.first_tenant().await?.is_none();
-    if is_first {
-        first_start::welcome(broker, &config).await?;
-    } else if std::io::stdout().is_terminal() {
-        say(format!("Cloakroom is ready at {public_url}   (data in {}, stop with Ctrl-C)", config.data_dir.display()))?;
+    // Before anybody is answered: whoever finds it ready finds the admin key too.
+    let greeting = if is_first {
+        first_start::greeting(broker, &config).await?
+    } else {
+        format!("Cloakroom is ready at {public_url}   (data in {}, stop with Ctrl-C)", config.data_dir.display())
+    };
+    let running = prepared.serve()?;
+    if std::io::stdout().is_terminal() {
+        say(greeting)?;
+    } else {
+        remark(greeting);
     }
     tracing::info!(api = %running.api, content = %running.content, ops = %running.ops, "ready");
 
