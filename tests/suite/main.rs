@@ -9,5 +9,6 @@
 #![expect(unreachable_pub, reason = "modules of one binary share by plain pub")]
 
 mod api;
+mod delivery;
 mod objects;
 mod store;
