@@ -71,6 +71,7 @@ on_every_backend! {
     contracts:
         storage_refuses_what_was_not_declared,
         storage_refuses_forms_that_were_not_declared,
+        what_arrived_otherwise_is_rejected,
         sizes_over_a_cap_are_refused,
         what_is_no_upload_is_refused,
         the_inbox_is_named_in_the_signed_request_only;

@@ -11,4 +11,5 @@
 mod api;
 mod delivery;
 mod objects;
+mod program;
 mod store;

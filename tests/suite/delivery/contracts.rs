@@ -3,7 +3,11 @@
 
 use std::time::Duration;
 
-use cloakroom::crypto::digest;
+use cloakroom::{
+    crypto::digest,
+    domain::tenant::{Mode, Namespace},
+    objects::{ContentType, InboxSecret, ObjectKey},
+};
 use serde_json::{Value, json};
 
 use crate::api::{
@@ -82,6 +86,38 @@ pub fn storage_refuses_forms_that_were_not_declared(api: &Api) {
     assert_eq!(api.complete(api.admin(), &text(&declared, "id")).expect(200)["status"], "completed");
 }
 
+/// The second line: what a storage has let through is held to the contract again.
+pub fn what_arrived_otherwise_is_rejected(api: &Api) {
+    let namespace = Namespace { tenant: api.tenant.id.parse().unwrap(), mode: Mode::Live };
+    for (reason, kind, bytes) in
+        [("size", "text/plain", &BYTES[1..]), ("content_type", "text/html", BYTES), ("checksum", "text/plain", OTHERS)]
+    {
+        let declared = api.declare_as(api.admin(), &declaration(json!({ "sha256": sha256() })));
+        let id = text(&declared, "id");
+        let inbox = ObjectKey::inbox(namespace, InboxSecret(inbox(api, &id)));
+        let kind = ContentType::parse(kind).unwrap();
+        api.wait(api.broker().objects.put(&inbox, &kind, bytes.to_vec().into())).unwrap();
+        for _ in 0..2 {
+            let problem = api.complete(api.admin(), &id).problem(409, "upload_rejected");
+            assert!(problem.detail.unwrap().contains(reason), "{reason}");
+        }
+        let seen = api.get(api.admin(), &format!("/v1/uploads/{id}")).expect(200);
+        assert_eq!((&seen["status"], &seen["reason"]), (&json!("rejected"), &json!(reason)));
+        assert_eq!((api.happened("upload.rejected", &id), api.happened("upload.completed", &id)), (1, 0));
+        assert_eq!(api.wait(api.broker().objects.head(&inbox)).unwrap(), None, "nothing is kept of it");
+        assert_eq!(api.vault(api.admin()), [""; 0]);
+    }
+}
+
+/// The secret that makes the inbox key of an upload.
+fn inbox(api: &Api, id: &str) -> [u8; 32] {
+    let row = api.row(&format!("uploads#{}#live", api.tenant.id), id);
+    let row = String::from_utf8_lossy(&row.body).into_owned();
+    let mut secret = [0; 32];
+    base16ct::lower::decode(&row.split_once(r#""inbox":""#).unwrap().1[..64], &mut secret).unwrap();
+    secret
+}
+
 pub fn sizes_over_a_cap_are_refused(api: &Api) {
     let grants = json!([{ "path": "/", "permission": "write" }]);
     let capped = api.post(api.admin(), "/v1/api-keys", &json!({ "grants": grants, "largest_upload": 15 }));
@@ -155,11 +191,7 @@ pub fn what_is_no_upload_is_refused(api: &Api) {
 pub fn the_inbox_is_named_in_the_signed_request_only(api: &Api) {
     let declared = api.declare_as(api.admin(), &declaration(json!({})));
     let id = text(&declared, "id");
-    let inbox = {
-        let row = api.row(&format!("uploads#{}#live", api.tenant.id), &id);
-        let body = String::from_utf8_lossy(&row.body).into_owned();
-        body.split_once(r#""inbox":""#).unwrap().1[..64].to_owned()
-    };
+    let inbox = base16ct::lower::encode_string(&inbox(api, &id));
     let without_url = {
         let mut declared = declared.clone();
         declared.as_object_mut().unwrap().remove("url");
