@@ -11,7 +11,7 @@ use std::{
 use crate::{
     aws,
     clock::{Clock, SystemClock},
-    config::{self, Config, ObjectsConfig, StoreConfig},
+    config::{Config, ObjectsConfig, StoreConfig},
     entropy::{Entropy, SystemEntropy},
     high_water::{HighWaterMark, MarkError},
     http::{
@@ -77,18 +77,6 @@ pub enum StartError {
     /// S3 cannot be used.
     #[error(transparent)]
     S3(#[from] crate::objects::s3::NotUsable),
-    /// Pages and user content would share cookies.
-    #[error(
-        "CLOAKROOM_PUBLIC_URL {public_url} and CLOAKROOM_CONTENT_URL {content_url} must have different host names, the \
-         first not below the second, and the second a name, since artifacts get hosts below it: cookies do not tell \
-         ports apart"
-    )]
-    SameHost {
-        /// Where pages are.
-        public_url: String,
-        /// Where content is.
-        content_url: String,
-    },
     /// The listeners cannot be served.
     #[error("the listeners cannot be served: {0}")]
     Serve(io::Error),
@@ -270,9 +258,6 @@ pub async fn prepare(config: &Config) -> Result<Prepared, StartError> {
     let [api, content] = [bound[0].address, bound[1].address];
     let public_url = config.public_url.clone().unwrap_or_else(|| format!("http://{api}"));
     let content_url = config.content_url.clone().unwrap_or_else(|| format!("http://localhost:{}", content.port()));
-    if !apart(config::host(&public_url), config::host(&content_url)) {
-        return Err(StartError::SameHost { public_url, content_url });
-    }
     let missing_keys = match config.store {
         StoreConfig::Embedded => MissingKeys::Make,
         StoreConfig::Dynamodb { .. } => MissingKeys::Refuse,
@@ -299,13 +284,6 @@ impl Prepared {
         let rounds = tokio::spawn(rounds(parts.broker.clone(), parts.embedded_store.clone(), parts.mark.clone()));
         Ok(Running { parts, listeners, rounds, api, content, ops })
     }
-}
-
-/// Whether pages with a session and user content are on hosts that share no
-/// cookies: another name, and not among the hosts of artifacts.
-fn apart(public: &str, content: &str) -> bool {
-    let below = public.strip_suffix(content).is_some_and(|rest| rest.ends_with('.'));
-    public != content && !below && content.parse::<std::net::IpAddr>().is_err()
 }
 
 fn bind(setting: &'static str, address: SocketAddr) -> Result<Bound, StartError> {
@@ -349,25 +327,5 @@ impl Running {
         // Ended, it no longer has the store open.
         let _cancelled = self.rounds.await;
         self.parts.close().await;
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pages_and_content_have_hosts_of_their_own() {
-        assert!(apart("127.0.0.1", "localhost"));
-        assert!(apart("share.example", "content.example"));
-        assert!(apart("a.example", "content.a.example"));
-        for (public, content) in [
-            ("localhost", "localhost"),
-            ("127.0.0.1", "127.0.0.1"),
-            ("localhost", "127.0.0.1"),
-            ("app.content.example", "content.example"),
-        ] {
-            assert!(!apart(public, content), "{public} {content}");
-        }
     }
 }

@@ -301,12 +301,31 @@ impl Config {
                 return Err(wrong(setting, "must be set when listening beyond this machine"));
             }
         }
+        let listens_on = self.listen.ip().to_string();
+        let public = self.public_url.as_deref().map_or(listens_on.as_str(), host);
+        let content = self.content_url.as_deref().map_or("localhost", host);
+        if !apart(public, content) {
+            return Err(wrong(
+                "CLOAKROOM_CONTENT_URL",
+                format!(
+                    "pages on {public} and user content on {content} would share cookies: the content needs another host \
+                     name (no address, since artifacts get hosts below it), and pages a host that is not below it"
+                ),
+            ));
+        }
         Ok(())
     }
 }
 
+/// Whether pages with a session and user content are on hosts that share no
+/// cookies: another name, and not among the hosts of artifacts.
+fn apart(public: &str, content: &str) -> bool {
+    let below = public.strip_suffix(content).is_some_and(|rest| rest.ends_with('.'));
+    public != content && !below && content.parse::<IpAddr>().is_err()
+}
+
 /// The host name of an origin, without its port.
-pub fn host(url: &str) -> &str {
+fn host(url: &str) -> &str {
     let authority = authority(url);
     match authority.rsplit_once(':') {
         Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
@@ -373,7 +392,36 @@ mod tests {
         for right in
             ["https://a.example", "https://a.example:8443", "http://127.0.0.1:1", "http://[::1]:1", "http://localhost"]
         {
-            assert!(Given { public_url: text(right), ..Given::default() }.complete().is_ok(), "{right}");
+            let content_url = text("https://content.example");
+            assert!(Given { public_url: text(right), content_url, ..Given::default() }.complete().is_ok(), "{right}");
+        }
+    }
+
+    #[test]
+    fn pages_and_content_have_hosts_of_their_own() {
+        assert!(apart("127.0.0.1", "localhost"));
+        assert!(apart("share.example", "content.example"));
+        assert!(apart("a.example", "content.a.example"));
+        for (public, content) in [
+            ("localhost", "localhost"),
+            ("127.0.0.1", "127.0.0.1"),
+            ("localhost", "127.0.0.1"),
+            ("app.content.example", "content.example"),
+        ] {
+            assert!(!apart(public, content), "{public} {content}");
+        }
+    }
+
+    #[test]
+    fn content_has_a_host_of_its_own_also_by_default() {
+        for (public, content) in [
+            (Some("https://a.example"), Some("https://a.example:444")),
+            (Some("http://localhost:8080"), None),
+            (None, Some("http://127.0.0.1:8081")),
+        ] {
+            let text = |url: Option<&str>| url.map(str::to_owned);
+            let given = Given { public_url: text(public), content_url: text(content), ..Given::default() };
+            assert!(fault(given).contains("CLOAKROOM_CONTENT_URL"), "{public:?} {content:?}");
         }
     }
 

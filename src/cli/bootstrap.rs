@@ -31,7 +31,7 @@ pub(super) fn first(given: Given) -> Result<(), Failed> {
 pub(super) fn recover(given: Given) -> Result<(), Failed> {
     let config = given.complete()?;
     runtime()?.block_on(async {
-        let parts = open(&config, MissingKeys::Refuse).await?;
+        let parts = open(&config, MissingKeys::Make).await?;
         if parts.broker.first_tenant().await?.is_none() {
             return Err("there is no tenant yet: start the broker, or run cloakroom bootstrap".into());
         }

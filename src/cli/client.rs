@@ -4,7 +4,7 @@ use clap::Args;
 use serde_json::Value;
 use ureq::{Agent, http::Response};
 
-use crate::{crypto::secret::SecretText, http::problem::ProblemDocument};
+use crate::{crypto::secret::SecretText, domain::text::is_invisible, http::problem::ProblemDocument};
 
 use super::Failed;
 
@@ -110,15 +110,9 @@ pub(super) fn text<'a>(answer: &'a Value, field: &str) -> &'a str {
     answer.get(field).and_then(Value::as_str).unwrap_or_default()
 }
 
-/// A name that others chose, fit for a terminal: no escapes, nothing that reorders.
+/// A name that others chose, on one line of a list.
 pub(super) fn cleaned(name: &str) -> String {
-    name.chars()
-        .map(|character| match character {
-            '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}' => '\u{FFFD}',
-            character if character.is_control() => '\u{FFFD}',
-            character => character,
-        })
-        .collect()
+    name.chars().map(|character| if is_invisible(character) { '\u{FFFD}' } else { character }).collect()
 }
 
 /// A number of bytes as people say it.

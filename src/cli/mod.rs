@@ -21,7 +21,7 @@ use std::{
 
 use clap::{Parser, Subcommand};
 
-use crate::config::Given;
+use crate::{config::Given, domain::text::is_invisible};
 
 /// You hand something over, you get a ticket, the ticket works once.
 #[derive(Debug, Parser)]
@@ -80,7 +80,7 @@ pub fn run() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(fault) => {
             // If even that cannot be written, the exit code still says it.
-            let _ = writeln!(io::stderr(), "cloakroom: {fault}");
+            let _ = writeln!(io::stderr(), "cloakroom: {}", harmless(&fault.to_string()));
             ExitCode::FAILURE
         }
     }
@@ -93,14 +93,20 @@ fn check(given: Given) -> Result<(), Failed> {
 
 /// Prints to standard output.
 fn say(text: impl AsRef<str>) -> Result<(), Failed> {
-    writeln!(io::stdout(), "{}", text.as_ref())?;
+    writeln!(io::stdout(), "{}", harmless(text.as_ref()))?;
     Ok(())
 }
 
 /// Prints to standard error what a person wants to know and a script does not.
 fn remark(text: impl AsRef<str>) {
     // A closed standard error is no reason to fail.
-    let _ = writeln!(io::stderr(), "{}", text.as_ref());
+    let _ = writeln!(io::stderr(), "{}", harmless(text.as_ref()));
+}
+
+/// What a terminal may be given: servers and other people wrote parts of it.
+fn harmless(text: &str) -> String {
+    let steers = |character: char| character != '\n' && is_invisible(character);
+    text.chars().map(|character| if steers(character) { '\u{FFFD}' } else { character }).collect()
 }
 
 /// A runtime for commands that open the backends.

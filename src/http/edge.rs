@@ -45,7 +45,7 @@ pub fn configure(routes: &mut web::ServiceConfig, content_authority: String) {
             .service(
                 web::resource(ENTER_PATH)
                     .route(web::post().to(enter))
-                    .default_service(web::to(|broker: web::Data<Broker>| async move { not_admitted(&broker) })),
+                    .default_service(web::to(|| async { wrong_method("POST") })),
             )
             .default_service(web::to(serve)),
     );
@@ -127,7 +127,7 @@ fn comes_from_us(request: &HttpRequest, broker: &Broker) -> bool {
 
 async fn serve(request: HttpRequest, broker: web::Data<Broker>) -> HttpResponse {
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
-        return HttpResponse::MethodNotAllowed().insert_header((header::ALLOW, "GET, HEAD")).finish();
+        return wrong_method("GET, HEAD");
     }
     let cookies = edge_cookies(&request);
     let admitted = match (label(&request), cookies) {
@@ -237,6 +237,11 @@ fn page(status: StatusCode, html: String) -> HttpResponse {
 /// Without valid cookies: one page, whatever is or is not there.
 fn not_admitted(broker: &Broker) -> HttpResponse {
     page(StatusCode::FORBIDDEN, pages::not_admitted(&broker.settings.public_url))
+}
+
+fn wrong_method(allowed: &'static str) -> HttpResponse {
+    let mut response = HttpResponse::MethodNotAllowed();
+    closed(&mut response).insert_header((header::ALLOW, allowed)).finish()
 }
 
 fn missing() -> HttpResponse {

@@ -55,6 +55,15 @@ impl Modify for Security {
                 HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some(description)).build(),
             )
         };
+        // Handlers of different capabilities share names; operation ids must not.
+        for (path, item) in &mut document.paths.paths {
+            let resource = path.split('/').nth(2).unwrap_or_default();
+            let operations = [&mut item.get, &mut item.post, &mut item.delete].into_iter().flatten();
+            for operation in operations {
+                let handler = operation.operation_id.take().unwrap_or_default();
+                operation.operation_id = Some(format!("{resource}_{handler}"));
+            }
+        }
         let components = document.components.get_or_insert_with(Components::new);
         components.add_security_scheme("api_key", bearer("an API key, crk_live_… or crk_test_…"));
         components.add_security_scheme("session", bearer("a session token, cst_…; browsers send it as a cookie"));

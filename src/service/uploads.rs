@@ -251,9 +251,17 @@ impl Broker {
             return Err(Error::conflict("upload_expired", "this upload has expired; declare another"));
         }
         let inbox = inbox_key(declaration)?;
-        let nothing_yet =
-            || Error::conflict("upload_incomplete", "nothing has arrived yet; send the bytes, then complete again");
-        let arrived = self.objects.head(&inbox).await?.ok_or_else(nothing_yet)?;
+        let Some(arrived) = self.objects.head(&inbox).await? else {
+            // Nothing there, or no longer: somebody else may have settled it just now.
+            let now = self.upload_of(uploader, declaration.id).await?;
+            if now.version != upload.version {
+                return Ok(None);
+            }
+            return Err(Error::conflict(
+                "upload_incomplete",
+                "nothing has arrived yet; send the bytes, then complete again",
+            ));
+        };
         if let Err(reason) = verify(declaration, &arrived) {
             return self.reject(uploader, &upload, reason).await;
         }

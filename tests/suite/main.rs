@@ -10,5 +10,7 @@
 
 mod api;
 mod architecture;
+mod delivery;
 mod objects;
+mod program;
 mod store;

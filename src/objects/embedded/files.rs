@@ -29,6 +29,8 @@ use super::header;
 pub(super) struct Files {
     objects: PathBuf,
     incoming: PathBuf,
+    /// Held while this process has the folder.
+    _lock: File,
     /// Folders that are known to be there, on disk, and not only in a cache.
     durable: Mutex<HashSet<PathBuf>>,
 }
@@ -58,11 +60,14 @@ impl Files {
         for path in [folder, &objects, &incoming] {
             DirBuilder::new().recursive(true).mode(0o700).create(path)?;
         }
+        let lock = File::create(folder.join("lock"))?;
+        lock.try_lock()
+            .map_err(|_| io::Error::new(ErrorKind::WouldBlock, "another process has it open: stop it first"))?;
         for left_over in fs::read_dir(&incoming)? {
             fs::remove_file(left_over?.path())?;
         }
         sync_folder(folder)?;
-        let files = Self { objects, incoming, durable: Mutex::default() };
+        let files = Self { objects, incoming, _lock: lock, durable: Mutex::default() };
         // Create-only needs hard links: better known now than at the first upload.
         let (probe, _) = files.temporary(entropy)?;
         drop(files.linked(&probe.0, entropy)?);

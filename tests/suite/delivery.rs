@@ -1,0 +1,107 @@
+//! What leaves the broker and what comes in: links, artifacts and the edge,
+//! uploads, held to their promises over real sockets.
+//!
+//! A file is named after the promise it holds. Cases that must hold wherever
+//! state and bytes are kept run against each backend, by the table below; cases
+//! about time, faults and what lies on disk set up a broker of their own.
+
+mod words;
+
+/// Every case against every backend, each as a test of its own.
+macro_rules! on_every_backend {
+    ($($file:ident: $($case:ident),+ $(,)?;)+) => {
+        on_every_backend!(@ embedded Embedded, $($file: $($case),+;)+);
+        on_every_backend!(@ aws Aws, $($file: $($case),+;)+);
+    };
+    (@ $name:ident $backend:ident, $($file:ident: $($case:ident),+;)+) => {
+        mod $name {
+            $(mod $file {
+                $(#[test]
+                fn $case() {
+                    use crate::{api::harness::{Api, Backend}, delivery::$file};
+                    $file::$case(&Api::start(Backend::$backend));
+                })+
+            })+
+        }
+    };
+}
+
+mod admission;
+mod artifacts;
+mod browsing;
+mod completion;
+mod contracts;
+mod handoff;
+mod links;
+mod passwords;
+mod replays;
+mod storage_faults;
+mod store_faults;
+mod upload_rights;
+
+on_every_backend! {
+    admission:
+        only_the_cookies_of_this_host_open_it,
+        a_deleted_artifact_is_refused_at_once,
+        what_a_revoked_key_published_is_refused_at_once,
+        a_revoked_link_gives_no_new_code,
+        the_api_and_the_artifacts_never_share_a_host;
+    artifacts:
+        a_snapshot_is_untouched_by_what_happens_to_the_vault,
+        files_and_folders_are_published_under_their_names,
+        what_cannot_be_published_is_refused,
+        an_artifact_is_its_publishers;
+    browsing:
+        files_come_with_their_types,
+        a_folder_shows_its_index,
+        head_tells_and_sends_nothing,
+        a_part_is_sent,
+        what_is_known_is_not_sent_again,
+        no_path_leads_elsewhere,
+        nothing_is_changed_here;
+    completion:
+        a_put_becomes_a_file,
+        a_form_becomes_a_file,
+        completing_twice_gives_one_result,
+        of_many_who_complete_at_once_all_get_one_result,
+        nothing_has_arrived_yet,
+        of_two_uploads_for_one_path_one_wins,
+        a_file_is_replaced_only_on_request,
+        a_test_keys_file_is_not_in_the_live_vault;
+    contracts:
+        storage_refuses_what_was_not_declared,
+        storage_refuses_forms_that_were_not_declared,
+        what_arrived_otherwise_is_rejected,
+        sizes_over_a_cap_are_refused,
+        what_is_no_upload_is_refused,
+        the_inbox_is_named_in_the_signed_request_only;
+    handoff:
+        a_code_is_exchanged_once,
+        of_many_exchanges_one_succeeds,
+        a_code_is_for_its_own_host,
+        a_tampered_code_is_refused,
+        cookies_are_the_hosts_own;
+    links:
+        a_link_lives_seven_days_by_default_and_at_most,
+        a_link_is_minted_redeemed_and_opened,
+        of_many_redeemers_one_wins,
+        the_same_claim_key_gets_a_fresh_code,
+        looking_claims_nothing,
+        dead_links_give_one_answer,
+        a_link_is_its_minters;
+    passwords:
+        a_password_is_wanted_and_nothing_is_used_up,
+        a_dead_link_does_not_say_that_it_had_a_password,
+        a_password_has_1_to_1024_bytes;
+    replays:
+        a_url_sent_again_after_completion_changes_nothing,
+        a_form_sent_again_after_completion_changes_nothing,
+        a_url_sent_after_cancellation_changes_nothing,
+        a_url_sent_again_after_the_file_was_deleted_changes_nothing;
+    upload_rights:
+        a_session_uploads_within_its_pins,
+        a_read_session_uploads_nothing,
+        an_upload_is_the_claimants_who_declared_it,
+        an_upload_is_its_tenants,
+        a_key_reaches_uploads_within_its_grants_only;
+}

@@ -1,0 +1,14 @@
+//! The program itself, as people and supervisors start, use and stop it.
+//!
+//! Each test has a data directory and ports of its own, and ends the processes
+//! that it started, each by its own id.
+
+mod process;
+
+mod commands;
+mod description;
+mod first_start;
+mod refusing_to_start;
+mod starting_again;
+mod stopping;
+mod terminal;

@@ -1,0 +1,301 @@
+//! The commands: clients of the API that say what they did, in words for
+//! people on standard error and in words for scripts on standard output.
+
+use std::{
+    fs,
+    io::{Read, Write},
+    net::TcpListener,
+    process::{Output, Stdio},
+    thread,
+};
+
+use serde_json::json;
+
+use super::process::{Place, Served, fault, program, said, wrote};
+
+fn served() -> (Place, Served, String) {
+    let place = Place::new();
+    let served = place.serve();
+    let key = place.admin_key();
+    (place, served, key)
+}
+
+#[test]
+fn a_file_goes_up_is_shared_and_comes_down_once() {
+    let (place, served, key) = served();
+    let folder = place.path(".");
+    let run = |arguments: &[&str]| served.client_in(&folder, &key, arguments);
+    fs::write(place.path("notes.txt"), "hello").unwrap();
+    fs::write(place.path("empty"), "").unwrap();
+    let (path, remark) = wrote(&run(&["upload", "notes.txt", "docs/notes.txt"]), 0);
+    assert_eq!(path, "docs/notes.txt\n");
+    assert!(remark.contains("5 B") && remark.contains("text/plain") && remark.contains("2cf24dba5fb0a30e"), "{remark}");
+    assert_eq!(said(&run(&["upload", "empty"])), "empty");
+    assert!(fault(&run(&["upload", "notes.txt", "docs/notes.txt"])).contains("set overwrite"));
+    said(&run(&["upload", "--overwrite", "--content-type", "text/x-notes", "notes.txt", "docs/notes.txt"]));
+    assert!(fault(&run(&["upload", "none.txt"])).contains("none.txt"));
+
+    let (link, remark) = wrote(&run(&["share", "docs/"]), 0);
+    let link = link.trim_end();
+    assert!(link.starts_with(&format!("{}/s#crs_", served.url())), "{link}");
+    assert!(remark.contains("opens once, until ") && !remark.contains("crs_"), "{remark}");
+    let redeemed = served.client_in(&folder, "", &["redeem", link, "--save", "here"]);
+    let (listed, remark) = wrote(&redeemed, 0);
+    assert_eq!(listed, "       5 B  docs/notes.txt\n");
+    assert!(remark.contains("claimed; open until "), "{remark}");
+    assert_eq!(fs::read_to_string(place.path("here/docs/notes.txt")).unwrap(), "hello");
+
+    let again = fault(&served.client_in(&folder, "", &["redeem", link, "--save", "there"]));
+    assert!(again.contains("This cannot be opened") && again.contains("Ask whoever sent it"), "{again}");
+    assert!(!place.path("there").exists());
+    // What is on the disk already is not replaced.
+    let link = said(&run(&["share", "docs/notes.txt"]));
+    fs::write(place.path("here/docs/notes.txt"), "mine").unwrap();
+    let (_, remark) = wrote(&served.client_in(&folder, "", &["redeem", &link, "--save", "here"]), 1);
+    assert!(remark.contains("notes.txt"), "{remark}");
+    assert_eq!(fs::read_to_string(place.path("here/docs/notes.txt")).unwrap(), "mine");
+    served.stop();
+}
+
+#[test]
+fn what_is_no_link_is_told() {
+    let (_place, served, key) = served();
+    for wrong in ["", "crs_x", "http://127.0.0.1:1", "http://127.0.0.1:1/l#crl_x"] {
+        assert!(fault(&served.client(&key, &["redeem", wrong])).contains("whole share link"), "{wrong}");
+    }
+    let cut = format!("{}/s#crs_abc", served.url());
+    assert!(fault(&served.client(&key, &["redeem", &cut])).contains("This cannot be opened"));
+    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let fault = fault(&served.client(&key, &["redeem", &format!("http://{nobody}/s#crs_abc")]));
+    assert!(fault.contains("cannot be reached"), "{fault}");
+    served.stop();
+}
+
+#[test]
+fn a_link_takes_its_password_from_standard_input() {
+    let (place, served, key) = served();
+    fs::write(place.path("index.html"), "<p>hello</p>").unwrap();
+    said(&served.client_in(&place.path("."), &key, &["upload", "index.html", "site/index.html"]));
+    let mut command = program();
+    command.env("CLOAKROOM_URL", served.url()).env("CLOAKROOM_API_KEY", &key);
+    command.args(["link", "site/", "--password-stdin", "--expires-in", "60"]);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(b"open sesame\n").unwrap();
+    let (link, remark) = wrote(&child.wait_with_output().unwrap(), 0);
+    assert!(remark.contains("1 file, opens once, until ") && !remark.contains("sesame"), "{remark}");
+    let token = link.trim_end().split_once("/l#").unwrap().1;
+    let redeem = |password: Option<&str>| {
+        let body = json!({ "token": token, "claim_key": "A".repeat(43), "password": password });
+        served.ask("POST", "/v1/links/redeem", "", Some(&body))
+    };
+    assert_eq!(redeem(None).1["code"], "password_required");
+    assert_eq!(redeem(Some("open sesame\n")).1["code"], "password_wrong");
+    assert_eq!(redeem(Some("open sesame")).0, 200);
+    // Without one, none is wanted.
+    assert!(said(&served.client(&key, &["link", "site/index.html"])).contains("/l#crl_"));
+    assert!(fault(&served.client(&key, &["link", "none/"])).contains("/paths/0"));
+    served.stop();
+}
+
+#[test]
+fn keys_are_created_listed_and_revoked() {
+    let (_place, served, key) = served();
+    let create = ["api-key", "create", "docs/=read", "in/=write", "--label", "for the shop", "--expires-in", "3600"];
+    let (secret, remark) = wrote(&served.client(&key, &create), 0);
+    let (secret, id) = (secret.trim_end(), remark.split_whitespace().next().unwrap().to_owned());
+    assert!(secret.starts_with("crk_live_") && !remark.contains("crk_live_"), "{remark}");
+    let test = said(&served.client(&key, &["api-key", "create", "/=read", "--test"]));
+    assert!(test.starts_with("crk_test_"));
+    let listed = said(&served.client(&key, &["api-key", "list"]));
+    let line = listed.lines().find(|line| line.starts_with(&id)).unwrap();
+    assert!(
+        line.contains("active") && line.contains("docs/=read in/=write") && line.ends_with("for the shop"),
+        "{line}"
+    );
+    assert!(!listed.contains(secret), "{listed}");
+
+    // It may do what it was made for, and no more.
+    assert!(fault(&served.client(secret, &["api-key", "list"])).contains("You may not do this"));
+    assert!(fault(&served.client(secret, &["share", "other/", "--allow-missing"])).contains("You may not do this"));
+    said(&served.client(secret, &["share", "docs/", "--allow-missing"]));
+    said(&served.client(&key, &["api-key", "revoke", &id]));
+    assert!(
+        fault(&served.client(secret, &["share", "docs/", "--allow-missing"])).contains("A valid API key is needed")
+    );
+    assert!(said(&served.client(&key, &["api-key", "list"])).contains("revoked"));
+    for wrong in [vec!["api-key", "create", "docs/"], vec!["api-key", "create"], vec!["api-key"]] {
+        assert_eq!(served.client(&key, &wrong).status.code(), Some(2), "{wrong:?}");
+    }
+    assert!(fault(&served.client(&key, &["api-key", "create", "docs/=own"])).contains("/grants/0"));
+    served.stop();
+}
+
+#[test]
+fn tenants_are_created_and_listed_by_operators() {
+    let (_place, served, key) = served();
+    let (secret, remark) = wrote(&served.client(&key, &["tenant", "create", "Ünïted Shops"]), 0);
+    assert!(remark.contains("its admin key") && !remark.contains("crk_"), "{remark}");
+    let listed = said(&served.client(&key, &["tenant", "list"]));
+    assert!(listed.contains("Ünïted Shops") && listed.contains("My organisation"), "{listed}");
+    let secret = secret.trim_end();
+    assert!(fault(&served.client(secret, &["tenant", "list"])).contains("operator"));
+    assert!(fault(&served.client(&key, &["tenant", "create", "a\u{1b}[31mb"])).contains("/name"));
+    served.stop();
+}
+
+#[test]
+fn the_key_comes_from_a_file_or_the_environment_and_never_from_an_argument() {
+    let (place, served, key) = served();
+    let file = place.data_dir().join("admin-key");
+    let file = file.to_str().unwrap();
+    let run = |arguments: &[&str]| program().env("CLOAKROOM_URL", served.url()).args(arguments).output().unwrap();
+    assert!(said(&run(&["tenant", "--key-file", file, "list"])).contains("My organisation"));
+    assert!(fault(&run(&["tenant", "list"])).contains("CLOAKROOM_API_KEY"));
+    assert!(fault(&run(&["tenant", "--key-file", "none", "list"])).contains("none"));
+    assert_eq!(run(&["tenant", "--key", &key, "list"]).status.code(), Some(2));
+    let url = served.url();
+    let flag = program().args(["tenant", "--url", &url, "--key-file", file, "list"]).output().unwrap();
+    assert!(said(&flag).contains("My organisation"));
+    // Settings of the server do not stand in a client's way.
+    let both =
+        program().env("CLOAKROOM_DATA_DIR", "x").args(["tenant", "--url", &url, "--key-file", file, "list"]).output();
+    said(&both.unwrap());
+    served.stop();
+}
+
+#[test]
+fn settings_are_checked_without_touching_anything() {
+    let place = Place::new();
+    let file = place.path("c.toml");
+    fs::write(&file, "listen = \"127.0.0.1:1\"\nworkers = 3\n").unwrap();
+    // Flags win over variables, variables over the file.
+    let mut command = place.command("check-config");
+    command.env("CLOAKROOM_LISTEN", "127.0.0.1:2").env_remove("CLOAKROOM_WORKERS");
+    let shown = said(&command.args(["--listen", "127.0.0.1:3", "--config"]).arg(&file).output().unwrap());
+    assert!(shown.contains("can be used") && shown.contains("127.0.0.1:3") && shown.contains("workers: 3"), "{shown}");
+    assert!(!place.data_dir().exists());
+}
+
+#[test]
+fn every_command_explains_itself() {
+    let help = |arguments: &[&str]| {
+        let shown = said(&program().args(arguments).arg("--help").output().unwrap());
+        assert!(shown.contains("Usage: cloakroom"), "{shown}");
+        shown
+    };
+    let all = help(&[]);
+    for command in [
+        "serve",
+        "share",
+        "redeem",
+        "upload",
+        "link",
+        "api-key",
+        "tenant",
+        "bootstrap",
+        "recover-admin",
+        "check-config",
+    ] {
+        assert!(all.contains(&format!("  {command} ")), "{command}: {all}");
+        help(&[command]);
+    }
+    for (command, action) in
+        [("api-key", "create"), ("api-key", "list"), ("api-key", "revoke"), ("tenant", "create"), ("tenant", "list")]
+    {
+        help(&[command, action]);
+    }
+    assert!(help(&["serve"]).contains("CLOAKROOM_DATA_DIR"));
+    let version = said(&program().arg("--version").output().unwrap());
+    assert_eq!(version, format!("cloakroom {}", env!("CARGO_PKG_VERSION")));
+    assert_eq!(program().arg("nonsense").output().unwrap().status.code(), Some(2));
+}
+
+/// A server of somebody else's that answers every request with these bodies, one after the other.
+fn pretender(answers: Vec<(u16, serde_json::Value)>) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    thread::spawn(move || {
+        for (status, body) in answers {
+            let (mut connection, _) = listener.accept().unwrap();
+            let mut request = Vec::new();
+            let mut piece = [0; 4_096];
+            while !is_whole(&request) {
+                match connection.read(&mut piece).unwrap() {
+                    0 => break,
+                    read => request.extend(&piece[..read]),
+                }
+            }
+            let body = body.to_string();
+            let head = format!(
+                "HTTP/1.1 {status} X\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+                body.len()
+            );
+            connection.write_all((head + &body).as_bytes()).unwrap();
+        }
+    });
+    url
+}
+
+fn is_whole(request: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(request).to_lowercase();
+    let Some((head, body)) = text.split_once("\r\n\r\n") else { return false };
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+    body.len() >= length.map_or(0, |length| length.trim().parse().unwrap())
+}
+
+#[track_caller]
+fn assert_harmless(output: &Output) {
+    for shown in [&output.stdout, &output.stderr] {
+        let text = String::from_utf8_lossy(shown);
+        let steers = |character: char| {
+            (character.is_control() && character != '\n') || matches!(character, '\u{202a}'..='\u{202e}')
+        };
+        assert!(!text.contains(steers), "{text:?}");
+    }
+}
+
+#[test]
+fn names_cannot_steer_a_terminal() {
+    let evil = "a\u{1b}]0;owned\u{7}\u{1b}[2J\u{202e}b\r\u{9b}31m";
+    let items = |item: serde_json::Value| (200, json!({ "items": [item], "next_cursor": null }));
+    let listed = items(json!({
+        "id": evil, "preview": evil, "status": evil, "name": evil, "label": evil, "path": evil, "size": 1,
+        "grants": [{ "path": evil, "permission": evil }],
+    }));
+    let problem = json!({
+        "type": evil, "title": evil, "status": 403, "code": evil, "detail": evil, "pointer": evil, "request_id": evil,
+    });
+    let session = (200, json!({ "session_token": "x", "access_expires_at": evil }));
+    let minted = (201, json!({ "id": evil, "url": evil, "expires_at": evil, "files": [], "secret": evil }));
+    for (arguments, answers) in [
+        (vec!["tenant", "list"], vec![listed.clone()]),
+        (vec!["api-key", "list"], vec![listed.clone()]),
+        (vec!["tenant", "list"], vec![(403, problem.clone())]),
+        (vec!["share", "x"], vec![minted.clone()]),
+        (vec!["link", "x"], vec![minted.clone(), minted.clone()]),
+        (vec!["api-key", "create", "/=read"], vec![minted]),
+    ] {
+        let url = pretender(answers);
+        let output =
+            program().env("CLOAKROOM_URL", url).env("CLOAKROOM_API_KEY", "x").args(&arguments).output().unwrap();
+        assert_harmless(&output);
+    }
+    let link = format!("{}/s#x", pretender(vec![session, listed]));
+    assert_harmless(&program().args(["redeem", &link]).output().unwrap());
+    let link = format!("{}/s#x", pretender(vec![(403, problem)]));
+    assert_harmless(&program().args(["redeem", &link]).output().unwrap());
+}
+
+#[test]
+fn a_path_from_a_server_does_not_leave_the_folder() {
+    for path in ["../out.txt", "/tmp/out.txt", "a/../../out.txt", "a\\..\\out.txt", ""] {
+        let place = Place::new();
+        fs::create_dir(place.path("in")).unwrap();
+        let session = (200, json!({ "session_token": "x", "access_expires_at": "x" }));
+        let listed = (200, json!({ "items": [{ "path": path, "size": 1 }], "next_cursor": null }));
+        let link = format!("{}/s#x", pretender(vec![session, listed]));
+        let output = program().current_dir(place.path("in")).args(["redeem", &link, "--save", "."]).output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{path}");
+        assert!(!place.path("out.txt").exists() && fs::read_dir(place.path("in")).unwrap().next().is_none(), "{path}");
+    }
+}
