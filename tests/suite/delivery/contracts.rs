@@ -18,6 +18,8 @@ use crate::api::{
 const BYTES: &[u8] = b"what was agreed";
 const OTHERS: &[u8] = b"WHAT WAS AGREED";
 
+type Headers = Vec<(String, String)>;
+
 fn declaration(more: Value) -> Value {
     let mut body = json!({ "path": "a.txt", "size": BYTES.len(), "content_type": "text/plain" });
     body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
@@ -38,12 +40,9 @@ fn assert_still_pending(api: &Api, declared: &Value, refused: &Answer) {
     assert_eq!(api.vault(api.admin()), [""; 0]);
 }
 
-/// What a test does to the headers or fields of a signed request.
-type Change<'a> = &'a dyn Fn(&mut Vec<(String, String)>);
-
 pub fn storage_refuses_what_was_not_declared(api: &Api) {
     let declared = api.declare_as(api.admin(), &declaration(json!({ "sha256": sha256() })));
-    let send = |change: Change<'_>, bytes: &[u8]| {
+    let send = |change: &dyn Fn(&mut Headers), bytes: &[u8]| {
         let headers = declared["headers"].as_object().unwrap().iter();
         let mut headers: Vec<_> =
             headers.map(|(name, value)| (name.to_lowercase(), value.as_str().unwrap().to_owned())).collect();
@@ -54,14 +53,14 @@ pub fn storage_refuses_what_was_not_declared(api: &Api) {
         }
         call.send()
     };
-    let as_agreed = |_: &mut Vec<(String, String)>| {};
-    let other_type = |headers: &mut Vec<(String, String)>| {
+    let as_agreed = |_: &mut Headers| {};
+    let other_type = |headers: &mut Headers| {
         headers
             .iter_mut()
             .filter(|(name, _)| name == "content-type")
             .for_each(|(_, value)| *value = "text/html".into());
     };
-    let no_checksum = |headers: &mut Vec<(String, String)>| headers.retain(|(name, _)| name != "x-amz-checksum-sha256");
+    let no_checksum = |headers: &mut Headers| headers.retain(|(name, _)| name != "x-amz-checksum-sha256");
     assert_still_pending(api, &declared, &send(&as_agreed, OTHERS));
     assert_still_pending(api, &declared, &send(&as_agreed, &BYTES[1..]));
     assert_still_pending(api, &declared, &send(&as_agreed, &[BYTES, b"!"].concat()));

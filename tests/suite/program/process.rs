@@ -2,7 +2,6 @@
 
 use std::{
     fs::{self, File},
-    io::{Read, Write},
     net::TcpStream,
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
@@ -103,7 +102,11 @@ impl Place {
     pub fn serve_as(&self, mut command: Command) -> Served {
         let log = self.path("log");
         let written = File::create(&log).unwrap();
-        command.env("CLOAKROOM_LOG_FORMAT", "json").stdout(written.try_clone().unwrap()).stderr(written);
+        command
+            .env("CLOAKROOM_LOG_FORMAT", "json")
+            .env("CLOAKROOM_LOG", "trace")
+            .stdout(written.try_clone().unwrap())
+            .stderr(written);
         let mut child = command.spawn().unwrap();
         let ports = until("the broker is ready", || {
             let text = fs::read_to_string(&log).unwrap();
@@ -168,6 +171,10 @@ impl Served {
     pub fn stop(mut self) {
         self.signal("TERM");
         assert_eq!(self.ended(), Some(0), "{}", self.log());
+        // Whatever a test has done: no credential is in what was written meanwhile.
+        for secret in ["crk_", "crs_", "crl_", "cst_", "Bearer", "open sesame"] {
+            assert!(!self.log().contains(secret), "{}", self.log());
+        }
     }
 
     /// A command of the command line, as a client of this broker.
@@ -249,12 +256,4 @@ pub fn fault(output: &Output) -> String {
 /// A raw connection to a port of this machine.
 pub fn connect(port: u16) -> TcpStream {
     TcpStream::connect(("127.0.0.1", port)).unwrap()
-}
-
-/// Sends these bytes and reads to the end.
-pub fn exchange(mut connection: &TcpStream, bytes: &[u8]) -> String {
-    connection.write_all(bytes).unwrap();
-    let mut answer = String::new();
-    connection.read_to_string(&mut answer).unwrap();
-    answer
 }
