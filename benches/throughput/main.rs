@@ -259,12 +259,23 @@ fn token_of(answer: &(u16, String)) -> String {
     answer["token"].as_str().unwrap().to_owned()
 }
 
+/// The key that a first start writes, shortly after it is ready, and then the sample file.
+fn admin_key(data: &Path) -> String {
+    loop {
+        let key = std::fs::read_to_string(data.join("admin-key")).unwrap_or_default();
+        if key.ends_with('\n') {
+            return key.trim().to_owned();
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
 /// Every operation beside a bare handler, and the store alone between them.
 fn operations(options: &Options, workers: usize, memory: &mut Value) -> Value {
     let (_folder, data) = data_directory();
     let server = Server::start(&options.program, &data, workers);
-    let key = std::fs::read_to_string(data.join("admin-key")).unwrap();
-    let key = key.trim();
+    let key = admin_key(&data);
+    let key = key.as_str();
     let idle = server.process.resident();
     let once = |method, path: &str, body: &str| call(server.api, method, path, key, body);
     let same = |method, path: &str, body: &str| Requests {
@@ -273,6 +284,9 @@ fn operations(options: &Options, workers: usize, memory: &mut Value) -> Value {
     };
 
     let share = r#"{"paths":["welcome.txt"],"permission":"read","expires_in":86400}"#;
+    while once("GET", "/v1/objects/welcome.txt", "").0 != 200 {
+        std::thread::sleep(Duration::from_millis(1));
+    }
     let minted = once("POST", "/v1/shares", share);
     let redeem_body = |token: &str| json!({ "token": token, "claim_key": "A".repeat(43) }).to_string();
     let redeemed = call(server.api, "POST", "/v1/shares/redeem", "", &redeem_body(&token_of(&minted)));
