@@ -33,6 +33,14 @@ fn parse(text: &str, prefix: &str, kind: &'static str) -> Result<[u8; 16], NotAn
     }
 }
 
+/// In one piece: ids are in every key of every row, and a digit at a time is felt there.
+fn write(f: &mut fmt::Formatter<'_>, prefix: &str, id: &[u8; 16]) -> fmt::Result {
+    let mut digits = [0; 32];
+    f.write_str(prefix)?;
+    f.write_str("_")?;
+    f.write_str(base16ct::lower::encode_str(id, &mut digits).map_err(|_| fmt::Error)?)
+}
+
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident, $prefix:literal) => {
         $(#[$doc])*
@@ -61,7 +69,7 @@ macro_rules! id {
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(f, "{}_{:x}", $prefix, base16ct::HexDisplay(&self.0))
+                write(f, $prefix, &self.0)
             }
         }
 

@@ -1,4 +1,7 @@
 //! The API described: OpenAPI 3.1 from the handlers themselves, and a page of it to read.
+//! Both are made once: making them takes milliseconds, and anybody may ask.
+
+use std::sync::LazyLock;
 
 use std::{collections::HashMap, sync::LazyLock};
 
@@ -91,14 +94,16 @@ pub(super) fn methods_of(pattern: &str) -> &'static str {
 
 /// The description as JSON.
 pub async fn json() -> HttpResponse {
-    HttpResponse::Ok().json(document())
+    static JSON: LazyLock<String> = LazyLock::new(|| serde_json::to_string(&document()).unwrap_or_default());
+    HttpResponse::Ok().content_type(header::ContentType::json()).body(JSON.as_str())
 }
 
 /// The description to read.
 pub async fn page() -> HttpResponse {
-    let value = serde_json::to_value(document()).unwrap_or_default();
+    static PAGE: LazyLock<String> =
+        LazyLock::new(|| pages::api_reference(&serde_json::to_value(document()).unwrap_or_default()));
     HttpResponse::Ok()
         .insert_header((header::CONTENT_TYPE, "text/html; charset=utf-8"))
         .insert_header((header::CONTENT_SECURITY_POLICY, pages::STATIC_POLICY))
-        .body(pages::api_reference(&value))
+        .body(PAGE.as_str())
 }

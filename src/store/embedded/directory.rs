@@ -175,7 +175,8 @@ fn open_fjall(path: &Path) -> fjall::Result<(fjall::Database, Keyspace, Keyspace
         .cache_size(8 * MIB)
         .max_journaling_size(128 * MIB)
         .max_cached_files(Some(128))
-        .worker_threads(2)
+        // One: of two, the first would spin while the second merges tables.
+        .worker_threads(1)
         .open()?;
     let rows = fjall.keyspace("rows", || KeyspaceCreateOptions::default().max_memtable_size(16 * MIB))?;
     let purge_index = fjall.keyspace("purge", || KeyspaceCreateOptions::default().max_memtable_size(4 * MIB))?;
