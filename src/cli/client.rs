@@ -12,10 +12,10 @@ use super::Failed;
 #[derive(Args, Debug)]
 pub(super) struct Server {
     /// The server
-    #[arg(long, env = "CLOAKROOM_URL", default_value = "http://127.0.0.1:8080", value_name = "URL")]
+    #[arg(long, global = true, env = "CLOAKROOM_URL", default_value = "http://127.0.0.1:8080", value_name = "URL")]
     pub(super) url: String,
     /// The file with your API key, when it is not in CLOAKROOM_API_KEY
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, global = true, value_name = "FILE")]
     key_file: Option<std::path::PathBuf>,
 }
 

@@ -1,6 +1,12 @@
 //! Conditional and partial requests (RFC 9110 sections 13 and 14), for whatever serves bytes.
 
-use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use actix_web::{
+    HttpRequest,
+    http::{
+        Method,
+        header::{self, HeaderMap, HeaderName, HeaderValue},
+    },
+};
 
 use crate::objects::WantedRange;
 
@@ -20,8 +26,13 @@ pub(super) fn is_known(headers: &HeaderMap, etag: &str) -> bool {
     headers.get_all(header::IF_NONE_MATCH).any(known)
 }
 
-/// Which part the client wants; all, when it wants a part of other bytes.
-pub(super) fn wanted_range(headers: &HeaderMap, etag: &str, size: u64) -> WantedRange {
+/// Which part the client wants; all, when it wants a part of other bytes, or
+/// does not GET them.
+pub(super) fn wanted_range(request: &HttpRequest, etag: &str, size: u64) -> WantedRange {
+    let headers = request.headers();
+    if request.method() != Method::GET {
+        return WantedRange::Whole;
+    }
     let still_the_same = headers.get(header::IF_RANGE).is_none_or(|condition| condition.as_bytes() == etag.as_bytes());
     match only(headers, &header::RANGE) {
         Some(range) if still_the_same => WantedRange::parse(range, size),

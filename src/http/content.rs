@@ -229,7 +229,7 @@ async fn get_object(request: &HttpRequest, token: &str, storage: &EmbeddedStorag
     if is_known(headers, &etag.0) {
         return Ok(response.status(StatusCode::NOT_MODIFIED).finish());
     }
-    let range = match wanted_range(headers, &etag.0, size) {
+    let range = match wanted_range(request, &etag.0, size) {
         WantedRange::Whole => None,
         WantedRange::Part(part) => {
             let extent = format!("bytes {}-{}/{size}", part.first, part.last);

@@ -182,7 +182,7 @@ async fn send(request: &HttpRequest, broker: &Broker, file: &EdgeFile) -> HttpRe
         return closed(&mut response).finish();
     }
     let mut response = HttpResponse::Ok();
-    let range = match wanted_range(headers, etag, file.size) {
+    let range = match wanted_range(request, etag, file.size) {
         WantedRange::Whole => None,
         WantedRange::Part(part) => {
             let extent = format!("bytes {}-{}/{}", part.first, part.last, file.size);

@@ -1,8 +1,6 @@
 //! The API described: OpenAPI 3.1 from the handlers themselves, and a page of it to read.
 //! Both are made once: making them takes milliseconds, and anybody may ask.
 
-use std::sync::LazyLock;
-
 use std::{collections::HashMap, sync::LazyLock};
 
 use actix_web::{HttpResponse, http::header};

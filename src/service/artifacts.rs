@@ -122,7 +122,11 @@ impl Broker {
         let mut files: Vec<(VaultPath, VaultFile)> = Vec::new();
         for (index, pin) in pins.iter().enumerate() {
             let pointer = format!("/paths/{index}");
-            let found = self.files_of_pin(namespace, pin, "", None, MOST_FILES + 1).await?;
+            let room = (MOST_FILES + 1).saturating_sub(files.len());
+            if room == 0 {
+                break;
+            }
+            let found = self.files_of_pin(namespace, pin, "", None, room).await?;
             if found.is_empty() {
                 return Err(Error::invalid(pointer, "there is no such file, or the folder is empty"));
             }

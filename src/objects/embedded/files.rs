@@ -60,7 +60,7 @@ impl Files {
         for path in [folder, &objects, &incoming] {
             DirBuilder::new().recursive(true).mode(0o700).create(path)?;
         }
-        let lock = File::create(folder.join("lock"))?;
+        let lock = File::open(folder)?;
         lock.try_lock()
             .map_err(|_| io::Error::new(ErrorKind::WouldBlock, "another process has it open: stop it first"))?;
         for left_over in fs::read_dir(&incoming)? {
