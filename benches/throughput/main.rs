@@ -19,6 +19,7 @@ mod load;
 mod processes;
 
 use std::{
+    net::SocketAddr,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -29,7 +30,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use load::{Load, Requests};
-use processes::{Bare, Server, call, request};
+use processes::{Bare, Process, Server, call, request};
 
 const HELP: &str = "\
 cargo bench --bench throughput -- [OPTION...]
@@ -189,7 +190,9 @@ struct Operation {
     bare_rates: Vec<f64>,
     rates: Vec<f64>,
     ratios: Vec<f64>,
-    /// Microseconds of processor time that the broker takes for a request.
+    /// Microseconds of processor time that the bare handler takes for a request.
+    bare_costs: Vec<f64>,
+    /// And the broker.
     costs: Vec<f64>,
 }
 
@@ -205,6 +208,7 @@ impl Operation {
             bare_rates: Vec::new(),
             rates: Vec::new(),
             ratios: Vec::new(),
+            bare_costs: Vec::new(),
             costs: Vec::new(),
         }
     }
@@ -215,20 +219,21 @@ impl Operation {
         let again = Arc::new(Requests { again: true, bytes: requests.bytes.clone() });
         let requests = Arc::new(requests);
         let half = Load { span: load.span / 2, ..load };
-        let before = load::round(self.bare.address, &again, 200, half).rate();
-        let spent = server.process.processor_seconds();
-        let round = load::round(server.api, &requests, self.expected, load);
-        let spent = server.process.processor_seconds() - spent;
-        let after = load::round(self.bare.address, &again, 200, half).rate();
-        let bare = f64::midpoint(before, after);
+        let bare = |operation: &Self| measured(&operation.bare.process, operation.bare.address, &again, 200, half);
+        let (before, bare_cost) = bare(self);
+        let (round, cost) = measured(&server.process, server.api, &requests, self.expected, load);
+        let (after, _) = bare(self);
+        let bare = f64::midpoint(before.rate(), after.rate());
         self.bare_rates.push(bare);
         self.rates.push(round.rate());
         self.ratios.push(round.rate() / bare);
-        self.costs.push(spent * 1e6 / round.answered as f64);
+        self.bare_costs.push(bare_cost);
+        self.costs.push(cost);
         round.tokens
     }
 
     fn report(&mut self) -> Value {
+        let bare_cost = median(&mut self.bare_costs);
         let (bare, rate) = (median(&mut self.bare_rates), median(&mut self.rates));
         let (ratio, cost) = (median(&mut self.ratios), median(&mut self.costs));
         let (least, most) = (self.ratios[0], self.ratios[self.ratios.len() - 1]);
@@ -238,10 +243,27 @@ impl Operation {
             Some(aim) => format!("{aim:.3} missed"),
         };
         let name = self.name;
-        println!("{name:<22} {bare:>9.0} {rate:>9.0}   {ratio:.3} ({least:.3} to {most:.3})  {cost:>7.1}   {aim}");
-        json!({ "bare_per_second": bare, "per_second": rate, "ratio": ratio, "ratio_least": least,
+        println!(
+            "{name:<22} {bare:>9.0} {rate:>9.0}   {ratio:.3} ({least:.3} to {most:.3}) {bare_cost:>7.1} {cost:>7.1}   {aim}"
+        );
+        json!({ "bare_processor_us": bare_cost, "bare_per_second": bare, "per_second": rate, "ratio": ratio, "ratio_least": least,
                 "ratio_most": most, "processor_us": cost, "aim": self.aim })
     }
+}
+
+/// A round, and how many microseconds of processor time the process took for a request.
+fn measured(
+    process: &Process,
+    address: SocketAddr,
+    requests: &Arc<Requests>,
+    expected: u16,
+    load: Load,
+) -> (load::Round, f64) {
+    let spent = process.processor_seconds();
+    let round = load::round(address, requests, expected, load);
+    let spent = process.processor_seconds() - spent;
+    let cost = spent * 1e6 / round.answered as f64;
+    (round, cost)
 }
 
 /// Redeemable texts, made by the rounds before and used up by the rounds after.
@@ -338,14 +360,14 @@ fn operations(options: &Options, workers: usize, memory: &mut Value) -> Value {
         loaded = loaded.max(server.process.resident());
     }
 
-    println!("{:<22} {:>9} {:>9}   ratio                    µs each   aim", "", "bare/s", "here/s");
+    println!("{:<22} {:>9} {:>9}   {:<24} {:>7} {:>7}   aim", "", "bare/s", "here/s", "ratio", "bare µs", "µs");
     let mut figures = json!({});
     for mut operation in [mint, redeem, link_mint, link_redeem, declare, listing, get] {
         if !operation.ratios.is_empty() {
             figures[operation.name] = operation.report();
         }
     }
-    println!("(µs each: processor time of the broker for one request; ratio: the median, the least and the most)\n");
+    println!("(ratio: the median, the least and the most; µs: processor time of the server for one request)\n");
     if !ceilings.is_empty() {
         let mut ceiling = |name: &str, operation: &str, figure: fn(&inside::Ceiling) -> f64| {
             let commits = median(&mut ceilings.iter().map(figure).collect::<Vec<_>>());

@@ -119,8 +119,8 @@ pub(crate) fn request(
 
 /// A bare handler in a process of its own.
 pub(crate) struct Bare {
+    pub(crate) process: Process,
     pub(crate) address: SocketAddr,
-    _process: Process,
 }
 
 impl Bare {
@@ -136,7 +136,7 @@ impl Bare {
             assert!(started.elapsed() < Duration::from_secs(10), "the bare handler does not start");
             std::thread::sleep(Duration::from_millis(1));
         }
-        Self { address, _process: process }
+        Self { process, address }
     }
 }
 
