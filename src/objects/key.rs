@@ -50,6 +50,25 @@ impl ArtifactLabel {
     }
 }
 
+/// Folders of objects that can be listed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ObjectFolder {
+    /// What was uploaded in a namespace and is not promoted.
+    Inbox(Namespace),
+    /// The files of a namespace.
+    Vault(Namespace),
+}
+
+impl ObjectFolder {
+    /// What every key in it begins with.
+    pub fn prefix(self) -> String {
+        match self {
+            Self::Inbox(namespace) => format!("inbox/{}/", within(namespace)),
+            Self::Vault(namespace) => format!("vault/{}/", within(namespace)),
+        }
+    }
+}
+
 /// The full key of an object.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct ObjectKey(String);
