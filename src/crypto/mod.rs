@@ -10,6 +10,7 @@ pub mod grant_hash;
 pub mod keyring;
 pub mod opaque;
 pub mod password;
+pub mod receipt_key;
 pub mod row_mac;
 pub mod sealed;
 pub mod secret;

@@ -58,12 +58,20 @@ pub enum EventType {
     UploadRejected,
     #[serde(rename = "upload.cancelled")]
     UploadCancelled,
+    #[serde(rename = "upload.expired")]
+    UploadExpired,
+    #[serde(rename = "upload.released")]
+    UploadReleased,
+    #[serde(rename = "upload.parts_issued")]
+    UploadPartsIssued,
     #[serde(rename = "download.issued")]
     DownloadIssued,
     #[serde(rename = "object.created")]
     ObjectCreated,
     #[serde(rename = "object.deleted")]
     ObjectDeleted,
+    #[serde(rename = "quota.changed")]
+    QuotaChanged,
 }
 
 /// Who did it.

@@ -109,6 +109,7 @@ id!(/** An open session of a claimed share. Secret-derived: see `crypto::claim`.
 id!(/** A published snapshot. */ ArtifactId, "art");
 id!(/** A link to an artifact. */ LinkId, "lnk");
 id!(/** One declared upload. */ UploadId, "upl");
+id!(/** A link that lets outsiders deliver files. */ FileRequestId, "frq");
 id!(/** The stored bytes of one version of a vault file. */ ObjectId, "obj");
 id!(/** One attempt to commit; names the outbox rows that prove it. */ AttemptId, "att");
 id!(/** One HTTP request, for finding it in logs. */ RequestId, "req");

@@ -95,6 +95,13 @@ fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     }
 }
 
+/// As a body, for one item of a batch; pointers begin with where the item stands.
+pub(super) fn from_value<T: DeserializeOwned>(item: serde_json::Value, place: &str) -> Result<T, Problem> {
+    serde_path_to_error::deserialize(item).map_err(|fault: serde_path_to_error::Error<serde_json::Error>| {
+        Problem::invalid(format!("{place}{}", pointer(fault.path())), wording(fault.inner()))
+    })
+}
+
 fn pointer(path: &serde_path_to_error::Path) -> String {
     use serde_path_to_error::Segment;
     let mut pointer = String::new();

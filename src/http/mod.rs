@@ -4,6 +4,7 @@
 //! route table is [`routes`]; who is calling is found out in [`extract`];
 //! what goes wrong is worded in [`problem`].
 
+pub mod administration;
 pub mod api_keys;
 pub mod artifacts;
 mod conditional;
@@ -20,7 +21,10 @@ pub mod problem;
 pub mod render;
 pub mod routes;
 pub mod server;
+pub mod session_uploads;
 pub mod sessions;
 pub mod shares;
 pub mod tenants;
+mod upload_actions;
+pub mod upload_views;
 pub mod uploads;

@@ -14,7 +14,7 @@ use utoipa::{
 
 use crate::web::pages;
 
-use super::{api_keys, artifacts, links, objects, sessions, shares, tenants, uploads};
+use super::{administration, api_keys, artifacts, links, objects, session_uploads, sessions, shares, tenants, uploads};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -24,14 +24,18 @@ use super::{api_keys, artifacts, links, objects, sessions, shares, tenants, uplo
     ),
     paths(
         shares::mint, shares::list, shares::inspect, shares::revoke, shares::redeem, shares::preview,
-        sessions::inspect, sessions::objects, sessions::download, sessions::upload,
-        sessions::complete_upload, sessions::inspect_upload, sessions::cancel_upload,
+        sessions::inspect, sessions::objects, sessions::download, sessions::download_batch,
+        session_uploads::declare, session_uploads::declare_batch, session_uploads::inspect,
+        session_uploads::sign_parts, session_uploads::arrived_parts, session_uploads::complete,
+        session_uploads::receipt, session_uploads::cancel,
         artifacts::publish, artifacts::list, artifacts::inspect, artifacts::delete,
         links::mint, links::list, links::inspect, links::revoke, links::redeem, links::preview,
-        uploads::declare, uploads::list, uploads::inspect, uploads::complete, uploads::cancel,
+        uploads::declare, uploads::declare_batch, uploads::list, uploads::inspect, uploads::sign_parts,
+        uploads::arrived_parts, uploads::complete, uploads::receipt, uploads::cancel, uploads::receipt_keys,
         objects::list, objects::inspect, objects::download, objects::delete,
         api_keys::create, api_keys::list, api_keys::inspect, api_keys::revoke,
         tenants::create, tenants::list,
+        administration::usage, administration::set_quota, administration::sweep,
     ),
     tags(
         (name = "shares", description = "Links that open a short session on pinned paths, once"),

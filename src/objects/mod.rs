@@ -22,8 +22,8 @@ use futures_util::stream::BoxStream;
 use crate::domain::instant::Instant;
 
 pub use contract::{
-    Checksum, ContentType, DownloadContract, ETag, ListedObject, MultipartId, NotAContentType, ObjectFacts, PartContract,
-    SignedRequest, StoredPart, UploadContract,
+    Checksum, ContentType, DownloadContract, ETag, ListedObject, MultipartId, NotAContentType, ObjectFacts,
+    PartContract, SignedRequest, StoredPart, UploadContract,
 };
 pub use disposition::Disposition;
 pub use key::{ArtifactLabel, InboxSecret, ObjectFolder, ObjectKey};
@@ -135,6 +135,9 @@ pub trait ObjectStorage: Send + Sync + 'static {
 
     /// Removes an object; removing one that is not there succeeds.
     async fn delete(&self, key: &ObjectKey) -> Result<(), Unavailable>;
+
+    /// Whether a file of this size can be held to a SHA-256 over all of it.
+    fn knows_full_checksum(&self, size: u64) -> bool;
 
     /// The origin that signed requests go to, for the policy of pages that send them.
     fn browser_origin(&self) -> String;

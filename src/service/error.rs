@@ -12,7 +12,7 @@ pub struct Invalid {
 }
 
 /// Why a use case did not do what was asked.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum Error {
     /// Something in the request cannot be accepted.
     #[error("{}: {}", .0.pointer, .0.message)]
@@ -42,6 +42,12 @@ pub enum Error {
     TooLarge {
         /// The cap that applies to the caller.
         cap: u64,
+    },
+    /// A quota has no room for it.
+    #[error("{detail}")]
+    QuotaExceeded {
+        /// Whose quota it is, and how much of it is used.
+        detail: String,
     },
     /// The one answer to every token that opens nothing.
     #[error("this link cannot be opened")]

@@ -12,14 +12,17 @@ pub mod link_redemption;
 pub mod links;
 pub mod listing;
 mod passwords;
+pub mod receipts;
 mod records;
 mod refusals;
 mod rows;
 pub mod sessions;
 pub mod share_redemption;
 pub mod shares;
+pub mod sweep;
 pub mod tenants;
 pub mod uploads;
+pub mod usage;
 pub mod vault;
 
 use std::sync::Arc;
@@ -37,6 +40,7 @@ pub use access::Caller;
 pub use error::{Error, Invalid};
 pub use passwords::PasswordPool;
 pub use refusals::Refusals;
+pub use uploads::UnderWay;
 
 /// What operators set and use cases go by.
 #[derive(Clone, Debug)]
@@ -85,6 +89,8 @@ pub struct Broker {
     pub passwords: PasswordPool,
     /// Bounds how many refusals of one token are recorded.
     pub refusals: Arc<Refusals>,
+    /// Completions that run in this process.
+    pub under_way: UnderWay,
     /// What operators set.
     pub settings: Settings,
 }

@@ -15,6 +15,9 @@
 //! | `link#H` | `grant`, `state`, `tries`, `claim#C` | a link |
 //! | `handoff#X` | `used` | a handoff code that was exchanged |
 //! | `uploads#T#M` | upload id | an upload |
+//! | `due#K#H#n` | time, namespace, upload id | uploads to look at in hour H, by kind K |
+//! | `receipts#T#M` | upload id | a receipt |
+//! | `usage#T#M#S#n` | `account` | what is charged to scope S |
 //! | `vault#T#M` | path | what lies under a path |
 //! | `outbox#T#M#n` | attempt and number | events on their way to the ledger |
 //!
@@ -30,7 +33,9 @@ use crate::{
     },
     domain::{
         ids::{ApiKeyId, ArtifactId, LinkId, ShareId, TenantId, UploadId},
+        instant::Instant,
         path::VaultPath,
+        quota::Scope,
         tenant::Namespace,
     },
     objects::ArtifactLabel,
@@ -135,6 +140,28 @@ pub(super) fn uploads(namespace: Namespace) -> String {
 
 pub(super) fn upload(namespace: Namespace, upload: UploadId) -> RowKey {
     RowKey::new(uploads(namespace), upload.to_string())
+}
+
+/// Uploads are due in an hour and a part of it, so that no partition takes all of them.
+pub(super) const DUE_SHARDS: u8 = 4;
+
+pub(super) fn due_partition(kind: &str, hour: u64, shard: u8) -> String {
+    format!("due#{kind}#{hour:08x}#{shard}")
+}
+
+/// The row by which a sweeper finds an upload when its time has come.
+pub(super) fn due(kind: &str, at: Instant, namespace: Namespace, upload: UploadId) -> RowKey {
+    let shard = upload.as_bytes()[15] % DUE_SHARDS;
+    let partition = due_partition(kind, at.as_unix_seconds() / 3600, shard);
+    RowKey::new(partition, format!("{:012x}#{}#{upload}", at.as_unix_millis(), of(namespace)))
+}
+
+pub(super) fn receipt(namespace: Namespace, upload: UploadId) -> RowKey {
+    RowKey::new(format!("receipts#{}", of(namespace)), upload.to_string())
+}
+
+pub(super) fn account(namespace: Namespace, scope: Scope, shard: usize) -> RowKey {
+    RowKey::new(format!("usage#{}#{}#{shard}", of(namespace), scope.name()), "account")
 }
 
 pub(super) fn vault(namespace: Namespace) -> String {
