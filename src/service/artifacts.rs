@@ -13,7 +13,7 @@ use crate::{
         permission::Permission,
         tenant::Namespace,
     },
-    objects::{ArtifactLabel, ContentType, CopyError, ETag, ObjectKey},
+    objects::{ArtifactLabel, ContentType, CopyError, ETag, ObjectKey, SMALLEST_PART},
     store::Expected,
 };
 
@@ -162,7 +162,7 @@ impl Broker {
         let etag: &ETag = &facts.etag;
         let content_type = ContentType::parse(&file.content_type).unwrap_or_else(|_| ContentType::unknown());
         let to = ObjectKey::artifact(label, path);
-        match self.objects.copy(&from, etag, &to, &content_type).await {
+        match self.objects.copy(&from, etag, &to, &content_type, SMALLEST_PART).await {
             Ok(_) => Ok(()),
             Err(CopyError::Changed) => Err(gone()),
             Err(CopyError::Unavailable(fault)) => Err(fault.into()),

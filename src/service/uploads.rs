@@ -21,7 +21,10 @@ use crate::{
         tenant::Namespace,
         upload::{Arrived, Declaration, InSession, LARGEST_SINGLE_REQUEST, Method, Progress, Rejection},
     },
-    objects::{ContentType, CopyError, InboxSecret, ObjectFacts, ObjectKey, SignedRequest, UploadContract},
+    objects::{
+        Checksum, ContentType, CopyError, InboxSecret, ObjectFacts, ObjectKey, SMALLEST_PART, SignedRequest,
+        UploadContract,
+    },
     store::{Expected, Transaction},
 };
 
@@ -275,16 +278,17 @@ impl Broker {
         // bytes in the inbox never write to the same place.
         let object = ObjectId::new(now, self.entropy.bytes());
         let vault_key = ObjectKey::vault(namespace, object);
-        let stored = match self.objects.copy(&inbox, &arrived.etag, &vault_key, &arrived.content_type).await {
-            Ok(stored) => stored,
-            Err(CopyError::Changed) => return Ok(None),
-            Err(CopyError::Unavailable(fault)) => return Err(fault.into()),
-        };
+        let stored =
+            match self.objects.copy(&inbox, &arrived.etag, &vault_key, &arrived.content_type, SMALLEST_PART).await {
+                Ok(stored) => stored,
+                Err(CopyError::Changed) => return Ok(None),
+                Err(CopyError::Unavailable(fault)) => return Err(fault.into()),
+            };
         if let Err(reason) = verify(declaration, &stored) {
             self.delete_bytes(vault_key).await;
             return self.reject(uploader, &upload, reason).await;
         }
-        let Some(digest) = stored.sha256 else {
+        let Some(Checksum::Full(digest)) = stored.checksum else {
             return Err(Error::Internal("the object storage gave no SHA-256 for a copy".into()));
         };
 
@@ -381,7 +385,10 @@ impl Broker {
 }
 
 fn verify(declaration: &Declaration, found: &ObjectFacts) -> Result<(), Rejection> {
-    let sha256 = found.sha256.map(|digest| base16ct::lower::encode_string(&digest));
+    let sha256 = match found.checksum {
+        Some(Checksum::Full(digest)) => Some(base16ct::lower::encode_string(&digest)),
+        _ => None,
+    };
     declaration.verify(&Arrived {
         size: found.size,
         content_type: found.content_type.as_str(),
