@@ -62,6 +62,8 @@ pub enum Purpose {
     ObjectPut,
     /// Posts one object into the embedded storage.
     ObjectPost,
+    /// Puts one part of an object into the embedded storage.
+    ObjectPart,
     /// Gets one object from the embedded storage.
     ObjectGet,
     /// Carries the edge cookies of an artifact to its host.
@@ -70,8 +72,16 @@ pub enum Purpose {
 
 impl Purpose {
     /// Every purpose there is.
-    pub const ALL: [Self; 7] =
-        [Self::Share, Self::Session, Self::Cursor, Self::ObjectPut, Self::ObjectPost, Self::ObjectGet, Self::Handoff];
+    pub const ALL: [Self; 8] = [
+        Self::Share,
+        Self::Session,
+        Self::Cursor,
+        Self::ObjectPut,
+        Self::ObjectPost,
+        Self::ObjectPart,
+        Self::ObjectGet,
+        Self::Handoff,
+    ];
 
     const fn labels(self) -> [&'static str; 3] {
         match self {
@@ -83,6 +93,9 @@ impl Purpose {
             }
             Self::ObjectPost => {
                 ["cloakroom/object-post/v1", "cloakroom/object-post/v1|key", "cloakroom/object-post/v1|commit"]
+            }
+            Self::ObjectPart => {
+                ["cloakroom/object-part/v1", "cloakroom/object-part/v1|key", "cloakroom/object-part/v1|commit"]
             }
             Self::ObjectGet => {
                 ["cloakroom/object-get/v1", "cloakroom/object-get/v1|key", "cloakroom/object-get/v1|commit"]

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::instant::Instant;
 
-use super::{Disposition, ObjectKey};
+use super::{Disposition, LARGEST_PART, MOST_PARTS, ObjectKey, Unavailable};
 
 /// A media type, `type/subtype` with optional parameters, as RFC 9110 section 8.3.1
 /// writes it; at most 255 visible ASCII characters and spaces.
@@ -174,6 +174,15 @@ pub struct PartContract {
     pub sha256: Option<[u8; 32]>,
     /// Until when it may begin.
     pub expires_at: Instant,
+}
+
+impl PartContract {
+    /// A contract that no storage could hold anybody to is an error.
+    pub(super) fn check(&self) -> Result<(), Unavailable> {
+        let is_sound =
+            (1..=MOST_PARTS).contains(&self.number) && self.part_size <= LARGEST_PART && self.size <= self.part_size;
+        if is_sound { Ok(()) } else { Err(Unavailable("there is no such part of an upload".into())) }
+    }
 }
 
 /// A part that has arrived.

@@ -89,6 +89,11 @@ impl ObjectKey {
         Self(format!("artifact/{}/{path}", label.as_str()))
     }
 
+    /// The key of this name in a folder, as a list of it shows them.
+    pub(super) fn in_folder(folder: ObjectFolder, name: &str) -> Self {
+        Self(folder.prefix() + name)
+    }
+
     /// Whether uploads land here.
     pub(super) fn is_inbox(&self) -> bool {
         self.0.starts_with("inbox/")

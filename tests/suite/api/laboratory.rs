@@ -12,13 +12,14 @@ use cloakroom::{
     keys::{self, Keys},
     objects::embedded::EmbeddedStorage,
     service::{
-        Broker, Caller, ContentOrigin, Error, PasswordPool, Settings,
+        Broker, Caller, ContentOrigin, Error, PasswordPool, Settings, UnderWay,
         share_redemption::OpenedSession,
         shares::{MintShare, MintedShare},
     },
     store::{Store, faulty::FaultyStore, memory::MemoryStore},
 };
 use tempfile::TempDir;
+use tokio::runtime::Handle;
 
 use super::harness::{Api, Key, Tenant, claim_key, events, runtime};
 
@@ -57,6 +58,7 @@ impl Laboratory {
             entropy,
             passwords: PasswordPool::new(1),
             refusals: Arc::default(),
+            under_way: UnderWay::on(Handle::current()),
             settings: Settings {
                 public_url: public_url.into(),
                 content: ContentOrigin { scheme: scheme.into(), authority: authority.into() },

@@ -16,10 +16,11 @@ use cloakroom::{
     http::server::{Listeners, bind},
     keys::{self, Keys},
     objects::{
-        ByteRange, ByteStream, ContentType, CopyError, DownloadContract, ETag, ObjectFacts, ObjectKey, ObjectStorage,
-        SignedRequest, Unavailable, UploadContract, embedded::EmbeddedStorage,
+        ByteRange, ByteStream, CompleteError, ContentType, CopyError, DownloadContract, ETag, ListedObject,
+        MultipartId, ObjectFacts, ObjectFolder, ObjectKey, ObjectStorage, PartContract, SignedRequest, StoredPart,
+        Unavailable, UploadContract, embedded::EmbeddedStorage,
     },
-    service::{Broker, ContentOrigin, PasswordPool, Settings},
+    service::{Broker, ContentOrigin, PasswordPool, Settings, UnderWay},
     store::{Store, memory::MemoryStore},
 };
 use serde_json::json;
@@ -126,8 +127,43 @@ impl ObjectStorage for AwayStorage {
         pinned: &ETag,
         to: &ObjectKey,
         content_type: &ContentType,
+        part_size: u64,
     ) -> Result<ObjectFacts, CopyError> {
-        self.run(Step::Copy, self.storage.copy(from, pinned, to, content_type)).await
+        self.run(Step::Copy, self.storage.copy(from, pinned, to, content_type, part_size)).await
+    }
+
+    async fn begin_multipart(
+        &self,
+        key: &ObjectKey,
+        content_type: &ContentType,
+        part_checksums: bool,
+    ) -> Result<MultipartId, Unavailable> {
+        self.storage.begin_multipart(key, content_type, part_checksums).await
+    }
+
+    async fn sign_part(&self, contract: &PartContract, now: Instant) -> Result<SignedRequest, Unavailable> {
+        self.run(Step::Sign, self.storage.sign_part(contract, now)).await
+    }
+
+    async fn parts(&self, key: &ObjectKey, upload: &MultipartId) -> Result<Option<Vec<StoredPart>>, Unavailable> {
+        self.storage.parts(key, upload).await
+    }
+
+    async fn complete_multipart(
+        &self,
+        key: &ObjectKey,
+        upload: &MultipartId,
+        parts: &[StoredPart],
+    ) -> Result<(), CompleteError> {
+        self.storage.complete_multipart(key, upload, parts).await
+    }
+
+    async fn abort_multipart(&self, key: &ObjectKey, upload: &MultipartId) -> Result<(), Unavailable> {
+        self.storage.abort_multipart(key, upload).await
+    }
+
+    async fn list(&self, folder: &ObjectFolder, after: Option<&ObjectKey>) -> Result<Vec<ListedObject>, Unavailable> {
+        self.storage.list(folder, after).await
     }
 
     async fn put(&self, key: &ObjectKey, content_type: &ContentType, bytes: Bytes) -> Result<ObjectFacts, Unavailable> {
@@ -140,6 +176,10 @@ impl ObjectStorage for AwayStorage {
 
     async fn delete(&self, key: &ObjectKey) -> Result<(), Unavailable> {
         self.run(Step::Delete, self.storage.delete(key)).await
+    }
+
+    fn knows_full_checksum(&self, size: u64) -> bool {
+        self.storage.knows_full_checksum(size)
     }
 
     fn browser_origin(&self) -> String {
@@ -172,6 +212,7 @@ fn served() -> (Api, Arc<AwayStorage>) {
         entropy,
         passwords: PasswordPool::new(1),
         refusals: Arc::default(),
+        under_way: UnderWay::on(runtime.handle().clone()),
         settings: Settings {
             public_url: format!("http://127.0.0.1:{}", ports[0]),
             content: ContentOrigin { scheme: "http".into(), authority },
