@@ -13,7 +13,8 @@ use serde::Deserialize;
 
 use crate::http::guards::authority;
 
-const MEBIBYTE: u64 = 1024 * 1024;
+/// The largest upload where nothing else is set: 5 TiB.
+const LARGEST_UPLOAD: u64 = 5 << 40;
 
 /// Settings as they are given, each optional.
 #[derive(Args, Clone, Debug, Default, Deserialize)]
@@ -44,7 +45,7 @@ pub struct Given {
     /// Whether a proxy before this ends TLS; needed to listen beyond this machine
     #[arg(long, env = "CLOAKROOM_BEHIND_PROXY", value_name = "YES", num_args = 0..=1, default_missing_value = "true")]
     pub behind_proxy: Option<bool>,
-    /// The largest upload, in bytes [default: 5368709120]
+    /// The largest upload, in bytes [default: 5497558138880, 5 TiB]
     #[arg(long, env = "CLOAKROOM_LARGEST_UPLOAD", value_name = "BYTES")]
     pub largest_upload: Option<u64>,
     /// Threads that answer requests [default: one for each processor]
@@ -254,7 +255,7 @@ impl Given {
             ops_listen: address(self.ops_listen.or(file.ops_listen), 8082),
             public_url: self.public_url.or(file.public_url),
             content_url: self.content_url.or(file.content_url),
-            largest_upload: self.largest_upload.or(file.largest_upload).unwrap_or(5 * 1024 * MEBIBYTE),
+            largest_upload: self.largest_upload.or(file.largest_upload).unwrap_or(LARGEST_UPLOAD),
             workers: self.workers.or(file.workers).unwrap_or_else(processors),
             store,
             objects,

@@ -175,10 +175,9 @@ impl Field {
 
 /// Moves as much room to one account as it lacks, the most from whoever has the most.
 fn move_room(accounts: &mut [Account; SHARDS], shard: usize, wanted: u64, field: Field) {
-    if (field.allowance)(&mut accounts[shard].allowance).is_none() {
-        return;
-    }
-    let mut lacking = wanted.saturating_sub(field.room(&mut accounts[shard]));
+    let Some(allowance) = *(field.allowance)(&mut accounts[shard].allowance) else { return };
+    // An account may be overdrawn, where a limit was lowered.
+    let mut lacking = (field.used)(&accounts[shard].used).saturating_add(wanted).saturating_sub(allowance);
     let mut others: Vec<usize> = (0..SHARDS).filter(|other| *other != shard).collect();
     others.sort_by_key(|other| std::cmp::Reverse(field.room(&mut accounts[*other])));
     for other in others {

@@ -62,8 +62,13 @@ impl Modify for Security {
         };
         // Handlers of different capabilities share names; operation ids must not.
         for (path, item) in &mut document.paths.paths {
-            let resource = path.split('/').nth(2).unwrap_or_default();
-            let operations = [&mut item.get, &mut item.post, &mut item.delete].into_iter().flatten();
+            let segments: Vec<_> = path.split('/').skip(2).collect();
+            let resource = match segments[..] {
+                ["session", "uploads", ..] => "session_uploads",
+                [resource, ..] => resource,
+                [] => "",
+            };
+            let operations = [&mut item.get, &mut item.post, &mut item.put, &mut item.delete].into_iter().flatten();
             for operation in operations {
                 let handler = operation.operation_id.take().unwrap_or_default();
                 operation.operation_id = Some(format!("{resource}_{handler}"));

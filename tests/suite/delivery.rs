@@ -28,6 +28,7 @@ macro_rules! on_every_backend {
 
 mod admission;
 mod artifacts;
+mod away;
 mod browsing;
 mod completion;
 mod contracts;
