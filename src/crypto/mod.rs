@@ -16,3 +16,4 @@ pub mod sealed;
 pub mod secret;
 pub mod session_token;
 pub mod share_token;
+pub mod submission_token;

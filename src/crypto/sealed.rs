@@ -68,11 +68,13 @@ pub enum Purpose {
     ObjectGet,
     /// Carries the edge cookies of an artifact to its host.
     Handoff,
+    /// Delivers to a file request.
+    Submission,
 }
 
 impl Purpose {
     /// Every purpose there is.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Share,
         Self::Session,
         Self::Cursor,
@@ -81,6 +83,7 @@ impl Purpose {
         Self::ObjectPart,
         Self::ObjectGet,
         Self::Handoff,
+        Self::Submission,
     ];
 
     const fn labels(self) -> [&'static str; 3] {
@@ -99,6 +102,9 @@ impl Purpose {
             }
             Self::ObjectGet => {
                 ["cloakroom/object-get/v1", "cloakroom/object-get/v1|key", "cloakroom/object-get/v1|commit"]
+            }
+            Self::Submission => {
+                ["cloakroom/submission/v1", "cloakroom/submission/v1|key", "cloakroom/submission/v1|commit"]
             }
             Self::Handoff => ["cloakroom/handoff/v1", "cloakroom/handoff/v1|key", "cloakroom/handoff/v1|commit"],
         }

@@ -27,6 +27,10 @@ pub const SHARE_ACCESS: Bounds = Bounds { least: MINUTE, default: HOUR, most: 7 
 pub const LINK: Bounds = Bounds { least: MINUTE, default: 7 * DAY, most: 7 * DAY };
 /// How long the claimant of a link may keep coming back.
 pub const LINK_ACCESS: Bounds = Bounds { least: MINUTE, default: DAY, most: 7 * DAY };
+/// Until when a file request takes deliveries.
+pub const FILE_REQUEST: Bounds = Bounds { least: MINUTE, default: 7 * DAY, most: 90 * DAY };
+/// How long whoever delivers to a file request may keep coming back.
+pub const SUBMISSION: Bounds = Bounds { least: MINUTE, default: DAY, most: 7 * DAY };
 /// Until when an upload may begin.
 pub const UPLOAD: Bounds = Bounds { least: 1, default: 10 * MINUTE, most: 10 * MINUTE };
 /// Until when an upload in parts may be sent. Each of its URLs lives as long as [`PART_URL`].

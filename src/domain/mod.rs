@@ -8,6 +8,7 @@ pub mod artifact;
 pub mod authority;
 pub mod checksum;
 pub mod event;
+pub mod file_request;
 pub mod ids;
 pub mod instant;
 pub mod lifetime;

@@ -9,7 +9,6 @@ use serde::{Deserialize, Serialize};
 use super::{
     checksum::Checksum,
     ids::{TenantId, UploadId},
-    path::VaultPath,
     tenant::Mode,
 };
 
@@ -32,8 +31,8 @@ pub struct ReceiptText {
     pub deployment: String,
     /// Real, or for trying things out.
     pub mode: Mode,
-    /// Where it went.
-    pub path: VaultPath,
+    /// Where it went, as whoever delivered it knows it.
+    pub path: String,
     /// How many bytes were found.
     pub size: u64,
     /// Whose it is.
@@ -99,7 +98,7 @@ mod tests {
             declared_at: "2026-11-21T00:00:00Z".into(),
             deployment: "00".into(),
             mode: Mode::Live,
-            path: VaultPath::parse("ü/\"a\".txt").unwrap(),
+            path: "ü/\"a\".txt".into(),
             size: 10,
             tenant: TenantId::from_bytes([1; 16]),
             kind: KIND,

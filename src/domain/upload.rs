@@ -62,6 +62,8 @@ pub enum Within {
         request: FileRequestId,
         /// Which submission: the hash of the claim key, in base64url.
         claim: String,
+        /// What the paths of its files begin with, which their deliverer is not told.
+        folder: String,
     },
 }
 

@@ -11,6 +11,7 @@ mod conditional;
 pub mod content;
 pub mod edge;
 pub mod extract;
+pub mod file_requests;
 pub mod guards;
 pub mod json;
 pub mod links;

@@ -14,7 +14,10 @@ use utoipa::{
 
 use crate::web::pages;
 
-use super::{administration, api_keys, artifacts, links, objects, session_uploads, sessions, shares, tenants, uploads};
+use super::{
+    administration, api_keys, artifacts, file_requests, links, objects, session_uploads, sessions, shares, tenants,
+    uploads,
+};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -30,6 +33,8 @@ use super::{administration, api_keys, artifacts, links, objects, session_uploads
         session_uploads::receipt, session_uploads::cancel,
         artifacts::publish, artifacts::list, artifacts::inspect, artifacts::delete,
         links::mint, links::list, links::inspect, links::revoke, links::redeem, links::preview,
+        file_requests::make, file_requests::list, file_requests::inspect, file_requests::close,
+        file_requests::redeem, file_requests::preview,
         uploads::declare, uploads::declare_batch, uploads::list, uploads::inspect, uploads::sign_parts,
         uploads::arrived_parts, uploads::complete, uploads::receipt, uploads::cancel, uploads::receipt_keys,
         objects::list, objects::inspect, objects::download, objects::delete,
@@ -43,6 +48,7 @@ use super::{administration, api_keys, artifacts, links, objects, session_uploads
         (name = "session", description = "What a claimant does, with a session token"),
         (name = "artifacts", description = "Immutable snapshots, each served on a host of its own"),
         (name = "links", description = "Tokens that open an artifact, once"),
+        (name = "file requests", description = "Links by which outsiders deliver files, and see nothing else"),
         (name = "uploads", description = "One declared contract for one file, from URL to verified object"),
         (name = "objects", description = "The files of the vault"),
         (name = "administration", description = "Keys and tenants"),

@@ -8,7 +8,7 @@ use actix_web::{
 use crate::web::pages;
 
 use super::{
-    administration, api_keys, artifacts, json::LARGEST_BODY, links, objects, openapi, problem::Problem,
+    administration, api_keys, artifacts, file_requests, json::LARGEST_BODY, links, objects, openapi, problem::Problem,
     session_uploads, sessions, shares, tenants, uploads,
 };
 
@@ -52,6 +52,17 @@ pub fn configure(routes: &mut web::ServiceConfig) {
         .service(resource("/v1/links/redeem").route(post().to(links::redeem)))
         .service(resource("/v1/links/redeem/preview").route(post().to(links::preview)))
         .service(resource("/v1/links/{id}").route(get().to(links::inspect)).route(delete().to(links::revoke)))
+        // File requests
+        .service(
+            resource("/v1/file-requests").route(post().to(file_requests::make)).route(get().to(file_requests::list)),
+        )
+        .service(resource("/v1/file-requests/redeem").route(post().to(file_requests::redeem)))
+        .service(resource("/v1/file-requests/redeem/preview").route(post().to(file_requests::preview)))
+        .service(
+            resource("/v1/file-requests/{id}")
+                .route(get().to(file_requests::inspect))
+                .route(delete().to(file_requests::close)),
+        )
         // Uploads and the vault
         .service(resource("/v1/uploads").route(post().to(uploads::declare)).route(get().to(uploads::list)))
         .service(resource("/v1/uploads/batch").route(post().to(uploads::declare_batch)))

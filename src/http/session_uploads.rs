@@ -1,11 +1,12 @@
-//! Uploads over HTTP, in a session that may write.
+//! Uploads over HTTP without an API key: in a session that may write, or
+//! delivering to a file request.
 
 use actix_web::{HttpResponse, web};
 
 use crate::service::Broker;
 
 use super::{
-    extract::{InSession, WithSession},
+    extract::{Uploading, WithUploading},
     problem::{Problem, ProblemDocument},
     render::{Listing, PageQuery},
     upload_actions,
@@ -21,10 +22,10 @@ use super::{
     responses((status = 201, body = DeclaredView), (status = "4XX", body = ProblemDocument))
 )]
 pub async fn declare(
-    WithSession(session, body): WithSession<DeclareBody>,
+    WithUploading(who, body): WithUploading<DeclareBody>,
     broker: web::Data<Broker>,
 ) -> Result<HttpResponse, Problem> {
-    upload_actions::declare(&broker, &session, body).await
+    upload_actions::declare(&broker, &*who, body).await
 }
 
 /// Declare up to 100 uploads. Each item has its own result.
@@ -33,10 +34,10 @@ pub async fn declare(
     responses((status = 200, body = BatchView<DeclaredItem>), (status = "4XX", body = ProblemDocument))
 )]
 pub async fn declare_batch(
-    WithSession(session, body): WithSession<DeclareBatchBody>,
+    WithUploading(who, body): WithUploading<DeclareBatchBody>,
     broker: web::Data<Broker>,
 ) -> Result<HttpResponse, Problem> {
-    upload_actions::declare_batch(&broker, &session, body).await
+    upload_actions::declare_batch(&broker, &*who, body).await
 }
 
 /// Inspect an upload.
@@ -46,11 +47,11 @@ pub async fn declare_batch(
     responses((status = 200, body = UploadView), (status = "4XX", body = ProblemDocument))
 )]
 pub async fn inspect(
-    InSession(session): InSession,
+    Uploading(who): Uploading,
     broker: web::Data<Broker>,
     id: web::Path<String>,
 ) -> Result<HttpResponse, Problem> {
-    upload_actions::inspect(&broker, &session, &id).await
+    upload_actions::inspect(&broker, &*who, &id).await
 }
 
 /// Sign parts of an upload, 1 to 1,000 at a time; again where a URL has expired.
@@ -60,11 +61,11 @@ pub async fn inspect(
     responses((status = 200, body = SignedPartsView), (status = "4XX", body = ProblemDocument))
 )]
 pub async fn sign_parts(
-    WithSession(session, body): WithSession<PartsBody>,
+    WithUploading(who, body): WithUploading<PartsBody>,
     broker: web::Data<Broker>,
     id: web::Path<String>,
 ) -> Result<HttpResponse, Problem> {
-    upload_actions::sign_parts(&broker, &session, &id, &body).await
+    upload_actions::sign_parts(&broker, &*who, &id, &body).await
 }
 
 /// List the parts that have arrived whole.
@@ -74,12 +75,12 @@ pub async fn sign_parts(
     responses((status = 200, body = Listing<ArrivedPartView>), (status = "4XX", body = ProblemDocument))
 )]
 pub async fn arrived_parts(
-    InSession(session): InSession,
+    Uploading(who): Uploading,
     broker: web::Data<Broker>,
     id: web::Path<String>,
     query: web::Query<PageQuery>,
 ) -> Result<HttpResponse, Problem> {
-    upload_actions::arrived_parts(&broker, &session, &id, query.into_inner()).await
+    upload_actions::arrived_parts(&broker, &*who, &id, query.into_inner()).await
 }
 
 /// Verify what arrived and move it into the vault. Completing again gives the same answer.
@@ -89,11 +90,11 @@ pub async fn arrived_parts(
     responses((status = 200, body = UploadView), (status = 202, description = "Being verified; ask again", body = UploadView), (status = "4XX", body = ProblemDocument))
 )]
 pub async fn complete(
-    InSession(session): InSession,
+    Uploading(who): Uploading,
     broker: web::Data<Broker>,
     id: web::Path<String>,
 ) -> Result<HttpResponse, Problem> {
-    upload_actions::complete(&broker, &session, &id).await
+    upload_actions::complete(&broker, &*who, &id).await
 }
 
 /// Get the receipt of a completed upload.
@@ -103,11 +104,11 @@ pub async fn complete(
     responses((status = 200, body = ReceiptView), (status = "4XX", body = ProblemDocument))
 )]
 pub async fn receipt(
-    InSession(session): InSession,
+    Uploading(who): Uploading,
     broker: web::Data<Broker>,
     id: web::Path<String>,
 ) -> Result<HttpResponse, Problem> {
-    upload_actions::receipt(&broker, &session, &id).await
+    upload_actions::receipt(&broker, &*who, &id).await
 }
 
 /// Call off an upload.
@@ -117,9 +118,9 @@ pub async fn receipt(
     responses((status = 204, description = "Called off"), (status = "4XX", body = ProblemDocument))
 )]
 pub async fn cancel(
-    InSession(session): InSession,
+    Uploading(who): Uploading,
     broker: web::Data<Broker>,
     id: web::Path<String>,
 ) -> Result<HttpResponse, Problem> {
-    upload_actions::cancel(&broker, &session, &id).await
+    upload_actions::cancel(&broker, &*who, &id).await
 }

@@ -27,7 +27,7 @@ const AT_ONCE: usize = 8;
 
 pub(super) async fn declare(broker: &Broker, who: &dyn MayUpload, body: DeclareBody) -> Result<HttpResponse, Problem> {
     let declared = broker.declare_upload(who, body.parse()?).await?;
-    Ok(HttpResponse::Created().json(DeclaredView::new(declared, broker)))
+    Ok(HttpResponse::Created().json(DeclaredView::new(declared, who, broker)))
 }
 
 pub(super) async fn declare_batch(
@@ -39,7 +39,7 @@ pub(super) async fn declare_batch(
     let declare = async |(index, item)| {
         let item: DeclareBody = json::from_value(item, &format!("/items/{index}"))?;
         let declared = broker.declare_upload(who, item.parse()?).await?;
-        Ok(DeclaredItem { upload: DeclaredView::new(declared, broker) })
+        Ok(DeclaredItem { upload: DeclaredView::new(declared, who, broker) })
     };
     let items = body.items.into_iter().enumerate().map(declare);
     let results: Vec<_> = stream::iter(items).buffered(AT_ONCE).collect().await;
@@ -55,14 +55,14 @@ pub(super) fn check_batch(pointer: &str, items: usize) -> Result<(), Problem> {
 
 pub(super) async fn inspect(broker: &Broker, who: &dyn MayUpload, id: &str) -> Result<HttpResponse, Problem> {
     let inspected = broker.inspect_upload(who, render::id(id)?).await?;
-    Ok(HttpResponse::Ok().json(UploadView::inspected(inspected, broker)))
+    Ok(HttpResponse::Ok().json(UploadView::inspected(inspected, who, broker)))
 }
 
 pub(super) async fn complete(broker: &Broker, who: &dyn MayUpload, id: &str) -> Result<HttpResponse, Problem> {
     Ok(match broker.complete_upload(who, render::id(id)?).await? {
-        Completion::Done(inspected) => HttpResponse::Ok().json(UploadView::inspected(inspected, broker)),
+        Completion::Done(inspected) => HttpResponse::Ok().json(UploadView::inspected(inspected, who, broker)),
         Completion::UnderWay(upload) => {
-            let view = UploadView { status: "verifying", ..UploadView::new(upload, broker) };
+            let view = UploadView { status: "verifying", ..UploadView::new(upload, who, broker) };
             HttpResponse::Accepted().insert_header(("Retry-After", 1)).json(view)
         }
     })

@@ -17,7 +17,7 @@ use crate::{
     service::{
         Broker,
         receipts::PublicReceiptKey,
-        uploads::{ArrivedPart, DeclareUpload, DeclaredUpload, InspectedUpload, SignedPart, WantedPart},
+        uploads::{ArrivedPart, DeclareUpload, DeclaredUpload, InspectedUpload, MayUpload, SignedPart, WantedPart},
     },
 };
 
@@ -203,7 +203,7 @@ pub struct UploadView {
 }
 
 impl UploadView {
-    pub(super) fn new(upload: Upload, broker: &Broker) -> Self {
+    pub(super) fn new(upload: Upload, who: &dyn MayUpload, broker: &Broker) -> Self {
         let declaration = upload.declaration;
         let (mut sha256, mut checksum, mut completed) = (declaration.sha256.clone(), None, None);
         let (status, reason) = match upload.progress {
@@ -229,7 +229,7 @@ impl UploadView {
             status,
             reason,
             livemode: declaration.made.namespace.mode == Mode::Live,
-            path: declaration.path.into(),
+            path: who.shown(&declaration.path),
             size: declaration.size,
             content_type: declaration.content_type,
             method: declaration.transfer.method(),
@@ -245,8 +245,8 @@ impl UploadView {
         }
     }
 
-    pub(super) fn inspected(inspected: InspectedUpload, broker: &Broker) -> Self {
-        Self { receipt: inspected.receipt.map(Into::into), ..Self::new(inspected.upload, broker) }
+    pub(super) fn inspected(inspected: InspectedUpload, who: &dyn MayUpload, broker: &Broker) -> Self {
+        Self { receipt: inspected.receipt.map(Into::into), ..Self::new(inspected.upload, who, broker) }
     }
 }
 
@@ -271,8 +271,8 @@ pub struct DeclaredView {
 }
 
 impl DeclaredView {
-    pub(super) fn new(declared: DeclaredUpload, broker: &Broker) -> Self {
-        let upload = UploadView::new(declared.upload, broker);
+    pub(super) fn new(declared: DeclaredUpload, who: &dyn MayUpload, broker: &Broker) -> Self {
+        let upload = UploadView::new(declared.upload, who, broker);
         let Some(request) = declared.request else {
             return Self { upload, http_method: None, url: None, headers: None, fields: None };
         };

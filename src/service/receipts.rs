@@ -35,7 +35,7 @@ impl Broker {
             declared_at: declaration.created_at.to_string(),
             deployment: base16ct::lower::encode_string(&self.keyring.deployment().0),
             mode: namespace.mode,
-            path: file.path.clone(),
+            path: declared_path(declaration),
             size: file.size,
             tenant: namespace.tenant,
             kind: KIND,
@@ -60,6 +60,15 @@ impl Broker {
             state: key.state,
         });
         public.collect()
+    }
+}
+
+/// The path as whoever delivers knows it: an outsider is not told of the folders above.
+fn declared_path(declaration: &Declaration) -> String {
+    let path = declaration.path.as_str();
+    match &declaration.within {
+        Some(Within::Submission { folder, .. }) => path.strip_prefix(folder.as_str()).unwrap_or(path).to_owned(),
+        _ => path.to_owned(),
     }
 }
 

@@ -14,6 +14,9 @@
 //! | `links#T#M` | link id | from a link's id to the hash of its token |
 //! | `link#H` | `grant`, `state`, `tries`, `claim#C` | a link |
 //! | `handoff#X` | `used` | a handoff code that was exchanged |
+//! | `requests#T#M` | file request id | a file request |
+//! | `request#F` | `namespace`, `state`, `tries`, `submission#C` | what became of it |
+//! | `request-token#H` | `pointer` | from the hash of a token to its file request |
 //! | `uploads#T#M` | upload id | an upload |
 //! | `due#K#H#n` | time, namespace, upload id | uploads to look at in hour H, by kind K |
 //! | `receipts#T#M` | upload id | a receipt |
@@ -29,10 +32,10 @@ use std::fmt::Display;
 use crate::{
     crypto::{
         claim::ClaimHash,
-        opaque::{ApiKeyHash, LinkTokenHash},
+        opaque::{ApiKeyHash, FileRequestTokenHash, LinkTokenHash},
     },
     domain::{
-        ids::{ApiKeyId, ArtifactId, LinkId, ShareId, TenantId, UploadId},
+        ids::{ApiKeyId, ArtifactId, FileRequestId, LinkId, ShareId, TenantId, UploadId},
         instant::Instant,
         path::VaultPath,
         quota::Scope,
@@ -132,6 +135,34 @@ pub(super) fn link_claim(token: LinkTokenHash, claim: ClaimHash) -> RowKey {
 
 pub(super) fn handoff_used(code: &str) -> RowKey {
     RowKey::new(format!("handoff#{code}"), "used")
+}
+
+pub(super) fn file_requests(namespace: Namespace) -> String {
+    format!("requests#{}", of(namespace))
+}
+
+pub(super) fn file_request(namespace: Namespace, request: FileRequestId) -> RowKey {
+    RowKey::new(file_requests(namespace), request.to_string())
+}
+
+pub(super) fn file_request_namespace(request: FileRequestId) -> RowKey {
+    RowKey::new(format!("request#{request}"), "namespace")
+}
+
+pub(super) fn file_request_state(request: FileRequestId) -> RowKey {
+    RowKey::new(format!("request#{request}"), "state")
+}
+
+pub(super) fn file_request_tries(request: FileRequestId) -> RowKey {
+    RowKey::new(format!("request#{request}"), "tries")
+}
+
+pub(super) fn submission(request: FileRequestId, claim: ClaimHash) -> RowKey {
+    RowKey::new(format!("request#{request}"), format!("submission#{claim}"))
+}
+
+pub(super) fn file_request_token(token: FileRequestTokenHash) -> RowKey {
+    RowKey::new(format!("request-token#{token}"), "pointer")
 }
 
 pub(super) fn uploads(namespace: Namespace) -> String {

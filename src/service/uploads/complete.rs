@@ -51,7 +51,7 @@ impl Broker {
             match &upload.progress {
                 Progress::Pending => {}
                 Progress::Completed { .. } => return self.inspected(upload).await,
-                Progress::Rejected { reason, .. } => return Err(rejected(&upload.declaration, *reason)),
+                Progress::Rejected { reason, .. } => return Err(rejected(*reason)),
                 Progress::Cancelled { .. } => {
                     return Err(Error::conflict("upload_cancelled", "this upload was called off; declare another"));
                 }

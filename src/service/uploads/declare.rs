@@ -64,8 +64,14 @@ impl Broker {
     ///
     /// # Errors
     /// When the path is out of reach or taken, the size over a cap, or a quota full.
-    pub async fn declare_upload(&self, who: &dyn MayUpload, wanted: DeclareUpload) -> Result<DeclaredUpload, Error> {
+    pub async fn declare_upload(
+        &self,
+        who: &dyn MayUpload,
+        mut wanted: DeclareUpload,
+    ) -> Result<DeclaredUpload, Error> {
+        wanted.path = who.place(&wanted.path)?;
         who.may(&wanted.path, Permission::Write)?;
+        who.takes(&wanted)?;
         self.declare(&who.uploader(self), wanted).await
     }
 
@@ -76,7 +82,7 @@ impl Broker {
             && let Some(entry) = self.path_entry(namespace, &wanted.path).await?
             && entry.value.file().is_some()
         {
-            return Err(path_taken(&wanted.path));
+            return Err(path_taken());
         }
 
         let now = uploader.origin.at;
@@ -135,6 +141,9 @@ impl Broker {
         let cap = caps.into_iter().chain(uploader.largest_upload).min().unwrap_or_default();
         if wanted.size > cap {
             return Err(Error::TooLarge { cap });
+        }
+        if uploader.until.is_some_and(|until| uploader.origin.at >= until) {
+            return Err(Error::conflict("closed", "the time to upload here is over"));
         }
         if wanted.sha256.is_some() && !self.objects.knows_full_checksum(wanted.size) {
             return Err(Error::invalid(

@@ -90,7 +90,7 @@ impl Broker {
         match committed(self.store.commit(transaction).await)? {
             Committed::Done => {
                 self.clear_inbox(&upload.value.declaration).await;
-                Ok(Some(rejected(&upload.value.declaration, reason)))
+                Ok(Some(rejected(reason)))
             }
             Committed::ReadAgain => Ok(None),
         }
@@ -176,9 +176,9 @@ impl Broker {
 }
 
 /// What the uploader of a rejected upload is told.
-pub(super) fn rejected(declaration: &Declaration, reason: Rejection) -> Error {
+pub(super) fn rejected(reason: Rejection) -> Error {
     match reason {
-        Rejection::PathTaken => path_taken(&declaration.path),
+        Rejection::PathTaken => path_taken(),
         Rejection::Infected => Error::conflict("upload_infected", "the scanner found something in it; it was not kept"),
         _ => Error::conflict(
             "upload_rejected",

@@ -73,6 +73,27 @@ pub trait MayUpload: Send + Sync {
     /// # Errors
     /// [`Error::Forbidden`] where not, or that the session is over.
     fn may(&self, path: &VaultPath, permission: Permission) -> Result<(), Error>;
+
+    /// Where in the vault a path that they name is.
+    ///
+    /// # Errors
+    /// When it cannot be there.
+    fn place(&self, path: &VaultPath) -> Result<VaultPath, Error> {
+        Ok(path.clone())
+    }
+
+    /// A path of the vault, as they know it.
+    fn shown(&self, path: &VaultPath) -> String {
+        path.as_str().to_owned()
+    }
+
+    /// Whether what is declared is asked for at all.
+    ///
+    /// # Errors
+    /// What is not.
+    fn takes(&self, _wanted: &DeclareUpload) -> Result<(), Error> {
+        Ok(())
+    }
 }
 
 impl MayUpload for Caller {
@@ -187,6 +208,6 @@ const fn namespace_of(declaration: &Declaration) -> Namespace {
     declaration.made.namespace
 }
 
-fn path_taken(path: &VaultPath) -> Error {
-    Error::conflict("path_taken", format!("there is a file {path} already; choose another path, or set overwrite"))
+fn path_taken() -> Error {
+    Error::conflict("path_taken", "there is a file under this path already; choose another path, or set overwrite")
 }
