@@ -75,6 +75,10 @@ fn unreadable(fault: actix_web::Error) -> Problem {
 }
 
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+    // The parser would take a list for an object, field by field.
+    if body.trim_ascii_start().first() == Some(&b'[') && serde_json::from_slice::<IgnoredAny>(body).is_ok() {
+        return Err(Problem::invalid("", "expected an object"));
+    }
     let mut deserializer = serde_json::Deserializer::from_slice(body);
     let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|fault| {
         let pointer = pointer(fault.path());
