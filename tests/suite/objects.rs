@@ -101,6 +101,7 @@ conformance! {
         the_storage_answers;
     parts:
         parts_in_any_order_become_the_object,
+        a_copy_of_what_came_in_parts_knows_the_whole,
         one_part_is_enough,
         a_part_that_is_sent_again_replaces_the_earlier_one,
         a_missing_part_is_refused_and_the_upload_goes_on,

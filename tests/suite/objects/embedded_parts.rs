@@ -8,6 +8,7 @@ use std::{
     os::unix::fs::{FileExt, MetadataExt, symlink},
     path::{Path, PathBuf},
     sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
 };
 
 use cloakroom::objects::{
@@ -167,6 +168,21 @@ fn a_late_writer_does_not_bring_back_what_was_aborted() {
     assert_eq!(folder_of_upload(alone.folder.path()), None);
 }
 
+#[test]
+fn a_completion_that_fails_lets_senders_go_on() {
+    let alone = Alone::begun();
+    alone.runtime.block_on(async {
+        let sent = bytes(600_000, 1);
+        let mut incoming = alone.storage().receive_part(alone.contract(1, sent.len())).await.unwrap();
+        incoming.write(&sent[..300_000]).await.unwrap();
+        assert!(matches!(alone.complete().await, Err(CompleteError::Changed)));
+        incoming.write(&sent[300_000..]).await.unwrap();
+        incoming.finish().await.unwrap();
+        alone.complete().await.unwrap();
+        assert!(alone.object().await.unwrap() == sent);
+    });
+}
+
 /// Whatever the order in which they meet, the object is one that was sent, whole.
 #[test]
 fn writers_race_completions() {
@@ -310,6 +326,20 @@ fn a_crash_before_the_first_answer_leaves_nothing() {
         alone.restart();
         assert_eq!(folder_of_upload(alone.folder.path()).is_some(), names.is_empty(), "{names:?}");
         assert_eq!(alone.runtime.block_on(alone.parts()).is_some(), names.is_empty());
+    }
+}
+
+#[test]
+fn what_nobody_went_on_with_for_a_week_is_removed_by_a_start() {
+    for (days, stays) in [(6, true), (8, false)] {
+        let mut alone = Alone::begun();
+        alone.runtime.block_on(alone.receive(1, b"x")).unwrap();
+        let slots = OpenOptions::new().write(true).open(alone.file("parts")).unwrap();
+        let then = slots.metadata().unwrap().modified().unwrap() - Duration::from_secs(days * 24 * 3600);
+        slots.set_modified(then).unwrap();
+        alone.restart();
+        assert_eq!(alone.runtime.block_on(alone.parts()).is_some(), stays, "{days}");
+        assert_eq!(folder_of_upload(alone.folder.path()).is_some(), stays, "{days}");
     }
 }
 

@@ -46,6 +46,7 @@ pub fn a_large_copy_of_something_else_is_refused(bench: &Bench) {
     }
     let outcome = copy(bench, &inbox(), &ETag("\"0\"".into()), &to);
     assert!(matches!(outcome, Err(CopyError::Changed)), "{outcome:?}");
+    assert_eq!(bench.unfinished(&to), 0);
 }
 
 pub fn a_large_copy_replaces(bench: &Bench) {

@@ -6,14 +6,14 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use cloakroom::{
     domain::instant::Instant,
     objects::{
-        Checksum, CompleteError, ETag, LARGEST_PART, MultipartId, ObjectKey, PartContract, SMALLEST_PART,
+        Checksum, CompleteError, CopyError, ETag, LARGEST_PART, MultipartId, ObjectKey, PartContract, SMALLEST_PART,
         SignedRequest, StoredPart,
     },
 };
 use sha2::{Digest, Sha256};
 
 use super::{
-    bench::{Answer, Bench, content_type, inbox, now, send, send_as, tampered, undeclared},
+    bench::{Answer, Bench, content_type, inbox, now, send, send_as, tampered, undeclared, vault},
     puts::with_header,
 };
 
@@ -137,6 +137,23 @@ pub fn composite(sent: &[Vec<u8>]) -> [u8; 32] {
         hasher.update(Sha256::digest(bytes));
     }
     hasher.finalize().into()
+}
+
+/// The way of every large upload into a vault.
+pub fn a_copy_of_what_came_in_parts_knows_the_whole(bench: &Bench) {
+    let (upload, sent, to) = (begun(bench, true), three(), vault());
+    upload.send(1, &sent[0]);
+    upload.send(2, &sent[2]);
+    upload.complete_all().unwrap();
+    let etag = bench.wait(bench.storage.head(&upload.key)).unwrap().unwrap().etag;
+    let copied = bench.wait(bench.storage.copy(&upload.key, &etag, &to, &content_type("text/csv"), SMALLEST_PART));
+    if bench.refuses.copy_computes_checksum {
+        let whole = Sha256::new().chain_update(&sent[0]).chain_update(&sent[2]).finalize();
+        assert_eq!(copied.unwrap().checksum, Some(Checksum::Full(whole.into())));
+        assert!(bench.bytes(&to).unwrap() == [&sent[0][..], &sent[2]].concat());
+    } else {
+        assert!(matches!(copied, Err(CopyError::Unavailable(_))), "{copied:?}");
+    }
 }
 
 pub fn one_part_is_enough(bench: &Bench) {
