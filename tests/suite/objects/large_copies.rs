@@ -6,7 +6,8 @@ use sha2::{Digest, Sha256};
 
 use super::{
     bench::{Bench, content_type, inbox, vault},
-    parts::{bytes, composite, three},
+    completions::composite,
+    parts::{bytes, three},
 };
 
 fn copy(bench: &Bench, from: &ObjectKey, pinned: &ETag, to: &ObjectKey) -> Result<ObjectFacts, CopyError> {
