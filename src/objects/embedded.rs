@@ -15,6 +15,7 @@ mod place;
 mod receive;
 mod receive_part;
 mod refused;
+mod settled;
 mod signed;
 mod slots;
 mod uploads;
@@ -37,7 +38,10 @@ use super::{
     Unavailable, UploadContract,
 };
 
-use self::{copy::copy, files::Files, inbox::Inbox, multipart::Folder, receive::store, slots::Slot, uploads::Uploads};
+use self::{
+    copy::copy, files::Files, inbox::Inbox, multipart::Folder, receive::store, settled::Settled, slots::Slot,
+    uploads::Uploads,
+};
 
 pub use open_object::OpenObject;
 pub use receive::Incoming;
@@ -51,6 +55,7 @@ const PIECE: usize = 128 * 1024;
 pub struct EmbeddedStorage {
     files: Arc<Files>,
     inbox: Arc<Inbox>,
+    settled: Arc<Settled>,
     uploads: Uploads,
     keyring: Arc<Keyring>,
     clock: Arc<dyn Clock>,
@@ -77,10 +82,12 @@ impl EmbeddedStorage {
         entropy: Arc<dyn Entropy>,
         base_url: &str,
     ) -> io::Result<Self> {
-        let files = Arc::new(Files::open(folder, entropy.as_ref())?);
+        let files = Arc::new(Files::open(folder, entropy.as_ref(), clock.now())?);
+        let (settled, live) = Settled::open(folder, clock.now())?;
         Ok(Self {
             files,
-            inbox: Arc::default(),
+            inbox: Arc::new(Inbox::new(&live)),
+            settled: Arc::new(settled),
             uploads: Uploads::default(),
             keyring,
             clock,
@@ -310,11 +317,16 @@ impl ObjectStorage for EmbeddedStorage {
     }
 
     async fn delete(&self, key: &ObjectKey) -> Result<(), Unavailable> {
-        if key.is_inbox() {
-            self.inbox.settle(key, self.clock.now());
-        }
-        let (files, key) = (self.files.clone(), key.clone());
-        blocking(move || files.remove(&key)).await
+        let settled = key.is_inbox().then(|| self.inbox.settle(key, self.clock.now()));
+        let (files, remembered, key) = (self.files.clone(), self.settled.clone(), key.clone());
+        blocking(move || {
+            if let Some((settlement, ended)) = settled {
+                remembered.remember(&settlement);
+                ended.iter().for_each(|one| remembered.forget(one));
+            }
+            files.remove(&key)
+        })
+        .await
     }
 
     fn knows_full_checksum(&self, _size: u64) -> bool {

@@ -64,7 +64,8 @@ pub enum CopyError {
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum CompleteError {
     /// A part is not, or no longer, the one that was named; or the upload is
-    /// gone; or the key is taken.
+    /// gone; or the key is taken. Perhaps because it was completed before: what is
+    /// under the key tells.
     #[error("the parts have changed or are gone")]
     Changed,
     /// No answer, or an error of the storage's own. It may have been completed.

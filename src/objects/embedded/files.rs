@@ -8,6 +8,7 @@
 //! objects/    what is stored
 //! incoming/   what is on its way; emptied by every start
 //! parts/      uploads in parts that are under way, each a folder
+//! settled/    inbox keys that take no more bytes: see `settled`
 //! ```
 //!
 //! Everything here blocks.
@@ -22,6 +23,7 @@ use std::{
 };
 
 use crate::{
+    domain::instant::Instant,
     entropy::Entropy,
     objects::{ListedObject, ObjectFacts, ObjectFolder, ObjectKey},
 };
@@ -59,7 +61,7 @@ pub(super) struct Opened {
 
 impl Files {
     /// Opens or creates the folder, and removes what an earlier run left unfinished.
-    pub(super) fn open(folder: &Path, entropy: &dyn Entropy) -> io::Result<Self> {
+    pub(super) fn open(folder: &Path, entropy: &dyn Entropy, now: Instant) -> io::Result<Self> {
         let (objects, incoming, parts) = (folder.join("objects"), folder.join("incoming"), folder.join("parts"));
         for path in [folder, &objects, &incoming, &parts] {
             DirBuilder::new().recursive(true).mode(0o700).create(path)?;
@@ -70,7 +72,7 @@ impl Files {
         for left_over in fs::read_dir(&incoming)? {
             fs::remove_file(left_over?.path())?;
         }
-        multipart::sweep(&parts)?;
+        multipart::sweep(&parts, now)?;
         sync_folder(folder)?;
         let files = Self { objects, incoming, parts, _lock: lock, durable: Mutex::default() };
         // Create-only needs hard links: better known now than at the first upload.

@@ -18,11 +18,13 @@ use std::{
     io::{self, ErrorKind},
     os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
+    time::{Duration, UNIX_EPOCH},
 };
 
 use sha2::{Digest, Sha256};
 
 use crate::{
+    domain::instant::Instant,
     entropy::Entropy,
     objects::{ContentType, LARGEST_PART, MOST_PARTS, MultipartId, ObjectKey, SMALLEST_PART, StoredPart},
 };
@@ -33,6 +35,10 @@ use super::{
     header,
     slots::{HEAD, Head, SLOT, Slot},
 };
+
+/// After a week no upload can be completed any more. It is for uploads that nobody knows
+/// of, since the answer to their beginning was lost; the others are aborted in time.
+const LONGEST_REST: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// The name of the folder of an upload.
 pub(super) fn name_of(upload: &MultipartId) -> String {
@@ -210,15 +216,22 @@ pub(super) fn publish(files: &Files, key: &ObjectKey, upload: &MultipartId, part
     Ok(published)
 }
 
-/// Removes what an earlier run has published or never finished making.
-pub(super) fn sweep(parts: &Path) -> io::Result<()> {
+/// Removes what an earlier run has published or never finished making, and what
+/// nobody has gone on with for a week.
+pub(super) fn sweep(parts: &Path, now: Instant) -> io::Result<()> {
     for entry in fs::read_dir(parts)? {
         let path = entry?.path();
-        if Folder::at(path.clone())?.is_none() {
+        if Folder::at(path.clone())?.is_none() || last_used(&path)?.plus(LONGEST_REST) <= now {
             remove(&path)?;
         }
     }
     Ok(())
+}
+
+/// When the last part arrived, or was given up.
+fn last_used(path: &Path) -> io::Result<Instant> {
+    let since_epoch = fs::metadata(path.join("parts"))?.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default();
+    Ok(Instant::from_unix_seconds(since_epoch.as_secs()))
 }
 
 fn remove(path: &Path) -> io::Result<()> {

@@ -112,6 +112,7 @@ fn size_and_time(path: &Path) -> io::Result<Option<(u64, Instant)>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::tenant::{Mode, Namespace};
 
     fn path(key: &str) -> String {
         path_of(&ObjectKey::from_sealed(key.into())).to_str().unwrap().to_owned()
@@ -151,5 +152,38 @@ mod tests {
             let name = base16ct::lower::encode_string(&Sha256::digest(&key));
             assert_eq!(path, format!("hashed/{}/{}/{name}", &name[..2], &name[2..4]), "{key}");
         }
+    }
+
+    #[test]
+    fn a_list_has_a_thousand_objects_at_most_and_goes_on_after_them() {
+        let objects = tempfile::tempdir().unwrap();
+        let namespace = Namespace { tenant: TenantId::from_bytes([0; 16]), mode: Mode::Test };
+        let key = |number: u16| {
+            let mut id = [0; 16];
+            // Over two folders.
+            (id[0], id[14], id[15]) = ((number % 2) as u8, (number >> 8) as u8, number as u8);
+            ObjectKey::vault(namespace, ObjectId::from_bytes(id))
+        };
+        let mut keys: Vec<_> = (0..1001).map(key).collect();
+        keys.sort_by(|one, other| one.as_str().cmp(other.as_str()));
+        for key in &keys {
+            let path = objects.path().join(path_of(key));
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, [0; header::LENGTH + 1]).unwrap();
+        }
+        // What is no object of ours is passed over.
+        let foreign = objects.path().join(path_of(&keys[0])).with_file_name("0");
+        fs::write(foreign, b"").unwrap();
+
+        let folder = ObjectFolder::Vault(namespace);
+        let listed = |after| -> Vec<_> {
+            let listed = list(objects.path(), folder, after).unwrap();
+            assert!(listed.iter().all(|object| object.size == 1));
+            listed.into_iter().map(|object| object.key).collect()
+        };
+        assert_eq!(listed(None), keys[..1000]);
+        assert_eq!(listed(Some(&keys[999])), keys[1000..]);
+        assert_eq!(listed(Some(&keys[498])), keys[499..]);
+        assert_eq!(listed(Some(&keys[1000])), []);
     }
 }

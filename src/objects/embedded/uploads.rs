@@ -104,6 +104,8 @@ impl Ending {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
     use super::*;
 
     #[test]
@@ -142,10 +144,14 @@ mod tests {
         let sender = uploads.named("a").send(1).unwrap();
         let ending = uploads.named("a").end().await.unwrap();
         let written = sender.may_write().unwrap();
+        let is_written = AtomicBool::new(false);
         std::thread::scope(|scope| {
-            let closing = scope.spawn(|| ending.close());
-            // A reader that waits behind the closing one would find it closed: the write is not over.
-            assert!(!closing.is_finished());
+            scope.spawn(|| {
+                ending.close();
+                assert!(is_written.load(Ordering::SeqCst));
+            });
+            (0..1000).for_each(|_| std::thread::yield_now());
+            is_written.store(true, Ordering::SeqCst);
             drop(written);
         });
         assert!(sender.may_write().is_none());

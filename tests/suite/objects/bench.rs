@@ -1,6 +1,6 @@
 //! The storages under test, and a plain HTTP client.
 
-use std::{collections::BTreeMap, net::TcpListener, path::Path, sync::Arc, thread, time::Duration};
+use std::{collections::BTreeMap, fs, net::TcpListener, path::Path, sync::Arc, thread, time::Duration};
 
 use actix_web::{App, HttpServer, dev::ServerHandle};
 use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
@@ -40,6 +40,8 @@ pub struct Bench {
     pub refuses: Refuses,
     runtime: tokio::runtime::Runtime,
     embedded: Option<Embedded>,
+    /// For what the port does not tell.
+    client: Option<aws_sdk_s3::Client>,
 }
 
 struct Embedded {
@@ -91,16 +93,26 @@ impl Bench {
         let copies_in_parts = Arc::new(s3(&setting(endpoint)).with_largest_copy(SMALLEST_PART));
         let mut bench = Self::of(Arc::new(s3(&setting(endpoint))), refuses, None);
         bench.copies_in_parts = copies_in_parts;
+        bench.client = Some(client(&setting(endpoint)));
         bench
     }
 
     fn of(storage: Arc<dyn ObjectStorage>, refuses: Refuses, embedded: Option<Embedded>) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        Self { copies_in_parts: storage.clone(), storage, refuses, runtime, embedded }
+        Self { copies_in_parts: storage.clone(), storage, refuses, runtime, embedded, client: None }
     }
 
     pub fn wait<T>(&self, work: impl Future<Output = T>) -> T {
         self.runtime.block_on(work)
+    }
+
+    /// How many uploads in parts to this key are under way.
+    pub fn unfinished(&self, key: &ObjectKey) -> usize {
+        let Some(client) = &self.client else {
+            return fs::read_dir(self.folder().join("parts")).unwrap().count();
+        };
+        let request = client.list_multipart_uploads().bucket(setting("CLOAKROOM_TEST_BUCKET")).prefix(key.as_str());
+        self.wait(request.send()).unwrap().uploads().len()
     }
 
     /// The folder of the embedded storage.
@@ -182,6 +194,17 @@ fn s3(endpoint: &str) -> S3Storage {
         path_style: true,
     };
     s3_with(settings, None)
+}
+
+fn client(endpoint: &str) -> aws_sdk_s3::Client {
+    let configuration = aws_sdk_s3::config::Builder::new()
+        .behavior_version(aws_config::BehaviorVersion::latest())
+        .credentials_provider(Credentials::new("test", "test", None, None, "test"))
+        .http_client(aws_smithy_http_client::Builder::new().build_http())
+        .region(aws_config::Region::new("us-east-1"))
+        .endpoint_url(endpoint)
+        .force_path_style(true);
+    aws_sdk_s3::Client::from_conf(configuration.build())
 }
 
 pub fn s3_with(settings: S3Settings, session_token: Option<String>) -> S3Storage {

@@ -9,6 +9,8 @@ use std::{
 
 use cloakroom::objects::{CopyError, ObjectKey, ObjectStorage, SMALLEST_PART, embedded::Refused};
 
+use sha2::{Digest, Sha256};
+
 use super::bench::{Bench, artifact, content_type, contract, inbox, open_embedded, send, vault};
 
 const BYTES: &[u8] = b"what is stored";
@@ -156,4 +158,24 @@ fn bytes_beyond_the_contract_never_reach_the_disk() {
         assert_eq!(storage.head(&contract.key).await.unwrap(), None);
     });
     assert_eq!(files(folder.path()), Vec::<PathBuf>::new());
+}
+
+#[test]
+fn a_settled_key_stays_closed_over_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let contract = contract(BYTES);
+    tokio::runtime::Runtime::new().unwrap().block_on(async {
+        let storage = open_embedded(folder.path(), "http://x");
+        let mut incoming = storage.receive(contract.clone()).await.unwrap();
+        incoming.write(BYTES).await.unwrap();
+        incoming.finish().await.unwrap();
+        storage.delete(&contract.key).await.unwrap();
+        drop(storage);
+        let storage = open_embedded(folder.path(), "http://x");
+        assert!(matches!(storage.receive(contract.clone()).await, Err(Refused::Taken)));
+        assert!(storage.receive(super::bench::contract(BYTES)).await.is_ok());
+    });
+    let [path] = files(folder.path()).try_into().unwrap();
+    let name = base16ct::lower::encode_string(&Sha256::digest(contract.key.as_str()));
+    assert_eq!(path, folder.path().join("settled").join(name));
 }

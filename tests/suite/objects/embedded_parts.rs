@@ -1,13 +1,12 @@
 //! What the embedded storage does to its folder for uploads in parts: through
-//! restarts, lost connections, damage and a full disk.
+//! restarts, late writers and damage.
 
 use std::{
     fs::{self, OpenOptions},
-    io::{Read, Write},
-    net::{Shutdown, TcpStream},
-    os::unix::fs::{FileExt, MetadataExt, symlink},
+    os::unix::fs::{FileExt, MetadataExt},
     path::{Path, PathBuf},
     sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
 };
 
 use cloakroom::objects::{
@@ -17,12 +16,12 @@ use cloakroom::objects::{
 use sha2::{Digest, Sha256};
 
 use super::{
-    bench::{Answer, Bench, content_type, inbox, now, open_embedded, send},
-    parts::{begun, bytes, three},
+    bench::{content_type, inbox, now, open_embedded},
+    parts::{bytes, three},
 };
 
 /// The folder of the one upload that is under way.
-fn folder_of_upload(folder: &Path) -> Option<PathBuf> {
+pub fn folder_of_upload(folder: &Path) -> Option<PathBuf> {
     let mut found: Vec<_> = fs::read_dir(folder.join("parts")).unwrap().map(|entry| entry.unwrap().path()).collect();
     assert!(found.len() <= 1, "{found:?}");
     found.pop()
@@ -165,6 +164,21 @@ fn a_late_writer_does_not_bring_back_what_was_aborted() {
         assert_eq!((alone.parts().await, alone.object().await), (None, None));
     });
     assert_eq!(folder_of_upload(alone.folder.path()), None);
+}
+
+#[test]
+fn a_completion_that_fails_lets_senders_go_on() {
+    let alone = Alone::begun();
+    alone.runtime.block_on(async {
+        let sent = bytes(600_000, 1);
+        let mut incoming = alone.storage().receive_part(alone.contract(1, sent.len())).await.unwrap();
+        incoming.write(&sent[..300_000]).await.unwrap();
+        assert!(matches!(alone.complete().await, Err(CompleteError::Changed)));
+        incoming.write(&sent[300_000..]).await.unwrap();
+        incoming.finish().await.unwrap();
+        alone.complete().await.unwrap();
+        assert!(alone.object().await.unwrap() == sent);
+    });
 }
 
 /// Whatever the order in which they meet, the object is one that was sent, whole.
@@ -314,6 +328,20 @@ fn a_crash_before_the_first_answer_leaves_nothing() {
 }
 
 #[test]
+fn what_nobody_went_on_with_for_a_week_is_removed_by_a_start() {
+    for (days, stays) in [(6, true), (8, false)] {
+        let mut alone = Alone::begun();
+        alone.runtime.block_on(alone.receive(1, b"x")).unwrap();
+        let slots = OpenOptions::new().write(true).open(alone.file("parts")).unwrap();
+        let then = slots.metadata().unwrap().modified().unwrap() - Duration::from_secs(days * 24 * 3600);
+        slots.set_modified(then).unwrap();
+        alone.restart();
+        assert_eq!(alone.runtime.block_on(alone.parts()).is_some(), stays, "{days}");
+        assert_eq!(folder_of_upload(alone.folder.path()).is_some(), stays, "{days}");
+    }
+}
+
+#[test]
 fn parts_have_the_size_that_was_agreed_but_for_the_last() {
     let alone = Alone::begun();
     let sent = bytes(SMALLEST_PART, 1);
@@ -334,81 +362,4 @@ fn parts_have_the_size_that_was_agreed_but_for_the_last() {
         alone.complete().await.unwrap();
         assert!(alone.object().await.unwrap() == [&sent[..], &sent, b"x"].concat());
     });
-}
-
-fn kind_of(answer: &Answer) -> String {
-    let document: serde_json::Value = serde_json::from_slice(&answer.body).unwrap();
-    document["type"].as_str().unwrap().rsplit(':').next().unwrap().to_owned()
-}
-
-/// The device that answers every write as a full disk does stands in for one.
-#[test]
-fn a_full_disk_is_said_and_leaves_no_part() {
-    let bench = Bench::embedded();
-    let (upload, sent) = (begun(&bench, false), bytes(600_000, 1));
-    upload.send(1, &sent);
-    let data = folder_of_upload(bench.folder()).unwrap().join("data");
-    let aside = data.with_extension("aside");
-    fs::rename(&data, &aside).unwrap();
-    symlink("/dev/full", &data).unwrap();
-    for number in [1, 2] {
-        let answer = send(&upload.signed(number, &sent), &sent);
-        assert_eq!((answer.status, kind_of(&answer).as_str()), (507, "storage-full"), "{answer:?}");
-        assert_eq!(upload.parts(), Some(Vec::new()));
-    }
-    fs::rename(&aside, &data).unwrap();
-    upload.send(1, &sent);
-    upload.complete_all().unwrap();
-    assert!(bench.bytes(&upload.key).unwrap() == sent);
-}
-
-#[test]
-fn refusals_of_parts_have_names_of_their_own() {
-    let bench = Bench::embedded();
-    let upload = begun(&bench, false);
-    let signed = upload.signed(1, b"x");
-    // A sender that has said what it will send, and waits.
-    let mut waiting = TcpStream::connect(signed.url.split('/').nth(2).unwrap()).unwrap();
-    let path = &signed.url[signed.url.find("/o/").unwrap()..];
-    let head = format!("PUT {path} HTTP/1.1\r\nhost: x\r\ncontent-length: 1\r\nexpect: 100-continue\r\n\r\n");
-    waiting.write_all(head.as_bytes()).unwrap();
-    let mut line = [0; 12];
-    waiting.read_exact(&mut line).unwrap();
-    assert_eq!(&line, b"HTTP/1.1 100");
-    // It has begun when the storage says so.
-    let busy = loop {
-        let answer = send(&signed, b"x");
-        if answer.status != 200 {
-            break answer;
-        }
-    };
-    assert_eq!((busy.status, kind_of(&busy).as_str()), (409, "part-in-progress"));
-    // And has gone when its connection has.
-    waiting.shutdown(Shutdown::Both).unwrap();
-    while send(&signed, b"x").status == 409 {}
-    assert_eq!(upload.parts().unwrap().len(), 1);
-    upload.abort();
-    let ended = send(&signed, b"x");
-    assert_eq!((ended.status, kind_of(&ended).as_str()), (404, "upload-ended"));
-}
-
-#[test]
-fn a_lost_connection_leaves_no_part() {
-    let bench = Bench::embedded();
-    let (upload, sent) = (begun(&bench, false), bytes(700_000, 1));
-    let signed = upload.signed(1, &sent);
-    let path = &signed.url[signed.url.find("/o/").unwrap()..];
-    for length in [0, 15, 699_999] {
-        let mut stream = TcpStream::connect(signed.url.split('/').nth(2).unwrap()).unwrap();
-        let head = format!("PUT {path} HTTP/1.1\r\nhost: x\r\ncontent-length: 700000\r\n\r\n");
-        stream.write_all(&[head.as_bytes(), &sent[..length]].concat()).unwrap();
-        stream.shutdown(Shutdown::Write).unwrap();
-        let mut answer = Vec::new();
-        // A connection that is reset has been answered too: with nothing.
-        let _ = stream.read_to_end(&mut answer);
-        assert!(!String::from_utf8_lossy(&answer).contains(" 200 "));
-        assert_eq!(upload.parts(), Some(Vec::new()));
-    }
-    upload.send(1, &sent);
-    assert_eq!(upload.parts().unwrap().len(), 1);
 }

@@ -6,7 +6,8 @@ use sha2::{Digest, Sha256};
 
 use super::{
     bench::{Bench, content_type, inbox, vault},
-    parts::{bytes, composite, three},
+    completions::composite,
+    parts::{bytes, three},
 };
 
 fn copy(bench: &Bench, from: &ObjectKey, pinned: &ETag, to: &ObjectKey) -> Result<ObjectFacts, CopyError> {
@@ -46,6 +47,7 @@ pub fn a_large_copy_of_something_else_is_refused(bench: &Bench) {
     }
     let outcome = copy(bench, &inbox(), &ETag("\"0\"".into()), &to);
     assert!(matches!(outcome, Err(CopyError::Changed)), "{outcome:?}");
+    assert_eq!(bench.unfinished(&to), 0);
 }
 
 pub fn a_large_copy_replaces(bench: &Bench) {

@@ -21,8 +21,8 @@ pub struct Refuses {
     pub settled_replay: bool,
     /// Malformed requests as the client's fault, not with a status of 500.
     pub politely: bool,
-    /// A part with a checksum that was not agreed, though it is the right one.
-    pub undeclared_part_checksum: bool,
+    /// A part with a header that gives it another meaning and was not signed.
+    pub undeclared_part_header: bool,
     /// A part without a checksum, of an upload that wants one for each.
     pub missing_part_checksum: bool,
     /// Parts that are named in another order than theirs.
@@ -51,7 +51,7 @@ pub const EMBEDDED: Refuses = Refuses {
     form_replay: true,
     settled_replay: true,
     politely: true,
-    undeclared_part_checksum: true,
+    undeclared_part_header: true,
     missing_part_checksum: true,
     parts_out_of_order: true,
     small_parts: true,
@@ -73,7 +73,7 @@ pub const LOCALSTACK: Refuses = Refuses {
     form_replay: false,
     settled_replay: false,
     politely: false,
-    undeclared_part_checksum: true,
+    undeclared_part_header: true,
     missing_part_checksum: true,
     parts_out_of_order: true,
     small_parts: true,
@@ -95,7 +95,7 @@ pub const MINISTACK: Refuses = Refuses {
     form_replay: false,
     settled_replay: false,
     politely: true,
-    undeclared_part_checksum: false,
+    undeclared_part_header: false,
     missing_part_checksum: false,
     parts_out_of_order: false,
     small_parts: false,
