@@ -82,6 +82,8 @@ pub enum EventType {
     ObjectCreated,
     #[serde(rename = "object.deleted")]
     ObjectDeleted,
+    #[serde(rename = "usage.corrected")]
+    UsageCorrected,
     #[serde(rename = "quota.changed")]
     QuotaChanged,
 }

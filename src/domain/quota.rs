@@ -32,7 +32,9 @@ impl Amount {
         Self { bytes, objects: 1 }
     }
 
-    fn plus(self, other: Self) -> Self {
+    /// Both together.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
         Self { bytes: self.bytes.saturating_add(other.bytes), objects: self.objects.saturating_add(other.objects) }
     }
 
@@ -65,7 +67,7 @@ impl Limits {
 }
 
 /// What is counted together.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Scope {
     /// All files of a namespace.
@@ -88,7 +90,7 @@ impl Scope {
 }
 
 /// To which account an upload, and later its file, is charged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Charge {
     /// Whose quota.
     pub scope: Scope,

@@ -1,4 +1,4 @@
-//! Usage, quotas and sweeping over HTTP.
+//! Usage, quotas, sweeping and reconciling over HTTP.
 
 use actix_web::{HttpResponse, web};
 use serde::{Deserialize, Serialize};
@@ -8,6 +8,7 @@ use crate::{
     domain::{quota::Limits, tenant::Mode, upload::Leftover},
     service::{
         Broker,
+        reconcile::Difference,
         sweep::{Sweeping, Swept},
         usage::Usage,
     },
@@ -152,4 +153,88 @@ pub async fn sweep(
     let sweep = broker.sweep_uploads(&caller, sweeping).await?;
     let items = sweep.swept.into_iter().map(Into::into).collect();
     Ok(HttpResponse::Ok().json(SweepView { dry_run, items, failed: sweep.failed }))
+}
+
+/// What to do about what differs.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ReconcileBody {
+    /// Only say what differs.
+    #[serde(default)]
+    pub dry_run: bool,
+}
+
+/// What differs between the index of the vault and what is kept.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum DifferenceView {
+    /// Stored bytes that no path leads to; they are removed.
+    Orphan {
+        /// Which.
+        object: String,
+        /// How many bytes.
+        bytes: u64,
+    },
+    /// A path whose bytes are gone; nothing here can bring them back.
+    Missing {
+        /// Which path.
+        path: String,
+        /// Which bytes it leads to.
+        object: String,
+    },
+    /// A count of what is used that was wrong; it is set right.
+    Miscounted {
+        /// Whose count: `tenant`, or the id of a key or file request.
+        scope: String,
+        /// Bytes it said.
+        counted_bytes: u64,
+        /// Bytes there are.
+        bytes: u64,
+        /// Files it said.
+        counted_objects: u64,
+        /// Files there are.
+        objects: u64,
+    },
+}
+
+impl From<Difference> for DifferenceView {
+    fn from(difference: Difference) -> Self {
+        match difference {
+            Difference::Orphan { object, bytes } => Self::Orphan { object: object.to_string(), bytes },
+            Difference::Missing { path, object } => Self::Missing { path: path.into(), object: object.to_string() },
+            Difference::Miscounted { charge, counted, kept } => Self::Miscounted {
+                scope: charge.scope.name(),
+                counted_bytes: counted.bytes,
+                bytes: kept.bytes,
+                counted_objects: counted.objects,
+                objects: kept.objects,
+            },
+        }
+    }
+}
+
+/// How a vault was found.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ReconciliationView {
+    /// Whether it only looked.
+    pub dry_run: bool,
+    /// How many files there are.
+    pub files: usize,
+    /// What differs, or did.
+    pub items: Vec<DifferenceView>,
+}
+
+/// Hold your vault's index against what is stored, and its usage against what is kept. For administrators.
+#[utoipa::path(
+    post, path = "/v1/objects/reconcile", tag = "administration", request_body = ReconcileBody,
+    security(("api_key" = [])),
+    responses((status = 200, body = ReconciliationView), (status = "4XX", body = ProblemDocument))
+)]
+pub async fn reconcile(
+    WithKey(caller, ReconcileBody { dry_run }): WithKey<ReconcileBody>,
+    broker: web::Data<Broker>,
+) -> Result<HttpResponse, Problem> {
+    let found = broker.reconcile(&caller, dry_run).await?;
+    let items = found.differences.into_iter().map(Into::into).collect();
+    Ok(HttpResponse::Ok().json(ReconciliationView { dry_run, files: found.files, items }))
 }

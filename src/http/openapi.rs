@@ -40,7 +40,7 @@ use super::{
         objects::list, objects::inspect, objects::download, objects::delete,
         api_keys::create, api_keys::list, api_keys::inspect, api_keys::revoke,
         tenants::create, tenants::list,
-        administration::usage, administration::set_quota, administration::sweep,
+        administration::usage, administration::set_quota, administration::sweep, administration::reconcile,
     ),
     tags(
         (name = "shares", description = "Links that open a short session on pinned paths, once"),

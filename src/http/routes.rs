@@ -1,7 +1,7 @@
 //! Every route of the API and its pages, on one screen.
 
 use actix_web::{
-    HttpResponse,
+    HttpResponse, guard,
     web::{self, delete, get, post, put, resource},
 };
 
@@ -77,7 +77,8 @@ pub fn configure(routes: &mut web::ServiceConfig) {
         .service(resource("/v1/receipt-keys").route(get().to(uploads::receipt_keys)))
         .service(resource("/v1/uploads/{id}").route(get().to(uploads::inspect)).route(delete().to(uploads::cancel)))
         .service(resource("/v1/objects").route(get().to(objects::list)))
-        .service(resource("/v1/objects/downloads").guard(actix_web::guard::Post()).route(post().to(objects::download)))
+        .service(resource("/v1/objects/reconcile").guard(guard::Post()).route(post().to(administration::reconcile)))
+        .service(resource("/v1/objects/downloads").guard(guard::Post()).route(post().to(objects::download)))
         .service(
             resource("/v1/objects/{path:.*}").route(get().to(objects::inspect)).route(delete().to(objects::delete)),
         )

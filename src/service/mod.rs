@@ -14,6 +14,7 @@ pub mod links;
 pub mod listing;
 mod passwords;
 pub mod receipts;
+pub mod reconcile;
 mod records;
 mod refusals;
 mod rows;
