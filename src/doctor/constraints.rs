@@ -3,6 +3,8 @@
 
 use serde::Serialize;
 
+use Weight::{Fatal, Notable, VerifiedLater};
+
 /// What a signed request is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -69,6 +71,16 @@ pub struct Constraint {
     /// What it means when the storage lets it pass.
     pub meaning: &'static str,
     pub(super) probe: Probe,
+}
+
+impl Constraint {
+    /// What is said where it holds, and where it does not.
+    pub(super) fn words(&self) -> (&'static str, &'static str) {
+        match self.probe {
+            Probe::Copy(Copied::Checksum) => ("known", "UNKNOWN"),
+            _ => ("refused", "ACCEPTED"),
+        }
+    }
 }
 
 /// How it is tried.
@@ -160,13 +172,12 @@ const fn copy(
     Constraint { id, method: Method::Copy, weight, attempt, meaning, probe: Probe::Copy(probe) }
 }
 
-use Weight::{Fatal, Notable, VerifiedLater};
-
 const WASTE: &str = "Such an upload is stored and then rejected when it is completed: only its bytes are wasted.";
 const OPEN_TO_WRITE: &str = "Whoever reaches the storage writes into it without a capability.";
 const OPEN_TO_READ: &str = "Whoever reaches the storage reads what lies under a key, without a capability.";
 const FOR_EVER: &str = "A URL that has been handed out works for ever.";
 const ANYTHING: &str = "Whoever holds one URL makes any other out of it.";
+const ANY_FORM: &str = "Whoever holds one form makes any other out of it.";
 
 /// Every constraint, in the order of a report.
 pub const CONSTRAINTS: &[Constraint] = &[
@@ -214,7 +225,7 @@ pub const CONSTRAINTS: &[Constraint] = &[
     form("post.shorter", VerifiedLater, "a shorter file", WASTE, Form::Shorter),
     form("post.type", VerifiedLater, "another content type", WASTE, Form::OtherType),
     form("post.bytes", VerifiedLater, "other bytes than the declared SHA-256 says", WASTE, Form::OtherBytes),
-    form("post.key", Fatal, "another key", ANYTHING, Form::OtherKey),
+    form("post.key", Fatal, "another key", ANY_FORM, Form::OtherKey),
     form(
         "post.field",
         Notable,
@@ -222,7 +233,7 @@ pub const CONSTRAINTS: &[Constraint] = &[
         "Whoever uploads can attach metadata. The copy into the vault drops it.",
         Form::ExtraField,
     ),
-    form("post.policy", Fatal, "an altered policy under the old signature", ANYTHING, Form::AlteredPolicy),
+    form("post.policy", Fatal, "an altered policy under the old signature", ANY_FORM, Form::AlteredPolicy),
     form(
         "post.signature",
         Fatal,
@@ -231,7 +242,7 @@ pub const CONSTRAINTS: &[Constraint] = &[
         Form::Forged,
     ),
     form("post.unsigned", Fatal, "no policy at all", OPEN_TO_WRITE, Form::Unsigned),
-    form("post.expired", Fatal, "an expired policy", FOR_EVER, Form::Expired),
+    form("post.expired", Fatal, "an expired policy", "A form that has been handed out works for ever.", Form::Expired),
     get("get.signature", Fatal, "an altered signature", ANYTHING, Get::Tampered),
     get(
         "get.answer",
@@ -256,7 +267,7 @@ pub const CONSTRAINTS: &[Constraint] = &[
     copy(
         "copy.checksum",
         Notable,
-        "a copy whose SHA-256 nobody knows",
+        "the SHA-256 of a copy",
         "An upload that was declared without a SHA-256 is never completed here: without the checksum of what was \
          stored there is no receipt.",
         Copied::Checksum,

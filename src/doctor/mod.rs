@@ -88,7 +88,7 @@ pub async fn examine(
     let began = clock.now();
     let agent = outward::agent(PATIENCE);
     let probing = Probing { storage, clock, entropy, agent, namespace, keys: Mutex::default() };
-    // A panic must not leave objects behind, be it in a probe or in the storage.
+    // A panic must not leave objects behind.
     let outcome = AssertUnwindSafe(probing.all()).catch_unwind().await;
     let left_behind = probing.clean_up().await;
     let (findings, unusable) = outcome
@@ -106,7 +106,9 @@ type Found = (Vec<Finding>, Vec<(Method, String)>);
 
 impl Probing<'_> {
     async fn all(&self) -> Result<Found, NotExamined> {
-        let (put, post, get) = tokio::join!(probes::put(self), probes::form(self), probes::get(self));
+        // Each to its end: nothing may still be on its way when everything is removed.
+        let (put, post, get) =
+            tokio::join!(caught(probes::put(self)), caught(probes::form(self)), caught(probes::get(self)));
         put.map_err(|fault| NotExamined(format!("an upload as agreed is refused: {fault}")))?;
         get.map_err(|fault| NotExamined(format!("a download as agreed is refused: {fault}")))?;
         let unusable: Vec<_> = post.err().map(|fault| (Method::Post, fault)).into_iter().collect();
@@ -117,9 +119,7 @@ impl Probing<'_> {
     }
 
     async fn finding(&self, constraint: &'static Constraint) -> Finding {
-        let seen = AssertUnwindSafe(probes::try_out(self, constraint.probe)).catch_unwind().await;
-        let seen = seen.unwrap_or_else(|_| Err("the probe itself failed; this is a fault of ours".into()));
-        match seen {
+        match caught(probes::try_out(self, constraint.probe)).await {
             Err(reason) => Finding { constraint, outcome: Outcome::Unclear(reason), status: None, note: None },
             Ok(seen) => judged(constraint, &seen),
         }
@@ -175,6 +175,12 @@ impl Probing<'_> {
     }
 }
 
+/// A panic as a reason why nothing can be told.
+async fn caught<T>(probe: impl Future<Output = Result<T, String>>) -> Result<T, String> {
+    let done = AssertUnwindSafe(probe).catch_unwind().await;
+    done.unwrap_or_else(|_| Err("the probe itself failed; this is a fault of ours".into()))
+}
+
 /// What the answer and what came of it mean.
 fn judged(constraint: &'static Constraint, seen: &Seen) -> Finding {
     let (outcome, note) = match seen.status {
@@ -188,4 +194,35 @@ fn judged(constraint: &'static Constraint, seen: &Seen) -> Finding {
         Some(_) => (Outcome::Unclear("the answer means nothing".into()), None),
     };
     Finding { constraint, outcome, status: seen.status, note }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_counts_only_when_nothing_came_of_it() {
+        let judged = |status, done| judged(&CONSTRAINTS[0], &Seen { status, done });
+        for (status, done, outcome, noted) in [
+            (Some(403), false, Some(Outcome::Enforced), false),
+            (Some(412), false, Some(Outcome::Enforced), false),
+            (Some(500), false, Some(Outcome::Enforced), true),
+            (Some(200), false, Some(Outcome::Ignored), false),
+            (Some(204), true, Some(Outcome::Ignored), false),
+            (Some(403), true, Some(Outcome::Ignored), true),
+            (Some(503), true, Some(Outcome::Ignored), true),
+            (Some(301), false, None, false),
+            (Some(102), false, None, false),
+            (None, false, Some(Outcome::Enforced), false),
+            (None, true, Some(Outcome::Ignored), false),
+        ] {
+            let finding = judged(status, done);
+            match outcome {
+                Some(outcome) => assert_eq!(finding.outcome, outcome, "{status:?} {done}"),
+                None => assert!(matches!(finding.outcome, Outcome::Unclear(_)), "{status:?} {done}"),
+            }
+            assert_eq!(finding.note.is_some(), noted, "{status:?} {done}");
+        }
+        assert_eq!(judged(Some(403), true).answer(), "DONE, 403");
+    }
 }

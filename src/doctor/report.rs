@@ -37,11 +37,13 @@ impl Finding {
         self.outcome != Outcome::Enforced
     }
 
-    /// The answer in few words: `refused, 403`.
+    /// The answer in few words: `refused, 403`; `DONE, 403` where it was refused and done all the same.
     pub fn answer(&self) -> String {
+        let (held, passed) = self.constraint.words();
         let word = match self.outcome {
-            Outcome::Enforced => "refused",
-            Outcome::Ignored => "ACCEPTED",
+            Outcome::Enforced => held,
+            Outcome::Ignored if self.note.is_some() => "DONE",
+            Outcome::Ignored => passed,
             Outcome::Unclear(_) => "unclear",
         };
         self.status.map_or_else(|| word.to_owned(), |status| format!("{word}, {status}"))

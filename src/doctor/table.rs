@@ -23,6 +23,9 @@ impl Report {
             if let Some((_, reason)) = self.unusable.iter().find(|(other, _)| *other == method) {
                 line(&mut text, format_args!("    ?  cannot be used, and is not offered\n"));
                 paragraph(&mut text, "       ", reason);
+            } else if method != Method::Copy {
+                // Else a refusal would mean nothing, and there would be no report.
+                line(&mut text, format_args!("    ✓  {:<widest$}   accepted\n", "what was agreed"));
             }
             for finding in self.findings.iter().filter(|finding| finding.constraint.method == method) {
                 let weight = if finding.is_open() { finding.constraint.weight.words() } else { "" };

@@ -12,7 +12,7 @@ use cloakroom::{
     keys::{self, Keys},
     objects::embedded::EmbeddedStorage,
     service::{
-        Broker, Caller, ContentOrigin, Error, PasswordPool, Settings,
+        Broker, Caller, ContentOrigin, Error, Offered, PasswordPool, Settings,
         share_redemption::OpenedSession,
         shares::{MintShare, MintedShare},
     },
@@ -57,10 +57,12 @@ impl Laboratory {
             entropy,
             passwords: PasswordPool::new(1),
             refusals: Arc::default(),
+            scanner: None,
             settings: Settings {
                 public_url: public_url.into(),
                 content: ContentOrigin { scheme: scheme.into(), authority: authority.into() },
                 largest_upload: 1024 * 1024,
+                offered: Offered::default(),
             },
         };
         let tenant = Tenant::of(&broker.create_first_tenant("First".into()).await.unwrap());

@@ -19,7 +19,7 @@ use cloakroom::{
         ByteRange, ByteStream, ContentType, CopyError, DownloadContract, ETag, ObjectFacts, ObjectKey, ObjectStorage,
         SignedRequest, Unavailable, UploadContract, embedded::EmbeddedStorage,
     },
-    service::{Broker, ContentOrigin, PasswordPool, Settings},
+    service::{Broker, ContentOrigin, Offered, PasswordPool, Settings},
     store::{Store, memory::MemoryStore},
 };
 use serde_json::json;
@@ -172,10 +172,12 @@ fn served() -> (Api, Arc<AwayStorage>) {
         entropy,
         passwords: PasswordPool::new(1),
         refusals: Arc::default(),
+        scanner: None,
         settings: Settings {
             public_url: format!("http://127.0.0.1:{}", ports[0]),
             content: ContentOrigin { scheme: "http".into(), authority },
             largest_upload: 1024 * 1024,
+            offered: Offered::default(),
         },
     };
     let (listeners, tenant) = runtime.block_on(async {
