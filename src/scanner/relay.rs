@@ -80,3 +80,57 @@ impl Read for Relayed {
         Ok(taken)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        pin::pin,
+        sync::{
+            Arc,
+            atomic::{AtomicUsize, Ordering},
+        },
+    };
+
+    use futures_util::{FutureExt, stream};
+
+    use super::*;
+
+    #[test]
+    fn no_more_is_fetched_than_may_wait() {
+        let fetched = Arc::new(AtomicUsize::new(0));
+        let counter = fetched.clone();
+        let piece = move |_| {
+            counter.fetch_add(1, Ordering::SeqCst);
+            Ok(Bytes::from_static(b"piece"))
+        };
+        let (moving, mut relayed) = relay(stream::iter((0..1_000).map(piece)).boxed(), 5_000);
+        let mut moving = pin!(moving);
+        let mut buffer = [0; 5];
+        for read in 0..1_000 {
+            // Moved as far as it goes.
+            let moved = moving.as_mut().now_or_never();
+            assert!(fetched.load(Ordering::SeqCst) <= read + WAITING + 1, "after {read}");
+            assert_eq!(moved.is_some(), read + WAITING > 1_000, "after {read}");
+            relayed.read_exact(&mut buffer).unwrap();
+            assert_eq!(&buffer, b"piece");
+            if moved.is_some() {
+                break;
+            }
+        }
+    }
+
+    #[test]
+    fn an_end_that_was_not_said_is_no_end() {
+        let (moving, mut relayed) = relay(stream::iter([Ok(Bytes::from_static(b"half"))]).boxed(), 8);
+        assert!(matches!(moving.now_or_never(), Some(Moved::Failed(_))));
+        assert!(relayed.read_to_end(&mut Vec::new()).is_err());
+
+        let (moving, mut relayed) = relay(stream::iter([Ok(Bytes::from_static(b"whole"))]).boxed(), 5);
+        assert_eq!(moving.now_or_never(), Some(Moved::Whole));
+        assert_eq!(relayed.read_to_end(&mut Vec::new()).unwrap(), 5);
+
+        let (moving, relayed) = relay(stream::iter([Ok(Bytes::from_static(b"whole"))]).boxed(), 5);
+        drop(relayed);
+        assert_eq!(moving.now_or_never(), Some(Moved::NotTaken));
+    }
+}
