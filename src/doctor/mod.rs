@@ -109,8 +109,8 @@ impl Probing<'_> {
         // Each to its end: nothing may still be on its way when everything is removed.
         let (put, post, get) =
             tokio::join!(caught(probes::put(self)), caught(probes::form(self)), caught(probes::get(self)));
-        put.map_err(|fault| NotExamined(format!("an upload as agreed is refused: {fault}")))?;
-        get.map_err(|fault| NotExamined(format!("a download as agreed is refused: {fault}")))?;
+        put.map_err(|fault| NotExamined(format!("an upload as agreed fails: {fault}")))?;
+        get.map_err(|fault| NotExamined(format!("a download as agreed fails: {fault}")))?;
         let unusable: Vec<_> = post.err().map(|fault| (Method::Post, fault)).into_iter().collect();
         let usable = |method| unusable.iter().all(|(other, _)| *other != method);
         let tried = CONSTRAINTS.iter().filter(|constraint| usable(constraint.method));
@@ -144,6 +144,11 @@ impl Probing<'_> {
         let key = ObjectKey::inbox(self.namespace, InboxSecret(self.entropy.bytes()));
         self.keys.lock().unwrap_or_else(PoisonError::into_inner).push(key.clone());
         key
+    }
+
+    /// Nothing lies under this key: in a bucket with versions, removing it would leave a mark.
+    fn forget(&self, key: &ObjectKey) {
+        self.keys.lock().unwrap_or_else(PoisonError::into_inner).retain(|other| other != key);
     }
 
     /// A contract for exactly these bytes.

@@ -82,7 +82,12 @@ impl Sent {
             "GET" | "DELETE" => agent.run(request.body(()).map_err(|fault| fault.to_string())?),
             _ => agent.run(request.body(&self.body[..]).map_err(|fault| fault.to_string())?),
         };
-        let (parts, mut body) = sent.map_err(|fault| fault.to_string())?.into_parts();
+        let sent = sent.map_err(|fault| match fault {
+            // It would repeat the URL, which is a credential.
+            ureq::Error::BadUri(_) => "the signed URL cannot be sent to".to_owned(),
+            other => format!("the storage does not answer ({other})"),
+        });
+        let (parts, mut body) = sent?.into_parts();
         let date = parts.headers.get("date").and_then(|date| date.to_str().ok()).map(str::to_owned);
         let body = body.with_config().limit(LARGEST_ANSWER).read_to_vec().unwrap_or_default();
         Ok(Answer { status: parts.status.as_u16(), date, body })

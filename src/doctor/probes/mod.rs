@@ -39,7 +39,11 @@ impl Probing<'_> {
     /// Sends what should store nothing under the key.
     async fn upload(&self, request: Sent, key: &ObjectKey) -> Result<Seen, String> {
         let answer = self.send(request).await?;
-        Ok(Seen { status: Some(answer.status), done: self.is_stored(key).await? })
+        let done = self.is_stored(key).await?;
+        if !done {
+            self.forget(key);
+        }
+        Ok(Seen { status: Some(answer.status), done })
     }
 
     /// Sends what has no effect that could be looked at.

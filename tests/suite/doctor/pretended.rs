@@ -10,7 +10,7 @@ use cloakroom::{
 };
 
 use super::{
-    pretender::{Pretender, Whim},
+    pretender::{LIE, Pretender, Whim},
     runtime,
 };
 
@@ -42,7 +42,7 @@ fn a_storage_that_refuses_what_was_agreed_is_not_examined() {
     let cases: [(Whim, &str); 4] = [
         (|request| refused_if(request, "PUT", SIGNED, "SignatureDoesNotMatch"), "credentials"),
         (|request| refused_if(request, "PUT", SIGNED, "NoSuchBucket"), "CLOAKROOM_S3_BUCKET"),
-        (|request| refused_if(request, "GET", SIGNED, "AccessDenied"), "a download as agreed is refused"),
+        (|request| refused_if(request, "GET", SIGNED, "AccessDenied"), "a download as agreed fails"),
         // Its own requests carry no signature in the query.
         (|request| refused_if(request, "PUT", "", "InvalidAccessKeyId"), "403"),
     ];
@@ -61,6 +61,24 @@ fn refused_if(
     code: &'static str,
 ) -> Option<(u16, &'static str)> {
     (request.method() == method && request.query_string().contains(query)).then_some((403, code))
+}
+
+#[test]
+fn a_refusal_that_is_none_is_seen() {
+    let pretender = Pretender::start(|request| {
+        let is_bent = request.headers().contains_key("x-amz-acl") || request.method() == "DELETE" && is_signed(request);
+        is_bent.then_some((403, LIE))
+    });
+    let report = examined(&pretender, &SystemClock::default()).unwrap();
+    for id in ["put.acl", "put.delete", "get.delete"] {
+        let finding = report.findings.iter().find(|finding| finding.constraint.id == id).unwrap();
+        assert_eq!((&finding.outcome, finding.answer()), (&Outcome::Ignored, "DONE, 403".to_owned()), "{id}");
+    }
+    assert_eq!(pretender.keys(), [""; 0]);
+}
+
+fn is_signed(request: &actix_web::HttpRequest) -> bool {
+    request.query_string().contains("X-Amz-Signature=")
 }
 
 #[test]

@@ -19,8 +19,11 @@ use cloakroom::objects::s3::{S3Settings, S3Storage};
 /// Type and bytes of what is stored, by `bucket/key`.
 type Stored = Arc<Mutex<BTreeMap<String, (String, Vec<u8>)>>>;
 
-/// What it refuses all the same: the status and the code of S3.
+/// What it refuses all the same: the status and the code of S3. With the code
+/// [`LIE`] it says so, and does it.
 pub type Whim = fn(&HttpRequest) -> Option<(u16, &'static str)>;
+
+pub const LIE: &str = "Lie";
 
 pub struct Pretender {
     pub url: String,
@@ -80,10 +83,14 @@ impl Pretender {
 }
 
 fn answer(whim: Whim, request: &HttpRequest, body: &Bytes, stored: &Stored) -> HttpResponse {
-    if let Some((status, code)) = whim(request) {
-        let status = StatusCode::from_u16(status).unwrap();
-        return HttpResponse::build(status).body(format!("<Error><Code>{code}</Code></Error>"));
+    let Some((status, code)) = whim(request) else { return done(request, body, stored) };
+    if code == LIE {
+        done(request, body, stored);
     }
+    HttpResponse::build(StatusCode::from_u16(status).unwrap()).body(format!("<Error><Code>{code}</Code></Error>"))
+}
+
+fn done(request: &HttpRequest, body: &Bytes, stored: &Stored) -> HttpResponse {
     let header = |name: &str| request.headers().get(name).map(|value| value.to_str().unwrap().to_owned());
     let key = request.path().trim_start_matches('/').to_owned();
     let mut stored = stored.lock().unwrap();
