@@ -105,12 +105,13 @@ pub(super) async fn checked(config: &Config, broker: &Broker) -> Result<Offered,
     let (clock, entropy): (&dyn Clock, &dyn Entropy) = (broker.clock.as_ref(), broker.entropy.as_ref());
     let namespace = doctor::namespace(clock, entropy);
     let report = doctor::examine(broker.objects.as_ref(), clock, entropy, namespace).await?;
-    let took_ms = u64::try_from(report.took.as_millis()).unwrap_or(u64::MAX);
-    tracing::info!(verdict = ?report.verdict(), constraints = report.findings.len(), took_ms, "object storage examined");
     if report.left_behind > 0 {
         tracing::warn!(objects = report.left_behind, "objects of the examination could not be removed from the inbox");
     }
-    judged(&report, config.unenforced, &described(config)).map_err(StartError::Unenforced)
+    let offered = judged(&report, config.unenforced, &described(config)).map_err(StartError::Unenforced)?;
+    let took_ms = u64::try_from(report.took.as_millis()).unwrap_or(u64::MAX);
+    tracing::info!(verdict = ?report.verdict(), ?offered, took_ms, "object storage examined");
+    Ok(offered)
 }
 
 /// Whether to start, and with what.
@@ -138,7 +139,7 @@ fn judged(report: &Report, unenforced: Unenforced, storage: &str) -> Result<Offe
         for finding in fatal {
             withhold(&mut offered, finding.constraint.method);
         }
-        tracing::warn!(?offered, "started without what the object storage does not enforce");
+        tracing::warn!("forms are not offered: the object storage does not check them, and takes forged ones still");
         return Ok(offered);
     }
     let named = if unenforced == Unenforced::Downgrade { &lost } else { &fatal };
