@@ -1,5 +1,7 @@
 //! The composition root: the only place that names a backend.
 
+mod enforcement;
+
 use std::{
     fs, io,
     net::SocketAddr,
@@ -11,7 +13,8 @@ use std::{
 use crate::{
     aws,
     clock::{Clock, SystemClock},
-    config::{Config, ObjectsConfig, StoreConfig},
+    config::{Config, ObjectsConfig, ScannerConfig, ScannerKind, StoreConfig},
+    doctor::NotExamined,
     domain::{instant::Instant, lifetime::CLOCK_SKEW},
     entropy::{Entropy, SystemEntropy},
     high_water::{HighWaterMark, MarkError},
@@ -28,8 +31,9 @@ use crate::{
         embedded::EmbeddedStorage,
         s3::{S3Settings, S3Storage},
     },
+    scanner::{self, Scanner},
     service::{
-        Broker, ContentOrigin, PasswordPool, Settings, UnderWay,
+        Broker, ContentOrigin, Offered, PasswordPool, Settings, UnderWay,
         sweep::{LOOK_BACK, Sweep, Sweeping},
         tenants,
     },
@@ -39,6 +43,8 @@ use crate::{
         embedded::{EmbeddedStore, OpenError},
     },
 };
+
+pub use enforcement::diagnose;
 
 /// How often what has to be done from time to time is done.
 const ROUND: Duration = Duration::from_secs(60);
@@ -82,6 +88,15 @@ pub enum StartError {
     /// S3 cannot be used.
     #[error(transparent)]
     S3(#[from] crate::objects::s3::NotUsable),
+    /// It cannot be told whether the object storage enforces anything.
+    #[error(transparent)]
+    Examined(#[from] NotExamined),
+    /// The object storage does not enforce what its URLs say.
+    #[error("{0}")]
+    Unenforced(String),
+    /// The scanner cannot be used.
+    #[error(transparent)]
+    Scanner(#[from] scanner::NotUsable),
     /// The listeners cannot be served.
     #[error("the listeners cannot be served: {0}")]
     Serve(io::Error),
@@ -156,16 +171,10 @@ pub async fn open(
     let Keys { keyring, edge } = file::load(&config.root_keys, make_keys, entropy.as_ref())?;
 
     let mut embedded_objects = None;
-    let objects: Arc<dyn ObjectStorage> = match (&config.objects, &sdk_config) {
-        (ObjectsConfig::S3 { bucket, endpoint, public_endpoint, path_style }, Some(sdk)) => {
-            let settings = S3Settings {
-                bucket: bucket.clone(),
-                region: sdk.region().map(ToString::to_string).unwrap_or_default(),
-                endpoint: endpoint.clone(),
-                public_endpoint: public_endpoint.clone(),
-                path_style: *path_style,
-            };
-            Arc::new(S3Storage::new(settings, sdk)?)
+    let objects: Arc<dyn ObjectStorage> = match (s3_settings(config), &sdk_config) {
+        (Some(settings), Some(sdk)) => {
+            let region = sdk.region().map(ToString::to_string).unwrap_or_default();
+            Arc::new(S3Storage::new(S3Settings { region, ..settings }, sdk)?)
         }
         _ => {
             let folder = config.data_dir.join("objects");
@@ -193,13 +202,39 @@ pub async fn open(
         passwords: PasswordPool::new(hashing_at_once()),
         refusals: Arc::default(),
         under_way: UnderWay::on(tokio::runtime::Handle::current()),
+        scanner: config.scanner.as_ref().map(scanner_of).transpose()?,
         settings: Settings {
             public_url,
             content: ContentOrigin { scheme: scheme.to_owned(), authority: guards::authority(content_url).to_owned() },
             largest_upload: config.largest_upload,
+            offered: Offered::default(),
         },
     };
     Ok(Parts { broker, embedded_store, embedded_objects, mark })
+}
+
+/// Where the bucket is; nothing when the objects are not in one.
+fn s3_settings(config: &Config) -> Option<S3Settings> {
+    let ObjectsConfig::S3 { bucket, endpoint, public_endpoint, path_style } = &config.objects else { return None };
+    Some(S3Settings {
+        bucket: bucket.clone(),
+        region: String::new(),
+        endpoint: endpoint.clone(),
+        public_endpoint: public_endpoint.clone(),
+        path_style: *path_style,
+    })
+}
+
+fn scanner_of(config: &ScannerConfig) -> Result<Arc<dyn Scanner>, scanner::NotUsable> {
+    Ok(match &config.kind {
+        ScannerKind::Command(words) => Arc::new(scanner::CommandScanner::new(words, config.timeout, scans_at_once())?),
+        ScannerKind::Url(url) => Arc::new(scanner::HttpScanner::new(url, config.timeout, scans_at_once())?),
+    })
+}
+
+/// A scanner is busier than we are: as many scans as there are processors, and no more.
+fn scans_at_once() -> usize {
+    std::thread::available_parallelism().map_or(1, |processors| processors.get().clamp(1, 16))
 }
 
 /// Half the processors, so that a flood of guesses leaves the others to everybody else.
@@ -268,7 +303,8 @@ pub async fn prepare(config: &Config) -> Result<Prepared, StartError> {
         StoreConfig::Embedded => MissingKeys::Make,
         StoreConfig::Dynamodb { .. } => MissingKeys::Refuse,
     };
-    let parts = open(config, public_url, &content_url, missing_keys).await?;
+    let mut parts = open(config, public_url, &content_url, missing_keys).await?;
+    parts.broker.settings.offered = enforcement::checked(config, &parts.broker).await?;
     Ok(Prepared { parts, bound, workers: config.workers })
 }
 

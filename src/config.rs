@@ -3,6 +3,8 @@
 //!
 //! No secret is a setting: keys are in files of their own.
 
+mod scanner;
+
 use std::{
     net::{IpAddr, SocketAddr},
     path::{Path, PathBuf},
@@ -12,6 +14,8 @@ use clap::Args;
 use serde::Deserialize;
 
 use crate::http::guards::authority;
+
+pub use scanner::{ScannerConfig, ScannerKind};
 
 /// The largest upload where nothing else is set: 5 TiB.
 const LARGEST_UPLOAD: u64 = 5 << 40;
@@ -78,6 +82,19 @@ pub struct Given {
     /// The file with the root keys [default: root-keys.json in the data folder]
     #[arg(long, env = "CLOAKROOM_ROOT_KEYS", value_name = "FILE")]
     pub root_keys: Option<PathBuf>,
+    /// What to do where the S3 storage does not enforce what its URLs say: refuse to start, downgrade (do without
+    /// the method concerned), or accept (for emulators) [default: refuse]
+    #[arg(long, env = "CLOAKROOM_UNENFORCED", value_name = "WHAT")]
+    pub unenforced: Option<Unenforced>,
+    /// A program that scans uploads, with its arguments after spaces; no shell reads it
+    #[arg(long, env = "CLOAKROOM_SCANNER_COMMAND", value_name = "COMMAND")]
+    pub scanner_command: Option<String>,
+    /// A service that scans uploads, over https, or on this machine
+    #[arg(long, env = "CLOAKROOM_SCANNER_URL", value_name = "URL")]
+    pub scanner_url: Option<String>,
+    /// For how many seconds a scan may go on [default: 300]
+    #[arg(long, env = "CLOAKROOM_SCANNER_TIMEOUT", value_name = "SECONDS")]
+    pub scanner_timeout: Option<u64>,
     /// How logs are written: text or json [default: text]
     #[arg(long, env = "CLOAKROOM_LOG_FORMAT", value_name = "FORMAT")]
     pub log_format: Option<LogFormat>,
@@ -106,6 +123,20 @@ pub enum ObjectsKind {
     Embedded,
     /// In an S3 bucket.
     S3,
+}
+
+/// What to do where the object storage does not enforce what its URLs say. The
+/// embedded storage is not asked: its code is ours, and tested.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Unenforced {
+    /// Do not start.
+    #[default]
+    Refuse,
+    /// Start without the method concerned, where there are others; else do not start.
+    Downgrade,
+    /// Say so and start: for emulators.
+    Accept,
 }
 
 /// How logs are written.
@@ -178,6 +209,8 @@ pub struct Config {
     pub workers: usize,
     pub store: StoreConfig,
     pub objects: ObjectsConfig,
+    pub unenforced: Unenforced,
+    pub scanner: Option<ScannerConfig>,
     pub root_keys: PathBuf,
     pub log_format: LogFormat,
     pub log: LogLevel,
@@ -259,6 +292,12 @@ impl Given {
             workers: self.workers.or(file.workers).unwrap_or_else(processors),
             store,
             objects,
+            unenforced: self.unenforced.or(file.unenforced).unwrap_or_default(),
+            scanner: ScannerConfig::of(
+                self.scanner_command.or(file.scanner_command),
+                self.scanner_url.or(file.scanner_url),
+                self.scanner_timeout.or(file.scanner_timeout),
+            )?,
             log_format: self.log_format.or(file.log_format).unwrap_or_default(),
             log: self.log.or(file.log).unwrap_or_default(),
         };
@@ -334,6 +373,12 @@ fn host(url: &str) -> &str {
     }
 }
 
+/// Whether what is sent to this host stays on this machine.
+fn is_loopback(name: &str) -> bool {
+    let address = name.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    name == "localhost" || address.is_ok_and(|address| address.is_loopback())
+}
+
 /// An origin: scheme and authority and nothing else; plain HTTP on loopback only.
 fn check_origin(setting: &'static str, url: &str) -> Result<(), ConfigError> {
     let form = || wrong(setting, format!("{url} is not of the form https://host or https://host:port"));
@@ -342,12 +387,9 @@ fn check_origin(setting: &'static str, url: &str) -> Result<(), ConfigError> {
     if rest.is_empty() || !rest.bytes().all(plain) {
         return Err(form());
     }
-    let name = host(url);
-    let address = name.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
-    let on_loopback = name == "localhost" || address.is_ok_and(|address| address.is_loopback());
     match scheme {
         "https" => Ok(()),
-        "http" if on_loopback => Ok(()),
+        "http" if is_loopback(host(url)) => Ok(()),
         "http" => Err(wrong(setting, format!("{url} must be https: only loopback may go without TLS"))),
         _ => Err(form()),
     }

@@ -1,11 +1,13 @@
 //! The command line: one command a file.
 //!
 //! Commands are clients of the API, like everybody else. Only `serve`,
-//! `bootstrap`, `recover-admin` and `check-config` open the data directory.
+//! `bootstrap`, `recover-admin` and `check-config` open the data directory, and
+//! only `doctor` besides them the object storage.
 
 mod api_key;
 mod bootstrap;
 mod client;
+mod doctor;
 mod first_start;
 mod link;
 mod redeem;
@@ -55,6 +57,12 @@ enum Command {
     RecoverAdmin(Given),
     /// Say whether the configuration can be used
     CheckConfig(Given),
+    /// Say whether the object storage enforces what its URLs say
+    ///
+    /// Sends what violates a signed request, over HTTP, and looks at what is let pass. Everything lies in an
+    /// inbox of its own and is removed afterwards. Ends with 0 when everything is enforced, with 1 when something is
+    /// not that a capability stands on, with 2 when it is only something that costs bytes or convenience.
+    Doctor(Box<doctor::Arguments>),
 }
 
 /// What a command may fail with: a sentence that says what to do.
@@ -75,9 +83,14 @@ pub fn run() -> ExitCode {
         Some(Command::Bootstrap(given)) => bootstrap::first(given),
         Some(Command::RecoverAdmin(given)) => bootstrap::recover(given),
         Some(Command::CheckConfig(given)) => check(given),
+        Some(Command::Doctor(arguments)) => return ended(doctor::run(*arguments)),
     };
+    ended(done.map(|()| ExitCode::SUCCESS))
+}
+
+fn ended(done: Result<ExitCode, Failed>) -> ExitCode {
     match done {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(fault) => {
             // If even that cannot be written, the exit code still says it.
             let _ = writeln!(io::stderr(), "cloakroom: {}", harmless(&fault.to_string()));

@@ -37,6 +37,7 @@ use crate::{
     domain::instant::Instant,
     entropy::Entropy,
     objects::ObjectStorage,
+    scanner::Scanner,
     store::Store,
 };
 
@@ -56,6 +57,25 @@ pub struct Settings {
     pub content: ContentOrigin,
     /// The largest upload of the deployment, in bytes.
     pub largest_upload: u64,
+    /// How uploads may be sent.
+    pub offered: Offered,
+}
+
+/// The methods of upload that the storage can be trusted with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Offered {
+    /// In one request.
+    pub put: bool,
+    /// By a form.
+    pub post: bool,
+    /// In parts.
+    pub multipart: bool,
+}
+
+impl Default for Offered {
+    fn default() -> Self {
+        Self { put: true, post: true, multipart: true }
+    }
 }
 
 /// The wildcard name under which every artifact has a host of its own.
@@ -95,6 +115,8 @@ pub struct Broker {
     pub refusals: Arc<Refusals>,
     /// Completions that run in this process.
     pub under_way: UnderWay,
+    /// Looks into uploads before they are completed, where operators want that.
+    pub scanner: Option<Arc<dyn Scanner>>,
     /// What operators set.
     pub settings: Settings,
 }

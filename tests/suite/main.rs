@@ -11,6 +11,8 @@
 mod api;
 mod architecture;
 mod delivery;
+mod doctor;
 mod objects;
 mod program;
+mod scanner;
 mod store;

@@ -3,7 +3,7 @@
 //! Each test has a data directory and ports of its own, and ends the processes
 //! that it started, each by its own id.
 
-mod process;
+pub mod process;
 
 mod commands;
 mod description;

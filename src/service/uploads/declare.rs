@@ -21,7 +21,7 @@ use crate::{
 
 use super::{
     super::{
-        Broker, Error,
+        Broker, Error, Offered,
         records::{Committed, ROUNDS, committed, outrun},
         rows,
     },
@@ -137,6 +137,18 @@ impl Broker {
             Method::Put | Method::Post => LARGEST_SINGLE_REQUEST,
             Method::Multipart => LARGEST_OBJECT,
         };
+        let Offered { put, post, multipart } = self.settings.offered;
+        let is_offered = match wanted.method {
+            Method::Put => put,
+            Method::Post => post,
+            Method::Multipart => multipart,
+        };
+        if !is_offered {
+            return Err(Error::invalid(
+                "/method",
+                "is not offered here: the storage does not enforce what it promises",
+            ));
+        }
         let caps = [self.settings.largest_upload, by_method];
         let cap = caps.into_iter().chain(uploader.largest_upload).min().unwrap_or_default();
         if wanted.size > cap {

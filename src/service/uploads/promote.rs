@@ -14,6 +14,7 @@ use crate::{
         upload::{Arrived, Declaration, Progress, Rejection, Transfer, Upload},
     },
     objects::{self, CompleteError, CopyError, ObjectFacts, ObjectKey},
+    scanner::{ScanRequest, Verdict},
     store::Expected,
 };
 
@@ -67,6 +68,19 @@ impl Broker {
         if let Err(reason) = verify(declaration, &stored) {
             self.delete_bytes(vault_key).await;
             return self.rejecting(uploader, &upload, reason).await;
+        }
+        // What will be served is what is scanned: nobody writes to the copy any more.
+        match self.scan(declaration, &vault_key, &stored).await {
+            Ok(Verdict::Clean) => {}
+            Ok(Verdict::Infected { signature }) => {
+                tracing::warn!(upload = %declaration.id, signature, "the scanner found something in an upload");
+                self.delete_bytes(vault_key).await;
+                return self.rejecting(uploader, &upload, Rejection::Infected).await;
+            }
+            Err(fault) => {
+                self.delete_bytes(vault_key).await;
+                return Err(fault);
+            }
         }
         let checksum = checksum(declaration, &stored)?;
         let file = VaultFile {
@@ -123,6 +137,20 @@ impl Broker {
             }
         }
         Ok(self.objects.head(inbox).await?)
+    }
+
+    /// What the scanner says; without one everything is clean.
+    async fn scan(&self, declaration: &Declaration, key: &ObjectKey, stored: &ObjectFacts) -> Result<Verdict, Error> {
+        let Some(scanner) = &self.scanner else { return Ok(Verdict::Clean) };
+        let sha256 = match stored.checksum {
+            Some(objects::Checksum::Full(digest)) => Some(digest),
+            _ => None,
+        };
+        let what =
+            ScanRequest { id: declaration.id, size: stored.size, content_type: stored.content_type.clone(), sha256 };
+        let gone = || Error::Unavailable("a copy that was made just now is gone".into());
+        let bytes = self.objects.read(key, None).await?.ok_or_else(gone)?;
+        scanner.scan(&what, bytes).await.map_err(|fault| Error::Unavailable(fault.to_string()))
     }
 
     /// The one commit: upload, path, receipt and room, together or not at all.

@@ -12,7 +12,7 @@ use cloakroom::{
     keys::{self, Keys},
     objects::embedded::EmbeddedStorage,
     service::{
-        Broker, Caller, ContentOrigin, Error, PasswordPool, Settings, UnderWay,
+        Broker, Caller, ContentOrigin, Error, Offered, PasswordPool, Settings, UnderWay,
         share_redemption::OpenedSession,
         shares::{MintShare, MintedShare},
     },
@@ -59,10 +59,12 @@ impl Laboratory {
             passwords: PasswordPool::new(1),
             refusals: Arc::default(),
             under_way: UnderWay::on(Handle::current()),
+            scanner: None,
             settings: Settings {
                 public_url: public_url.into(),
                 content: ContentOrigin { scheme: scheme.into(), authority: authority.into() },
                 largest_upload: 1024 * 1024,
+                offered: Offered::default(),
             },
         };
         let tenant = Tenant::of(&broker.create_first_tenant("First".into()).await.unwrap());

@@ -18,7 +18,7 @@ use cloakroom::{
         MultipartId, ObjectFacts, ObjectFolder, ObjectKey, ObjectStorage, PartContract, SignedRequest, StoredPart,
         Unavailable, UploadContract, embedded::EmbeddedStorage,
     },
-    service::{Broker, ContentOrigin, PasswordPool, Settings, UnderWay},
+    service::{Broker, ContentOrigin, Offered, PasswordPool, Settings, UnderWay},
     store::{Store, memory::MemoryStore},
 };
 use tokio::sync::Notify;
@@ -208,11 +208,13 @@ pub fn served() -> (Api, Arc<AwayStorage>) {
         entropy,
         passwords: PasswordPool::new(1),
         refusals: Arc::default(),
+        scanner: None,
         under_way: UnderWay::on(runtime.handle().clone()),
         settings: Settings {
             public_url: format!("http://127.0.0.1:{}", ports[0]),
             content: ContentOrigin { scheme: "http".into(), authority },
             largest_upload: 1024 * 1024,
+            offered: Offered::default(),
         },
     };
     let (listeners, tenant) = runtime.block_on(async {

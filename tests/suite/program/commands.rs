@@ -195,6 +195,7 @@ fn every_command_explains_itself() {
         "bootstrap",
         "recover-admin",
         "check-config",
+        "doctor",
     ] {
         assert!(all.contains(&format!("  {command} ")), "{command}: {all}");
         help(&[command]);
