@@ -19,6 +19,7 @@ pub mod path;
 pub mod permission;
 pub mod quota;
 pub mod receipt;
+pub mod privacy;
 pub mod redemption;
 pub mod refusal;
 pub mod share;
