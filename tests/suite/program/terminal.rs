@@ -82,8 +82,11 @@ fn the_first_start_shows_a_share_the_key_and_what_to_try() {
     assert_eq!(said(&program().args(["upload", "README.md"]).output().unwrap()), "README.md");
     let minted = said(&program().args(["share", "README.md"]).output().unwrap());
     for share in [share, minted] {
-        wrote(&program().args(["redeem", &share]).output().unwrap(), 0);
-        wrote(&program().args(["redeem", &share]).output().unwrap(), 1);
+        let redeem =
+            |state: &str| program().env("XDG_STATE_HOME", place.path(state)).args(["redeem", &share]).output().unwrap();
+        wrote(&redeem("here"), 0);
+        wrote(&redeem("here"), 0);
+        wrote(&redeem("elsewhere"), 1);
     }
     assert!(fs::read_to_string(place.data_dir().join("root-keys.json")).is_ok());
     drop(terminal);
