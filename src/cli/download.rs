@@ -4,7 +4,7 @@ pub(super) mod access;
 mod fetch;
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     path::{Path, PathBuf},
 };
 
@@ -23,7 +23,7 @@ use super::{
     storage::Storage,
 };
 use access::{Access, Listed};
-use fetch::{Outcome, Wanted, part_of};
+use fetch::{Outcome, Wanted, parts_of};
 
 const LONG_HELP: &str = "\
 A share is claimed by the first who redeems it. This machine keeps the key of
@@ -105,12 +105,13 @@ pub(super) fn fetch_all(
     telling: Telling,
 ) -> Result<(), Failed> {
     let count = files.len();
-    let places: BTreeSet<PathBuf> = files.iter().map(|listed| folder.join(&listed.path)).collect();
     let total = files.iter().fold(0_u64, |total, listed| total.saturating_add(listed.size));
     let storage = Storage::of(&access.server());
     let progress = Progress::new(count, total);
-    let faults = each(&files, jobs, |listed| {
-        let fetched = fetch(access, &storage, listed, folder, &places, &progress);
+    let places: Vec<PathBuf> = files.iter().map(|listed| folder.join(&listed.path)).collect();
+    let files: Vec<_> = files.into_iter().zip(parts_of(&places)).collect();
+    let faults = each(&files, jobs, |(listed, part)| {
+        let fetched = fetch(access, &storage, listed, folder, part, &progress);
         let told = fetched.and_then(|(wanted, outcome)| tell(&progress, &wanted, outcome, telling));
         told.map_err(|fault| format!("{}: {fault}", cleaned(&listed.path)))
     });
@@ -126,11 +127,13 @@ fn fetch(
     storage: &Storage,
     listed: &Listed,
     folder: &Path,
-    places: &BTreeSet<PathBuf>,
+    part: &Path,
     progress: &Progress,
 ) -> Result<(Wanted, Outcome), Failed> {
     let place = place_below(folder, &listed.path)?;
-    let wanted = Wanted { listed: listed.clone(), part: part_of(&place, places), place };
+    // Beside its place, which is checked now.
+    let part = place.with_file_name(part.file_name().unwrap_or_default());
+    let wanted = Wanted { listed: listed.clone(), part, place };
     let outcome = wanted.fetch(access, storage, &progress.file(&listed.path, listed.size))?;
     Ok((wanted, outcome))
 }

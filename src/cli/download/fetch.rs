@@ -35,9 +35,11 @@ pub(super) struct Wanted {
 /// Which bytes a partial file holds the beginning of.
 #[derive(PartialEq, Eq, Serialize, Deserialize)]
 struct Begun {
-    etag: String,
+    server: String,
+    path: String,
     size: u64,
     sha256: Option<String>,
+    etag: String,
 }
 
 /// Whether bytes were fetched, or were there.
@@ -47,15 +49,19 @@ pub(super) enum Outcome {
     WasThere,
 }
 
-/// The name of the partial file: one that is nobody's own.
-pub(super) fn part_of(place: &Path, places: &BTreeSet<PathBuf>) -> PathBuf {
-    let mut name = OsString::from(place);
-    loop {
-        name.push(".part");
-        if !places.contains(Path::new(&name)) {
-            return name.into();
+/// Names for the partial files: none that a file or another partial file has.
+pub(super) fn parts_of(places: &[PathBuf]) -> Vec<PathBuf> {
+    let mut taken: BTreeSet<PathBuf> = places.iter().cloned().collect();
+    let part_of = |place: &PathBuf| {
+        let mut name = OsString::from(place);
+        loop {
+            name.push(".part");
+            if taken.insert(PathBuf::from(&name)) {
+                return PathBuf::from(name);
+            }
         }
-    }
+    };
+    places.iter().map(part_of).collect()
 }
 
 impl Wanted {
@@ -65,11 +71,11 @@ impl Wanted {
             progress.found(self.listed.size);
             return Ok(Outcome::WasThere);
         }
-        let place = fs::canonicalize(self.place.parent().unwrap_or(Path::new("."))).unwrap_or_default();
-        let place = place.join(self.place.file_name().unwrap_or_default());
-        let kept = Kept::of("downloads", &[&access.server(), &self.listed.path, &place.to_string_lossy()]);
+        let folder = fs::canonicalize(self.part.parent().unwrap_or(Path::new(".")))?;
+        let part = folder.join(self.part.file_name().unwrap_or_default());
+        let kept = Kept::of("downloads", &[&part.to_string_lossy()]);
         let mut file = open_part(&self.part)?;
-        let mut begun = kept.read::<Begun>().filter(|begun| self.is_of(begun));
+        let mut begun = kept.read::<Begun>().filter(|begun| *begun == self.begun(access, &begun.etag));
         if begun.is_none() {
             file.set_len(0)?;
         }
@@ -95,8 +101,9 @@ impl Wanted {
         Ok(Outcome::Fetched)
     }
 
-    fn is_of(&self, begun: &Begun) -> bool {
-        begun.size == self.listed.size && begun.sha256 == self.listed.sha256
+    fn begun(&self, access: &Access, etag: &str) -> Begun {
+        let Listed { path, size, sha256 } = self.listed.clone();
+        Begun { server: access.server(), path, size, sha256, etag: etag.to_owned() }
     }
 
     /// Whether this very file is in its place; another one there is a fault.
@@ -124,8 +131,7 @@ impl Wanted {
         let mut is_done = furthest == self.listed.size && self.listed.size > 0;
         while !is_done {
             is_done = patiently(|| {
-                let url = access.url(&self.listed.path)?;
-                let fetched = self.fetch_rest(file, begun, kept, &url, storage, progress);
+                let fetched = self.fetch_rest(file, begun, kept, access, storage, progress);
                 let length = file.metadata().map_err(|fault| Fault::other(&fault))?.len();
                 match fetched {
                     Ok(()) => Ok(true),
@@ -150,18 +156,19 @@ impl Wanted {
         file: &mut File,
         begun: &mut Option<Begun>,
         kept: &Kept,
-        url: &str,
+        access: &Access,
         storage: &Storage,
         progress: &FileProgress,
     ) -> Result<(), Fault> {
         let local = |fault: io::Error| Fault::other(&fault);
+        let url = access.url(&self.listed.path)?;
         let mut from = file.metadata().map_err(local)?.len();
         let etag = begun.as_ref().map(|begun| begun.etag.clone()).filter(|etag| !etag.is_empty());
         if etag.is_none() || from == self.listed.size {
             progress.take_back(from);
             from = 0;
         }
-        let mut response = storage.get(url, from, etag.as_deref())?;
+        let mut response = storage.get(&url, from, etag.as_deref())?;
         let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok());
         let extent = format!("bytes {from}-");
         let is_rest = from > 0
@@ -174,7 +181,7 @@ impl Wanted {
         // A weak ETag says nothing about bytes.
         let etag = header("etag").filter(|etag| !etag.starts_with("W/")).unwrap_or_default().to_owned();
         file.set_len(from).and_then(|()| file.seek(SeekFrom::Start(from))).map_err(local)?;
-        let now = Begun { etag, size: self.listed.size, sha256: self.listed.sha256.clone() };
+        let now = self.begun(access, &etag);
         if begun.as_ref() != Some(&now) {
             kept.write(&now).map_err(local)?;
             *begun = Some(now);
@@ -239,9 +246,9 @@ mod tests {
 
     #[test]
     fn a_partial_file_takes_nobodys_name() {
-        let places = BTreeSet::from(["a.txt".into(), "a.txt.part".into()]);
-        assert_eq!(part_of(Path::new("a.txt"), &places), Path::new("a.txt.part.part"));
-        assert_eq!(part_of(Path::new("b.txt"), &places), Path::new("b.txt.part"));
+        let places = ["a", "a.part", "b", "a.part.part"].map(PathBuf::from);
+        let parts = ["a.part.part.part", "a.part.part.part.part", "b.part", "a.part.part.part.part.part"];
+        assert_eq!(parts_of(&places), parts.map(PathBuf::from));
     }
 
     #[test]

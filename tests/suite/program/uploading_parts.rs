@@ -261,7 +261,8 @@ fn a_file_that_changes_meanwhile_is_not_sent() {
     let sender = Sender::with(2_000, &server.url());
     *file.lock().unwrap() = sender.place.path("big.bin");
     assert!(fault(&outcome(&mut sender.command())).contains("it was changed while it was sent"));
-    assert_eq!((state.lock().unwrap().status, state.lock().unwrap().completions), ("cancelled", 0));
+    let state = state.lock().unwrap();
+    assert_eq!((state.status, state.completions), ("cancelled", 0));
     assert!(sender.kept().is_empty());
 }
 
