@@ -3,10 +3,7 @@
 //! Where standard error is no terminal there are no bars. What is said
 //! meanwhile goes above them.
 
-use std::{
-    io::{self, Read},
-    time::Duration,
-};
+use std::io::{self, Read};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
@@ -16,8 +13,6 @@ use super::{Failed, client::cleaned, remark, say};
 pub(super) struct Progress {
     bars: MultiProgress,
     total: ProgressBar,
-    /// A single file has a bar of its own, and no use for another.
-    has_total: bool,
 }
 
 /// The bar of one file. It goes when this is dropped.
@@ -25,6 +20,11 @@ pub(super) struct FileProgress {
     bar: ProgressBar,
     total: ProgressBar,
 }
+
+const BAR: &str =
+    "{prefix:24} {wide_bar} {percent:>3}% of {decimal_total_bytes:9} {decimal_bytes_per_sec:>12} {eta:>4} left";
+
+const NOTE: &str = "{prefix:24} {msg}";
 
 fn style(template: &str) -> ProgressStyle {
     // The templates are ours; a wrong one would show as a plain bar.
@@ -37,25 +37,22 @@ impl Progress {
     pub(super) fn new(files: usize, bytes: u64) -> Self {
         // Hidden by itself where standard error is no terminal.
         let bars = MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(10));
-        let total = ProgressBar::new(bytes);
-        total.set_style(style(
-            "{prefix:32} {wide_bar} {decimal_bytes:>9} of {decimal_total_bytes:9} {decimal_bytes_per_sec:>11}  {eta:>4} left",
-        ));
-        total.set_prefix(format!("all {files} files"));
-        let has_total = files > 1;
-        let total = if has_total { bars.add(total) } else { total };
-        Self { bars, total, has_total }
+        // A single file has a bar of its own, and no use for another.
+        let total = if files > 1 {
+            let total = bars.add(ProgressBar::new(bytes).with_prefix(format!("{files} files")));
+            total.set_style(style(BAR));
+            total
+        } else {
+            ProgressBar::hidden()
+        };
+        Self { bars, total }
     }
 
     /// A file that is begun now.
     pub(super) fn file(&self, name: &str, bytes: u64) -> FileProgress {
-        let bar = ProgressBar::new(bytes);
-        bar.set_style(style(
-            "{prefix:32} {wide_bar} {decimal_bytes:>9} of {decimal_total_bytes:9} {decimal_bytes_per_sec:>11}  {eta:>4} left {msg}",
-        ));
-        bar.set_prefix(shortened(name));
-        let bar = if self.has_total { self.bars.insert_before(&self.total, bar) } else { self.bars.add(bar) };
-        bar.enable_steady_tick(Duration::from_millis(500));
+        let bar = ProgressBar::new(bytes).with_prefix(shortened(name)).with_style(style(BAR));
+        let bar = if self.total.is_hidden() { self.bars.add(bar) } else { self.bars.insert_before(&self.total, bar) };
+        bar.tick();
         FileProgress { bar, total: self.total.clone() }
     }
 
@@ -97,6 +94,7 @@ impl FileProgress {
 
     /// What happens now, where it is not the sending of bytes.
     pub(super) fn note(&self, text: &'static str) {
+        self.bar.set_style(style(NOTE));
         self.bar.set_message(text);
     }
 
@@ -138,7 +136,7 @@ impl<R: Read> Read for Counting<'_, R> {
 
 /// The end of a path, which tells files apart better than its beginning.
 fn shortened(name: &str) -> String {
-    const WIDTH: usize = 32;
+    const WIDTH: usize = 24;
     let name = cleaned(name);
     let count = name.chars().count();
     if count <= WIDTH {
@@ -155,6 +153,6 @@ mod tests {
     fn a_long_name_keeps_its_end() {
         assert_eq!(shortened("a/b.txt"), "a/b.txt");
         let long = shortened(&format!("{}/report.pdf", "x".repeat(90)));
-        assert!(long.starts_with('…') && long.ends_with("x/report.pdf") && long.chars().count() == 32);
+        assert!(long.starts_with('…') && long.ends_with("x/report.pdf") && long.chars().count() == 24);
     }
 }

@@ -82,7 +82,7 @@ impl Wanted {
         let was_resumed = file.metadata()?.len() > 0;
         progress.found(file.metadata()?.len());
         self.gather(&mut file, &mut begun, &kept, access, storage, progress)?;
-        progress.note("verifying");
+        progress.note("verifying …");
         let mut whole = self.is_whole(&mut file)?;
         if !whole && was_resumed {
             // The beginning was of other bytes; the end was not fetched in vain if it is all fetched now.

@@ -80,7 +80,7 @@ impl Transfer<'_> {
         };
         match sent {
             Err(fault) if fault.code == "path_taken" && !self.overwrite => {
-                progress.note("comparing");
+                progress.note("comparing …");
                 self.compared(chosen, fault)
             }
             sent => sent,
@@ -172,7 +172,7 @@ impl Transfer<'_> {
 
     /// Asks to verify what arrived, until it is verified.
     pub(super) fn complete(&self, id: &str, progress: &FileProgress) -> Result<Value, Fault> {
-        progress.note("verifying");
+        progress.note("verifying …");
         let mut tries = 0;
         loop {
             let path = format!("/v1/uploads/{}/complete", encoded(id));
