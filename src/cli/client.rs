@@ -164,6 +164,20 @@ pub(super) fn cleaned(name: &str) -> String {
     name.chars().map(|character| if is_invisible(character) { '\u{FFFD}' } else { character }).collect()
 }
 
+/// JSON on one line, with characters escaped that a terminal must not be given as they are.
+pub(super) fn json_line(value: &Value) -> String {
+    let mut line = String::new();
+    for character in value.to_string().chars() {
+        if is_invisible(character) {
+            // Within strings alone: there are none between them.
+            character.encode_utf16(&mut [0; 2]).iter().for_each(|unit| line += &format!("\\u{unit:04x}"));
+        } else {
+            line.push(character);
+        }
+    }
+    line
+}
+
 /// A number of bytes as people say it.
 pub(super) fn bytes(count: u64) -> String {
     const UNITS: [&str; 5] = ["KB", "MB", "GB", "TB", "PB"];
@@ -195,6 +209,14 @@ mod tests {
     #[test]
     fn paths_go_into_urls_encoded() {
         assert_eq!(encoded("docs/a b%é?#.txt"), "docs/a%20b%25%C3%A9%3F%23.txt");
+    }
+
+    #[test]
+    fn json_means_the_same_and_steers_nothing() {
+        let value = serde_json::json!({ "a\u{202e}": "\u{e0001}\u{1b}ä" });
+        let line = json_line(&value);
+        assert_eq!(serde_json::from_str::<Value>(&line).unwrap(), value);
+        assert!(!line.contains(is_invisible) && line.contains('ä'));
     }
 
     #[test]

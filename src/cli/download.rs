@@ -15,7 +15,8 @@ use crate::domain::path::{PathPin, VaultPath};
 
 use super::{
     Failed, checked_jobs,
-    client::{Client, Server, bytes, cleaned, text},
+    checksum::{Told, hex},
+    client::{Client, Server, bytes, cleaned, json_line, text},
     local::place_below,
     many::{each, verdict},
     progress::Progress,
@@ -65,7 +66,7 @@ pub(super) enum Telling {
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failed> {
     let (access, paths) = match arguments.wanted.split_first() {
-        Some((link, paths)) if link.contains("://") => {
+        Some((link, paths)) if link.contains("://") || link.contains("crs_") => {
             let (access, session) = Access::of_share(link)?;
             remark(format!("claimed; open until {}", text(&session, "access_expires_at")));
             (access, paths)
@@ -152,13 +153,13 @@ fn tell(progress: &Progress, wanted: &Wanted, outcome: Outcome, telling: Telling
         Telling::Objects => {
             let listed = &wanted.listed;
             let mut told = json!({ "path": listed.path, "file": wanted.place.to_string_lossy(), "size": listed.size });
-            if let Some(sha256) = &listed.sha256 {
-                told["sha256"] = json!(sha256);
+            if let Some(Told::Full(hash)) = &listed.checksum {
+                told["sha256"] = json!(hex(hash));
             }
             if was_there {
                 told["already_there"] = json!(true);
             }
-            progress.say(told.to_string())
+            progress.say(json_line(&told))
         }
     }
 }

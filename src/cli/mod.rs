@@ -5,6 +5,7 @@
 
 mod api_key;
 mod bootstrap;
+mod checksum;
 mod client;
 mod download;
 mod fault;

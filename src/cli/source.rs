@@ -1,4 +1,4 @@
-//! Local files, held to what they were when work on them began; and SHA-256.
+//! A local file, held to what it was when the upload began.
 
 use std::{
     fs::{self, File, Metadata},
@@ -7,11 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use base64::{Engine, engine::general_purpose::STANDARD};
-use sha2::{Digest, Sha256};
-
-/// SHA-256 of something.
-pub(super) type Hash = [u8; 32];
+use super::checksum::{Hash, digest};
 
 /// A file that is to be sent.
 #[derive(Clone, Debug)]
@@ -71,40 +67,6 @@ fn changed() -> io::Error {
     io::Error::other("it was changed while it was sent")
 }
 
-/// How many bytes there are, and their SHA-256.
-pub(super) fn digest(mut bytes: impl Read) -> io::Result<(u64, Hash)> {
-    let mut hasher = Sha256::new();
-    let mut buffer = vec![0; 128 * 1024];
-    let mut count = 0;
-    loop {
-        match bytes.read(&mut buffer)? {
-            0 => return Ok((count, hasher.finalize().into())),
-            read => {
-                hasher.update(&buffer[..read]);
-                count += read as u64;
-            }
-        }
-    }
-}
-
-/// What S3 calls a composite checksum: the SHA-256 of the parts' SHA-256, one after the other.
-pub(super) fn composite<'a>(parts: impl IntoIterator<Item = &'a Hash>) -> Hash {
-    let mut hasher = Sha256::new();
-    parts.into_iter().for_each(|part| hasher.update(part));
-    hasher.finalize().into()
-}
-
-/// A hash as 64 hexadecimal digits.
-pub(super) fn hex(hash: &Hash) -> String {
-    base16ct::lower::encode_string(hash)
-}
-
-/// A SHA-256 as 64 hexadecimal digits or in base64.
-pub(super) fn hash_of(text: &str) -> Option<Hash> {
-    let bytes = if text.len() == 64 { base16ct::mixed::decode_vec(text).ok() } else { STANDARD.decode(text).ok() };
-    bytes?.try_into().ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -120,13 +82,5 @@ mod tests {
         fs::write(folder.path().join("b"), "hello").unwrap();
         fs::rename(folder.path().join("b"), &path).unwrap();
         assert!(source.hash(0, 5).is_err() && source.is_unchanged().is_err());
-    }
-
-    #[test]
-    fn a_hash_is_read_in_both_spellings() {
-        let hash = [7; 32];
-        assert_eq!(hash_of(&hex(&hash)), Some(hash));
-        assert_eq!(hash_of(&STANDARD.encode(hash)), Some(hash));
-        assert_eq!(hash_of("07"), None);
     }
 }

@@ -16,13 +16,13 @@ use serde_json::{Value, json};
 
 use super::{
     Failed, checked_jobs,
-    client::{Client, Server, bytes, cleaned, encoded, text},
+    checksum::hex,
+    client::{Client, Server, bytes, cleaned, encoded, json_line, text},
     fault::patiently,
     local::place_below,
     many::{each, verdict},
     progress::Progress,
     remark,
-    source::hex,
     storage::Storage,
 };
 use selection::{Chosen, IGNORE_FILE, Selection};
@@ -178,7 +178,7 @@ fn report(
     for (name, value) in known.into_iter().filter_map(|(name, value)| Some((name, value.filter(|v| !v.is_null())?))) {
         told[name] = value;
     }
-    transfer.progress.say(told.to_string())
+    transfer.progress.say(json_line(&told))
 }
 
 /// The receipt of an upload: from its view, or asked for where it is wanted.

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use crate::{
     cli::{
         Failed,
+        checksum::Told,
         client::{Client, encoded, text},
         fault::{Fault, patiently},
         kept::Kept,
@@ -44,7 +45,7 @@ struct KeptClaim {
 pub(in crate::cli) struct Listed {
     pub(in crate::cli) path: String,
     pub(in crate::cli) size: u64,
-    pub(in crate::cli) sha256: Option<String>,
+    pub(in crate::cli) checksum: Option<Told>,
 }
 
 impl Access {
@@ -95,7 +96,7 @@ impl Access {
                 files.push(Listed {
                     path: text(file, "path").to_owned(),
                     size: file["size"].as_u64().unwrap_or_default(),
-                    sha256: file["sha256"].as_str().filter(|hash| !hash.is_empty()).map(str::to_ascii_lowercase),
+                    checksum: Told::of(file),
                 });
             }
             match page["next_cursor"].as_str() {

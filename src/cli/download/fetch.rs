@@ -12,10 +12,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::cli::{
     Failed,
+    checksum::Told,
     fault::{Fault, patiently},
     kept::Kept,
     progress::FileProgress,
-    source::{digest, hex},
     storage::Storage,
 };
 
@@ -38,7 +38,7 @@ struct Begun {
     server: String,
     path: String,
     size: u64,
-    sha256: Option<String>,
+    checksum: Option<Told>,
     etag: String,
 }
 
@@ -102,8 +102,8 @@ impl Wanted {
     }
 
     fn begun(&self, access: &Access, etag: &str) -> Begun {
-        let Listed { path, size, sha256 } = self.listed.clone();
-        Begun { server: access.server(), path, size, sha256, etag: etag.to_owned() }
+        let Listed { path, size, checksum } = self.listed.clone();
+        Begun { server: access.server(), path, size, checksum, etag: etag.to_owned() }
     }
 
     /// Whether this very file is in its place; another one there is a fault.
@@ -111,7 +111,7 @@ impl Wanted {
         let Ok(metadata) = fs::symlink_metadata(&self.place) else { return Ok(false) };
         let is_same = metadata.is_file()
             && metadata.len() == self.listed.size
-            && self.listed.sha256.is_some()
+            && self.listed.checksum.is_some()
             && self.is_whole(&mut File::open(&self.place)?)?;
         if is_same { Ok(true) } else { Err("there is another file already, which is not replaced".into()) }
     }
@@ -210,12 +210,12 @@ impl Wanted {
 
     /// Whether size and, where it is known, SHA-256 are those of the list.
     fn is_whole(&self, file: &mut File) -> io::Result<bool> {
-        if file.metadata()?.len() != self.listed.size {
+        let size = self.listed.size;
+        if file.metadata()?.len() != size {
             return Ok(false);
         }
-        let Some(expected) = &self.listed.sha256 else { return Ok(true) };
         file.rewind()?;
-        Ok(hex(&digest(file)?.1) == *expected)
+        self.listed.checksum.as_ref().map_or(Ok(true), |told| told.agrees(size, file))
     }
 }
 

@@ -11,11 +11,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::cli::{
+    checksum::{Hash, Told, composite, hash_of, hex},
     client::{encoded, text},
     fault::{Fault, patiently},
     kept::Kept,
     progress::FileProgress,
-    source::{Hash, composite, hash_of, hex},
 };
 
 use super::{
@@ -258,13 +258,11 @@ impl<'a> Parts<'a> {
     /// Holds the checksum that the server tells against the parts that were sent.
     fn verified(&self, view: Value) -> Result<Sent, Fault> {
         let hashes = self.hashes.lock().unwrap_or_else(PoisonError::into_inner);
-        let checksum = &view["checksum"];
-        if text(checksum, "type") == "composite" && hashes.len() as u64 == self.underway.part_count {
-            // S3 writes the number of parts behind it.
-            let told = text(checksum, "value").split('-').next().and_then(hash_of);
-            if told.is_some_and(|told| told != composite(hashes.values())) {
-                return Err(Fault::other(&"the server tells another checksum than the parts have"));
-            }
+        if let Some(Told::Composite { value, .. }) = Told::of(&view)
+            && hashes.len() as u64 == self.underway.part_count
+            && value != composite(hashes.values())
+        {
+            return Err(Fault::other(&"the server tells another checksum than the parts have"));
         }
         Ok(Sent { view, was_there: false, hash: None })
     }

@@ -231,7 +231,7 @@ fn bytes_that_were_not_listed_get_no_name() {
         let shared = shared(move |asked| (asked.line == "GET /bytes").then(|| Reply::bytes(200, bytes.clone())));
         let place = Place::new();
         let told = fault(&download(&place, "", &[&shared.link]));
-        assert!(told.contains(&format!("a.bin: ")) && told.contains(why), "{told}");
+        assert!(told.contains("a.bin: ") && told.contains(why), "{told}");
         assert!(!place.path("a.bin").exists());
     }
 }

@@ -68,7 +68,7 @@ fn a_folder_keeps_its_shape() {
 
 #[test]
 fn one_path_that_must_stay_and_nothing_is_sent() {
-    let server = Pretender::start(|_| Reply::problem(500, "never"));
+    let server = Pretender::start(|_| Reply::problem(403, "never"));
     let place = Place::new();
     write(&place, &[("site/a.txt", ""), ("site/in/.ENV.local", ""), ("site/.git/config", ""), ("b.txt", "")]);
     let run = |arguments: &[&str]| upload(&place.path("."), &server.url(), "x", arguments);

@@ -60,7 +60,7 @@ fn answer(asked: &Asked, state: &mut State) -> Reply {
         let (declared, value) = (&state.declared, composite(&state.parts));
         json!({
             "id": "upl_1", "status": state.status, "path": declared["path"], "content_type": declared["content_type"],
-            "checksum": { "algorithm": "sha256", "type": "composite", "value": value },
+            "checksum": { "algorithm": "sha256", "type": "composite", "value": value, "part_size": PART, "parts": 1 },
             "receipt": { "payload": "x" },
         })
     };
@@ -270,7 +270,9 @@ fn a_file_that_changes_meanwhile_is_not_sent() {
 fn a_server_that_tells_another_checksum_or_plan_is_not_believed() {
     let (liar, _) = server(Box::new(|asked, state| {
         (asked.line.ends_with("/complete")).then(|| {
-            let checksum = json!({ "algorithm": "sha256", "type": "composite", "value": "00".repeat(32) });
+            let checksum = json!({
+                "algorithm": "sha256", "type": "composite", "value": "00".repeat(32), "part_size": PART, "parts": 2,
+            });
             Reply::json(
                 200,
                 &json!({ "id": "upl_1", "status": "completed", "path": state.declared["path"], "checksum": checksum }),
@@ -286,4 +288,35 @@ fn a_server_that_tells_another_checksum_or_plan_is_not_believed() {
         assert!(fault(&outcome(&mut Sender::with(2_000, &liar.url()).command())).contains("plan"));
         assert!(liar.asked("PUT").is_empty());
     }
+}
+
+#[test]
+fn parts_go_up_are_vouched_for_and_come_down() {
+    let place = Place::new();
+    let served = place.serve();
+    let key = place.admin_key();
+    let folder = place.path(".");
+    let run = |arguments: &[&str]| said(&served.client_in(&folder, &key, arguments));
+    let bytes: Vec<u8> = (0..20_000_000_u32).map(|index| (index % 251) as u8).collect();
+    fs::write(place.path("big.bin"), &bytes).unwrap();
+    let told =
+        run(&["upload", "big.bin", "--method", "multipart", "--to", "docs/", "--receipts", "receipts", "--json"]);
+    let told: Value = serde_json::from_str(&told).unwrap();
+    assert!(told["receipt"]["signature"].is_string() && told["checksum"]["value"].is_string(), "{told}");
+    let (_, view) = served.ask("GET", &format!("/v1/uploads/{}", told["id"].as_str().unwrap()), &key, None);
+    assert_eq!(
+        (&view["method"], &view["part_count"], &view["part_checksums"]),
+        (&json!("multipart"), &json!(3), &json!(true))
+    );
+
+    fs::write(place.path("key.pem"), run(&["receipt", "key"])).unwrap();
+    let receipt = "receipts/docs/big.bin.receipt.json";
+    let verified = run(&["receipt", "verify", receipt, "--key", "key.pem", "--file", "big.bin"]);
+    assert!(verified.contains("The file big.bin is the one.") && verified.contains("docs/big.bin"), "{verified}");
+    run(&["download", "docs/big.bin", "--to", "out"]);
+    assert!(fs::read(place.path("out/docs/big.bin")).unwrap() == bytes);
+    // In parts or not, what is there already is known.
+    let again = served.client_in(&folder, &key, &["upload", "big.bin", "--method", "multipart", "--to", "docs/"]);
+    assert!(super::process::wrote(&again, 0).1.contains("already there"));
+    served.stop();
 }
