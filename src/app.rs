@@ -13,7 +13,7 @@ use std::{
 use crate::{
     aws,
     clock::{Clock, SystemClock},
-    config::{Config, ObjectsConfig, ScannerConfig, ScannerKind, StoreConfig},
+    config::{Config, ObjectsConfig, PathPolicy, ScannerConfig, ScannerKind, StoreConfig},
     doctor::NotExamined,
     domain::{instant::Instant, lifetime::CLOCK_SKEW},
     entropy::{Entropy, SystemEntropy},
@@ -207,6 +207,7 @@ pub async fn open(
             public_url,
             content: ContentOrigin { scheme: scheme.to_owned(), authority: guards::authority(content_url).to_owned() },
             largest_upload: config.largest_upload,
+            protect_paths: config.path_policy == PathPolicy::Protect,
             offered: Offered::default(),
         },
     };

@@ -17,6 +17,7 @@ pub mod object;
 pub mod parts;
 pub mod path;
 pub mod permission;
+pub mod privacy;
 pub mod quota;
 pub mod receipt;
 pub mod redemption;

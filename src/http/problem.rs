@@ -147,6 +147,13 @@ impl From<service::Error> for Problem {
             Error::Conflict { code, message } => {
                 Self::new(StatusCode::CONFLICT, code, "This contradicts how things are").detail(message)
             }
+            Error::PathProtected { path, reason } => Self::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "path_protected",
+                "This must not leave the machine it is on",
+            )
+            .pointer("/path")
+            .detail(format!("{path} is {reason}, going by its name; give it another one, if it is not")),
             Error::TooLarge { cap } => Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", "This is too large")
                 .pointer("/size")
                 .detail(format!("at most {cap} bytes")),

@@ -37,6 +37,14 @@ pub enum Error {
         /// What contradicts, and what to do.
         message: String,
     },
+    /// A path that the deployment protects.
+    #[error("{path} is {reason}")]
+    PathProtected {
+        /// Which path.
+        path: String,
+        /// What it is, in words.
+        reason: &'static str,
+    },
     /// A declared size over the cap.
     #[error("larger than the {cap} bytes allowed")]
     TooLarge {

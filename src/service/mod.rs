@@ -57,6 +57,8 @@ pub struct Settings {
     pub content: ContentOrigin,
     /// The largest upload of the deployment, in bytes.
     pub largest_upload: u64,
+    /// Whether paths that must not leave a machine are refused.
+    pub protect_paths: bool,
     /// How uploads may be sent.
     pub offered: Offered,
 }

@@ -12,6 +12,7 @@ use crate::{
         parts::{LARGEST_OBJECT, PartPlan},
         path::VaultPath,
         permission::Permission,
+        privacy::protected,
         quota::Scope,
         upload::{Declaration, LARGEST_SINGLE_REQUEST, Method, Progress, Transfer, Upload},
     },
@@ -72,11 +73,17 @@ impl Broker {
         wanted.path = who.place(&wanted.path)?;
         who.may(&wanted.path, Permission::Write)?;
         who.takes(&wanted)?;
-        self.declare(&who.uploader(self), wanted).await
+        let shown = who.shown(&wanted.path);
+        self.declare(&who.uploader(self), wanted, shown).await
     }
 
-    async fn declare(&self, uploader: &Uploader, wanted: DeclareUpload) -> Result<DeclaredUpload, Error> {
-        self.check_wanted(uploader, &wanted)?;
+    async fn declare(
+        &self,
+        uploader: &Uploader,
+        wanted: DeclareUpload,
+        shown: String,
+    ) -> Result<DeclaredUpload, Error> {
+        self.check_wanted(uploader, &wanted, shown)?;
         let namespace = uploader.made.namespace;
         if !wanted.overwrite
             && let Some(entry) = self.path_entry(namespace, &wanted.path).await?
@@ -132,11 +139,16 @@ impl Broker {
         }
     }
 
-    fn check_wanted(&self, uploader: &Uploader, wanted: &DeclareUpload) -> Result<(), Error> {
+    fn check_wanted(&self, uploader: &Uploader, wanted: &DeclareUpload, shown: String) -> Result<(), Error> {
         let by_method = match wanted.method {
             Method::Put | Method::Post => LARGEST_SINGLE_REQUEST,
             Method::Multipart => LARGEST_OBJECT,
         };
+        if self.settings.protect_paths
+            && let Some(class) = protected(wanted.path.as_str())
+        {
+            return Err(Error::PathProtected { path: shown, reason: class.reason() });
+        }
         let Offered { put, post, multipart } = self.settings.offered;
         let is_offered = match wanted.method {
             Method::Put => put,

@@ -64,6 +64,7 @@ impl Laboratory {
                 public_url: public_url.into(),
                 content: ContentOrigin { scheme: scheme.into(), authority: authority.into() },
                 largest_upload: 1024 * 1024,
+                protect_paths: true,
                 offered: Offered::default(),
             },
         };

@@ -214,6 +214,7 @@ pub fn served() -> (Api, Arc<AwayStorage>) {
             public_url: format!("http://127.0.0.1:{}", ports[0]),
             content: ContentOrigin { scheme: "http".into(), authority },
             largest_upload: 1024 * 1024,
+            protect_paths: true,
             offered: Offered::default(),
         },
     };
