@@ -39,9 +39,11 @@ mod links;
 mod multipart;
 mod passwords;
 mod quotas;
+mod reconciling;
 mod replays;
 mod storage_faults;
 mod store_faults;
+mod sweeping;
 mod upload_rights;
 
 on_every_backend! {
@@ -127,6 +129,11 @@ on_every_backend! {
         a_password_is_wanted_and_nothing_is_used_up,
         a_dead_link_does_not_say_that_it_had_a_password,
         a_password_has_1_to_1024_bytes;
+    reconciling:
+        what_a_crash_left_is_removed_and_nothing_else,
+        a_file_whose_bytes_are_gone_is_named,
+        a_wrong_count_is_set_right,
+        reconciling_is_for_administrators;
     replays:
         a_url_sent_again_after_completion_changes_nothing,
         a_form_sent_again_after_completion_changes_nothing,

@@ -29,6 +29,10 @@ use crate::api::harness::{Api, Tenant, runtime};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Step {
     Sign,
+    Begin,
+    Parts,
+    Assemble,
+    Abort,
     Head,
     Copy,
     Read,
@@ -133,7 +137,7 @@ impl ObjectStorage for AwayStorage {
         content_type: &ContentType,
         part_checksums: bool,
     ) -> Result<MultipartId, Unavailable> {
-        self.storage.begin_multipart(key, content_type, part_checksums).await
+        self.run(Step::Begin, self.storage.begin_multipart(key, content_type, part_checksums)).await
     }
 
     async fn sign_part(&self, contract: &PartContract, now: Instant) -> Result<SignedRequest, Unavailable> {
@@ -141,7 +145,7 @@ impl ObjectStorage for AwayStorage {
     }
 
     async fn parts(&self, key: &ObjectKey, upload: &MultipartId) -> Result<Option<Vec<StoredPart>>, Unavailable> {
-        self.storage.parts(key, upload).await
+        self.run(Step::Parts, self.storage.parts(key, upload)).await
     }
 
     async fn complete_multipart(
@@ -150,11 +154,11 @@ impl ObjectStorage for AwayStorage {
         upload: &MultipartId,
         parts: &[StoredPart],
     ) -> Result<(), CompleteError> {
-        self.storage.complete_multipart(key, upload, parts).await
+        self.run(Step::Assemble, self.storage.complete_multipart(key, upload, parts)).await
     }
 
     async fn abort_multipart(&self, key: &ObjectKey, upload: &MultipartId) -> Result<(), Unavailable> {
-        self.storage.abort_multipart(key, upload).await
+        self.run(Step::Abort, self.storage.abort_multipart(key, upload)).await
     }
 
     async fn list(&self, folder: &ObjectFolder, after: Option<&ObjectKey>) -> Result<Vec<ListedObject>, Unavailable> {
@@ -188,12 +192,16 @@ impl ObjectStorage for AwayStorage {
 
 /// A broker on such a storage, on real sockets.
 pub fn served() -> (Api, Arc<AwayStorage>) {
+    served_at(Arc::new(SystemClock::default()))
+}
+
+/// The same with a clock of the test's own.
+pub fn served_at(clock: Arc<dyn Clock>) -> (Api, Arc<AwayStorage>) {
     let (runtime, folder) = (runtime(), tempfile::tempdir().unwrap());
     let bound = [(); 3].map(|()| bind("127.0.0.1:0".parse().unwrap()).unwrap());
     let ports = [&bound[0], &bound[1], &bound[2]].map(|bound| bound.address.port());
     let authority = format!("localhost:{}", ports[1]);
-    let (clock, entropy): (Arc<dyn Clock>, Arc<dyn Entropy>) =
-        (Arc::new(SystemClock::default()), Arc::new(SystemEntropy));
+    let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
     let Keys { keyring, edge } = keys::file::load(&folder.path().join("keys"), true, entropy.as_ref()).unwrap();
     let (kept, url) = (folder.path().join("objects"), format!("http://{authority}"));
     let storage = EmbeddedStorage::open(&kept, keyring.clone(), clock.clone(), entropy.clone(), &url).unwrap();

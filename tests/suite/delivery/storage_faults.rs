@@ -60,6 +60,44 @@ fn a_completion_gets_there_in_the_end() {
     }
 }
 
+#[test]
+fn a_completion_of_parts_gets_there_in_the_end() {
+    let (api, away) = served();
+    let bytes = vec![7; 1024 * 1024];
+    for step in [Step::Parts, Step::Assemble, Step::Head, Step::Copy, Step::Abort, Step::Delete] {
+        for fails in [Fails::Undone, Fails::Done] {
+            let path = format!("{step:?}-{fails:?}.bin");
+            let declared = api.declare_parts(api.admin(), &path, &bytes, json!({ "part_checksums": true }));
+            api.send_parts(api.admin(), &declared, &[1], &bytes);
+            let id = text(&declared, "id");
+            away.plan(step, fails, 2);
+            while away.is_planned() {
+                // What is left behind at the end takes up room, and nobody has to know.
+                match api.complete(api.admin(), &id).status {
+                    200 => break,
+                    _ => assert_eq!(api.status_of(api.admin(), &id), "pending", "{step:?} {fails:?}"),
+                }
+            }
+            api.complete(api.admin(), &id).expect(200);
+            assert_eq!(api.file(api.admin(), &path), bytes);
+            assert_eq!(api.happened("upload.completed", &id), 1, "{step:?} {fails:?}");
+            away.plan(step, fails, 0);
+        }
+    }
+}
+
+#[test]
+fn an_upload_in_parts_is_declared_whole_or_not_at_all() {
+    let (api, away) = served();
+    for fails in [Fails::Undone, Fails::Done] {
+        away.plan(Step::Begin, fails, 1);
+        let body = json!({ "path": "a.bin", "size": 1, "content_type": "a/b", "method": "multipart" });
+        api.post(api.admin(), "/v1/uploads", &body).problem(503, "unavailable");
+    }
+    assert_eq!(api.get(api.admin(), "/v1/uploads").expect(200)["items"], json!([]));
+    assert_eq!(api.get(api.admin(), "/v1/usage").expect(200)["tenant"]["bytes"], 0);
+}
+
 /// A completion that is overtaken before this step, and what it answers.
 fn overtaken(step: Step, overtake: impl FnOnce(&Api, &str)) -> (Api, Answer) {
     let (api, away) = served();
@@ -77,7 +115,7 @@ fn overtaken(step: Step, overtake: impl FnOnce(&Api, &str)) -> (Api, Answer) {
     (api, answer)
 }
 
-async fn caller(api: &Api) -> Caller {
+pub async fn caller(api: &Api) -> Caller {
     api.broker().authenticate(&SecretText::new(api.admin()), RequestId::from_bytes([7; 16])).await.unwrap()
 }
 
