@@ -13,13 +13,14 @@ use std::{
 use crate::{
     aws,
     clock::{Clock, SystemClock},
-    config::{Config, ObjectsConfig, ScannerConfig, ScannerKind, StoreConfig},
+    config::{Config, ObjectsConfig, PathPolicy, ScannerConfig, ScannerKind, StoreConfig},
     doctor::NotExamined,
+    domain::{instant::Instant, lifetime::CLOCK_SKEW},
     entropy::{Entropy, SystemEntropy},
     high_water::{HighWaterMark, MarkError},
     http::{
         guards,
-        server::{self, Bound, Listeners},
+        server::{self, Bound, DRAIN, Listeners},
     },
     keys::{
         Keys,
@@ -31,7 +32,11 @@ use crate::{
         s3::{S3Settings, S3Storage},
     },
     scanner::{self, Scanner},
-    service::{Broker, ContentOrigin, Offered, PasswordPool, Settings, tenants},
+    service::{
+        Broker, ContentOrigin, Offered, PasswordPool, Settings, UnderWay,
+        sweep::{LOOK_BACK, Sweep, Sweeping},
+        tenants,
+    },
     store::{
         Backend, Store,
         dynamodb::{self, DynamoStore},
@@ -196,11 +201,13 @@ pub async fn open(
         entropy,
         passwords: PasswordPool::new(hashing_at_once()),
         refusals: Arc::default(),
+        under_way: UnderWay::on(tokio::runtime::Handle::current()),
         scanner: config.scanner.as_ref().map(scanner_of).transpose()?,
         settings: Settings {
             public_url,
             content: ContentOrigin { scheme: scheme.to_owned(), authority: guards::authority(content_url).to_owned() },
             largest_upload: config.largest_upload,
+            protect_paths: config.path_policy == PathPolicy::Protect,
             offered: Offered::default(),
         },
     };
@@ -330,8 +337,11 @@ fn bind(setting: &'static str, address: SocketAddr) -> Result<Bound, StartError>
 async fn rounds(broker: Broker, embedded: Option<Arc<EmbeddedStore>>, mark: HighWaterMark) {
     let mut ticks = tokio::time::interval(ROUND);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    // A process that starts looks at everything once, and from then on at what has become due.
+    let mut swept = broker.now().minus(LOOK_BACK);
     loop {
         ticks.tick().await;
+        swept = sweep(&broker, swept).await;
         broker.record_refusal_summaries(false).await;
         raise(&mark, &broker);
         if let Some(store) = &embedded {
@@ -340,6 +350,28 @@ async fn rounds(broker: Broker, embedded: Option<Arc<EmbeddedStore>>, mark: High
                 Ok(rows) => tracing::debug!(rows, "purged"),
                 Err(fault) => tracing::warn!(%fault, "rows could not be purged"),
             }
+        }
+    }
+}
+
+/// Sweeps uploads, and says from where the next round goes on: a little
+/// earlier than now, since replicas' clocks differ.
+async fn sweep(broker: &Broker, since: Instant) -> Instant {
+    let now = broker.now();
+    match broker.sweep(since, Sweeping::Really).await {
+        Ok(Sweep { swept, failed: 0 }) => {
+            if !swept.is_empty() {
+                tracing::info!(uploads = swept.len(), "abandoned uploads were swept");
+            }
+            now.minus(2 * CLOCK_SKEW)
+        }
+        Ok(Sweep { failed, .. }) => {
+            tracing::warn!(failed, "abandoned uploads could not be swept yet");
+            since
+        }
+        Err(fault) => {
+            tracing::warn!(%fault, "abandoned uploads could not be swept yet");
+            since
         }
     }
 }
@@ -359,6 +391,10 @@ impl Running {
     /// Lets requests under way end, then ends everything.
     pub async fn stop(self) {
         self.listeners.stop().await;
+        // What was begun for somebody who hung up ends too, if it can.
+        if tokio::time::timeout(DRAIN, self.parts.broker.under_way.settled()).await.is_err() {
+            tracing::warn!("uploads that were being verified were left to be completed again");
+        }
         self.rounds.abort();
         // Ended, it no longer has the store open.
         let _cancelled = self.rounds.await;

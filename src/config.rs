@@ -17,7 +17,8 @@ use crate::http::guards::authority;
 
 pub use scanner::{ScannerConfig, ScannerKind};
 
-const MEBIBYTE: u64 = 1024 * 1024;
+/// The largest upload where nothing else is set: 5 TiB.
+const LARGEST_UPLOAD: u64 = 5 << 40;
 
 /// Settings as they are given, each optional.
 #[derive(Args, Clone, Debug, Default, Deserialize)]
@@ -48,9 +49,12 @@ pub struct Given {
     /// Whether a proxy before this ends TLS; needed to listen beyond this machine
     #[arg(long, env = "CLOAKROOM_BEHIND_PROXY", value_name = "YES", num_args = 0..=1, default_missing_value = "true")]
     pub behind_proxy: Option<bool>,
-    /// The largest upload, in bytes [default: 5368709120]
+    /// The largest upload, in bytes [default: 5497558138880, 5 TiB]
     #[arg(long, env = "CLOAKROOM_LARGEST_UPLOAD", value_name = "BYTES")]
     pub largest_upload: Option<u64>,
+    /// What to do about paths of credentials, private keys and the like: protect or off [default: protect]
+    #[arg(long, env = "CLOAKROOM_PATH_POLICY", value_name = "POLICY")]
+    pub path_policy: Option<PathPolicy>,
     /// Threads that answer requests [default: one for each processor]
     #[arg(long, env = "CLOAKROOM_WORKERS", value_name = "NUMBER")]
     pub workers: Option<usize>,
@@ -138,6 +142,17 @@ pub enum Unenforced {
     Accept,
 }
 
+/// What is done about paths that must not leave a machine.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum PathPolicy {
+    /// Uploads to them are refused.
+    #[default]
+    Protect,
+    /// Nothing.
+    Off,
+}
+
 /// How logs are written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
@@ -205,6 +220,7 @@ pub struct Config {
     pub public_url: Option<String>,
     pub content_url: Option<String>,
     pub largest_upload: u64,
+    pub path_policy: PathPolicy,
     pub workers: usize,
     pub store: StoreConfig,
     pub objects: ObjectsConfig,
@@ -287,7 +303,8 @@ impl Given {
             ops_listen: address(self.ops_listen.or(file.ops_listen), 8082),
             public_url: self.public_url.or(file.public_url),
             content_url: self.content_url.or(file.content_url),
-            largest_upload: self.largest_upload.or(file.largest_upload).unwrap_or(5 * 1024 * MEBIBYTE),
+            largest_upload: self.largest_upload.or(file.largest_upload).unwrap_or(LARGEST_UPLOAD),
+            path_policy: self.path_policy.or(file.path_policy).unwrap_or_default(),
             workers: self.workers.or(file.workers).unwrap_or_else(processors),
             store,
             objects,

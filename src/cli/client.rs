@@ -1,12 +1,26 @@
 //! A small client of the API, for the commands.
 
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
 use clap::Args;
 use serde_json::Value;
-use ureq::{Agent, http::Response};
+use ureq::{Agent, http::Request};
 
-use crate::{crypto::secret::SecretText, domain::text::is_invisible, http::problem::ProblemDocument};
+use crate::{crypto::secret::SecretText, domain::text::is_invisible};
 
-use super::Failed;
+use super::{
+    Failed,
+    fault::{Fault, retry_after},
+};
+
+/// How long a connection may be silent. Completing a large upload takes a server a while.
+const LONGEST_SILENCE: Duration = Duration::from_secs(300);
 
 /// Which server, and with which key.
 #[derive(Args, Debug)]
@@ -19,20 +33,36 @@ pub(super) struct Server {
     key_file: Option<std::path::PathBuf>,
 }
 
-/// Talks to one server.
+/// Talks to one server, from as many threads as one likes.
+#[derive(Clone)]
 pub(super) struct Client {
     agent: Agent,
     url: String,
     key: Option<SecretText>,
+    /// Whether anything ever answered.
+    was_reached: Arc<AtomicBool>,
 }
 
-/// An agent that gives every answer back as it is.
+/// An answer of the API that is no refusal.
+#[derive(Debug)]
+pub(super) struct Answer {
+    /// Whether there is more to come: 202.
+    pub(super) is_preliminary: bool,
+    /// How long the server wants to be left alone.
+    pub(super) retry_after: Option<Duration>,
+    /// The body.
+    pub(super) body: Value,
+}
+
+/// An agent that gives every answer back as it is, and hangs on none for ever.
 pub(super) fn agent() -> Agent {
     Agent::new_with_config(
         Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
-            .timeout_connect(Some(std::time::Duration::from_secs(10)))
+            .timeout_connect(Some(Duration::from_secs(10)))
+            .timeout_per_read(Some(LONGEST_SILENCE))
+            .timeout_per_write(Some(LONGEST_SILENCE))
             .build(),
     )
 }
@@ -51,7 +81,8 @@ impl Client {
 
     /// A client without a key.
     pub(super) fn public(url: &str) -> Self {
-        Self { agent: agent(), url: url.trim_end_matches('/').to_owned(), key: None }
+        let url = url.trim_end_matches('/').to_owned();
+        Self { agent: agent(), url, key: None, was_reached: Arc::default() }
     }
 
     /// The same client with this bearer token instead.
@@ -59,49 +90,60 @@ impl Client {
         Self { key: Some(token), ..self }
     }
 
-    fn authorization(&self) -> Option<String> {
-        self.key.as_ref().map(|key| format!("Bearer {}", key.expose()))
+    /// The server's URL, without a slash at its end.
+    pub(super) fn url(&self) -> &str {
+        &self.url
     }
 
-    pub(super) fn get(&self, path: &str) -> Result<Value, Failed> {
-        let mut request = self.agent.get(format!("{}{path}", self.url));
-        if let Some(value) = self.authorization() {
-            request = request.header("Authorization", value);
-        }
-        self.answer(request.call())
+    pub(super) fn get(&self, path: &str) -> Result<Value, Fault> {
+        self.ask("GET", path, None).map(|answer| answer.body)
     }
 
-    pub(super) fn delete(&self, path: &str) -> Result<Value, Failed> {
-        let mut request = self.agent.delete(format!("{}{path}", self.url));
-        if let Some(value) = self.authorization() {
-            request = request.header("Authorization", value);
-        }
-        self.answer(request.call())
+    pub(super) fn delete(&self, path: &str) -> Result<Value, Fault> {
+        self.ask("DELETE", path, None).map(|answer| answer.body)
     }
 
-    pub(super) fn post(&self, path: &str, body: &Value) -> Result<Value, Failed> {
-        let mut request = self.agent.post(format!("{}{path}", self.url));
-        if let Some(value) = self.authorization() {
-            request = request.header("Authorization", value);
-        }
-        self.answer(request.send_json(body))
+    pub(super) fn post(&self, path: &str, body: &Value) -> Result<Value, Fault> {
+        self.ask("POST", path, Some(body)).map(|answer| answer.body)
     }
 
-    fn answer(&self, sent: Result<Response<ureq::Body>, ureq::Error>) -> Result<Value, Failed> {
-        let mut response = sent.map_err(|fault| format!("{} cannot be reached: {fault}", self.url))?;
-        let status = response.status();
-        let text = response.body_mut().read_to_string()?;
-        if status.is_success() {
-            return if text.is_empty() { Ok(Value::Null) } else { Ok(serde_json::from_str(&text)?) };
+    /// The same, which however often it is asked under this key is done once.
+    pub(super) fn post_once(&self, path: &str, body: &Value, once: &str) -> Result<Value, Fault> {
+        self.send("POST", path, Some(body), Some(once)).map(|answer| answer.body)
+    }
+
+    /// One request, once.
+    pub(super) fn ask(&self, method: &str, path: &str, body: Option<&Value>) -> Result<Answer, Fault> {
+        self.send(method, path, body, None)
+    }
+
+    fn send(&self, method: &str, path: &str, body: Option<&Value>, once: Option<&str>) -> Result<Answer, Fault> {
+        let mut request = Request::builder().method(method).uri(format!("{}{path}", self.url));
+        if let Some(once) = once {
+            request = request.header("Idempotency-Key", once);
         }
-        match serde_json::from_str::<ProblemDocument>(&text) {
-            Ok(problem) => {
-                let detail = problem.detail.map(|detail| format!(": {detail}")).unwrap_or_default();
-                let pointer = problem.pointer.map(|pointer| format!(" ({pointer})")).unwrap_or_default();
-                Err(format!("{}{pointer}{detail}", problem.title).into())
+        if let Some(key) = &self.key {
+            request = request.header("Authorization", format!("Bearer {}", key.expose()));
+        }
+        let sent = match body {
+            Some(body) => {
+                let request = request.header("Content-Type", "application/json").body(body.to_string());
+                self.agent.run(request.map_err(|fault| Fault::other(&fault))?)
             }
-            Err(_) => Err(format!("{} answered {status}; is it a Cloakroom server?", self.url).into()),
+            None => self.agent.run(request.body(()).map_err(|fault| Fault::other(&fault))?),
+        };
+        let unreachable = |fault| Fault::unreachable(&self.url, self.was_reached.load(Ordering::Relaxed), &fault);
+        let mut response = sent.map_err(unreachable)?;
+        self.was_reached.store(true, Ordering::Relaxed);
+        let status = response.status();
+        let retry_after = retry_after(&response);
+        let text = response.body_mut().read_to_string().map_err(unreachable)?;
+        if !status.is_success() {
+            return Err(Fault::refused(&self.url, status.as_u16(), &text, retry_after));
         }
+        let body = if text.is_empty() { Ok(Value::Null) } else { serde_json::from_str(&text) };
+        let body = body.map_err(|_| Fault::other(&format!("{} does not answer as Cloakroom does", self.url)))?;
+        Ok(Answer { is_preliminary: status.as_u16() == 202, retry_after, body })
     }
 }
 
@@ -110,9 +152,30 @@ pub(super) fn text<'a>(answer: &'a Value, field: &str) -> &'a str {
     answer.get(field).and_then(Value::as_str).unwrap_or_default()
 }
 
+/// A path in a URL; slashes stay.
+pub(super) fn encoded(path: &str) -> String {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte);
+    let encode = |byte: u8| if is_plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") };
+    path.bytes().map(encode).collect()
+}
+
 /// A name that others chose, on one line of a list.
 pub(super) fn cleaned(name: &str) -> String {
     name.chars().map(|character| if is_invisible(character) { '\u{FFFD}' } else { character }).collect()
+}
+
+/// JSON on one line, with characters escaped that a terminal must not be given as they are.
+pub(super) fn json_line(value: &Value) -> String {
+    let mut line = String::new();
+    for character in value.to_string().chars() {
+        if is_invisible(character) {
+            // Within strings alone: there are none between them.
+            character.encode_utf16(&mut [0; 2]).iter().for_each(|unit| line += &format!("\\u{unit:04x}"));
+        } else {
+            line.push(character);
+        }
+    }
+    line
 }
 
 /// A number of bytes as people say it.
@@ -141,6 +204,19 @@ mod tests {
         {
             assert_eq!(bytes(count), expected);
         }
+    }
+
+    #[test]
+    fn paths_go_into_urls_encoded() {
+        assert_eq!(encoded("docs/a b%é?#.txt"), "docs/a%20b%25%C3%A9%3F%23.txt");
+    }
+
+    #[test]
+    fn json_means_the_same_and_steers_nothing() {
+        let value = serde_json::json!({ "a\u{202e}": "\u{e0001}\u{1b}ä" });
+        let line = json_line(&value);
+        assert_eq!(serde_json::from_str::<Value>(&line).unwrap(), value);
+        assert!(!line.contains(is_invisible) && line.contains('ä'));
     }
 
     #[test]

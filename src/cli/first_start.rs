@@ -76,7 +76,7 @@ Cloakroom is ready at {url}
 
     {program} upload README.md          # into the vault, under a cap
     {program} share README.md           # prints a link that opens once
-    {program} redeem '<that link>'      # works; the second time it is refused
+    {program} redeem '<that link>'      # works here, and from then on nowhere else
 
   The API is described at {url}/docs, data is in {}, Ctrl-C stops.
 ",

@@ -6,13 +6,23 @@
 
 mod api_key;
 mod bootstrap;
+mod checksum;
 mod client;
 mod doctor;
+mod download;
+mod fault;
 mod first_start;
+mod kept;
 mod link;
+mod local;
+mod many;
+mod progress;
+mod receipt;
 mod redeem;
 mod serve;
 mod share;
+mod source;
+mod storage;
 mod tenant;
 mod upload;
 
@@ -43,8 +53,12 @@ enum Command {
     Share(share::Arguments),
     /// Redeem a share, list its files, and save them
     Redeem(redeem::Arguments),
-    /// Upload a file into the vault
+    /// Upload files and folders into the vault
     Upload(upload::Arguments),
+    /// Download files of a share, or of the vault
+    Download(download::Arguments),
+    /// Get receipts of uploads, and verify them without a server
+    Receipt(receipt::Arguments),
     /// Publish files and mint a link to them, with a password if wanted
     Link(link::Arguments),
     /// Create, list and revoke API keys
@@ -77,6 +91,8 @@ pub fn run() -> ExitCode {
         Some(Command::Share(arguments)) => share::run(&arguments),
         Some(Command::Redeem(arguments)) => redeem::run(&arguments),
         Some(Command::Upload(arguments)) => upload::run(&arguments),
+        Some(Command::Download(arguments)) => download::run(&arguments),
+        Some(Command::Receipt(arguments)) => receipt::run(&arguments),
         Some(Command::Link(arguments)) => link::run(&arguments),
         Some(Command::ApiKey(arguments)) => api_key::run(&arguments),
         Some(Command::Tenant(arguments)) => tenant::run(&arguments),
@@ -114,6 +130,11 @@ fn say(text: impl AsRef<str>) -> Result<(), Failed> {
 fn remark(text: impl AsRef<str>) {
     // A closed standard error is no reason to fail.
     let _ = writeln!(io::stderr(), "{}", harmless(text.as_ref()));
+}
+
+/// How many things a command does at a time: enough for any line, and no flood.
+fn checked_jobs(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|jobs| (1..=16).contains(jobs)).ok_or_else(|| "is a number from 1 to 16".to_owned())
 }
 
 /// What a terminal may be given: servers and other people wrote parts of it.

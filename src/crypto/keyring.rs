@@ -45,6 +45,16 @@ pub enum KeyState {
 }
 
 impl KeyState {
+    /// The state as key files and the API spell it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Staged => "staged",
+            Self::Primary => "primary",
+            Self::AcceptOnly => "accept-only",
+            Self::Retired => "retired",
+        }
+    }
+
     fn opens(self) -> bool {
         !matches!(self, Self::Retired)
     }

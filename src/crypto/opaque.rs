@@ -64,6 +64,7 @@ macro_rules! token_hash {
 
 token_hash!(/** What is stored of a link token. */ LinkTokenHash);
 token_hash!(/** What is stored of an API key. */ ApiKeyHash);
+token_hash!(/** What is stored of a file request's token. */ FileRequestTokenHash);
 
 impl LinkTokenHash {
     /// The first 128 bits, to which claims of the link are bound.
@@ -74,36 +75,47 @@ impl LinkTokenHash {
     }
 }
 
-/// A link token: `crl_` and 43 characters.
-#[derive(Clone, Debug)]
-pub struct LinkToken(SecretText);
+/// A token of 43 random characters after a prefix of its kind.
+macro_rules! opaque_token {
+    ($(#[$doc:meta])* $name:ident, $prefix:literal, $hash:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug)]
+        pub struct $name(SecretText);
 
-impl LinkToken {
-    const PREFIX: &str = "crl_";
+        impl $name {
+            const PREFIX: &str = $prefix;
 
-    /// A new one.
-    pub fn generate(entropy: &dyn Entropy) -> Self {
-        Self(generate(Self::PREFIX, entropy))
-    }
+            /// A new one.
+            pub fn generate(entropy: &dyn Entropy) -> Self {
+                Self(generate(Self::PREFIX, entropy))
+            }
 
-    /// Checks the form of a text.
-    ///
-    /// # Errors
-    /// When it has not the form of a link token.
-    pub fn parse(text: &SecretText) -> Result<Self, NotAToken> {
-        if is_token(text.expose(), Self::PREFIX) { Ok(Self(text.clone())) } else { Err(NotAToken) }
-    }
+            /// Checks the form of a text.
+            ///
+            /// # Errors
+            /// When it has not the form of such a token.
+            pub fn parse(text: &SecretText) -> Result<Self, NotAToken> {
+                if is_token(text.expose(), Self::PREFIX) { Ok(Self(text.clone())) } else { Err(NotAToken) }
+            }
 
-    /// What is stored of it.
-    pub fn hash(&self) -> LinkTokenHash {
-        LinkTokenHash(digest::of(self.0.expose().as_bytes()))
-    }
+            /// What is stored of it.
+            pub fn hash(&self) -> $hash {
+                $hash(digest::of(self.0.expose().as_bytes()))
+            }
 
-    /// The token itself, for the response that hands it out.
-    pub fn expose(&self) -> &str {
-        self.0.expose()
-    }
+            /// The token itself, for the response that hands it out.
+            pub fn expose(&self) -> &str {
+                self.0.expose()
+            }
+        }
+    };
 }
+
+opaque_token!(/** A link token: `crl_` and 43 characters. */ LinkToken, "crl_", LinkTokenHash);
+opaque_token!(
+    /** The token of a file request: `crf_` and 43 characters. */
+    FileRequestToken, "crf_", FileRequestTokenHash
+);
 
 /// An API key: `crk_live_` or `crk_test_` and 43 characters.
 #[derive(Clone, Debug)]

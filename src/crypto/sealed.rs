@@ -62,16 +62,29 @@ pub enum Purpose {
     ObjectPut,
     /// Posts one object into the embedded storage.
     ObjectPost,
+    /// Puts one part of an object into the embedded storage.
+    ObjectPart,
     /// Gets one object from the embedded storage.
     ObjectGet,
     /// Carries the edge cookies of an artifact to its host.
     Handoff,
+    /// Delivers to a file request.
+    Submission,
 }
 
 impl Purpose {
     /// Every purpose there is.
-    pub const ALL: [Self; 7] =
-        [Self::Share, Self::Session, Self::Cursor, Self::ObjectPut, Self::ObjectPost, Self::ObjectGet, Self::Handoff];
+    pub const ALL: [Self; 9] = [
+        Self::Share,
+        Self::Session,
+        Self::Cursor,
+        Self::ObjectPut,
+        Self::ObjectPost,
+        Self::ObjectPart,
+        Self::ObjectGet,
+        Self::Handoff,
+        Self::Submission,
+    ];
 
     const fn labels(self) -> [&'static str; 3] {
         match self {
@@ -84,8 +97,14 @@ impl Purpose {
             Self::ObjectPost => {
                 ["cloakroom/object-post/v1", "cloakroom/object-post/v1|key", "cloakroom/object-post/v1|commit"]
             }
+            Self::ObjectPart => {
+                ["cloakroom/object-part/v1", "cloakroom/object-part/v1|key", "cloakroom/object-part/v1|commit"]
+            }
             Self::ObjectGet => {
                 ["cloakroom/object-get/v1", "cloakroom/object-get/v1|key", "cloakroom/object-get/v1|commit"]
+            }
+            Self::Submission => {
+                ["cloakroom/submission/v1", "cloakroom/submission/v1|key", "cloakroom/submission/v1|commit"]
             }
             Self::Handoff => ["cloakroom/handoff/v1", "cloakroom/handoff/v1|key", "cloakroom/handoff/v1|commit"],
         }

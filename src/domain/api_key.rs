@@ -6,6 +6,7 @@ use super::{
     ids::ApiKeyId,
     instant::Instant,
     permission::Grants,
+    quota::Limits,
     refusal::Refusal,
     tenant::{Generation, Namespace, Tenant},
 };
@@ -32,6 +33,9 @@ pub struct ApiKey {
     /// The largest upload it may declare, in bytes, where that is less than
     /// the deployment allows.
     pub largest_upload: Option<u64>,
+    /// How much may be kept of what comes by it.
+    #[serde(default)]
+    pub quota: Limits,
     /// When it was created.
     pub created_at: Instant,
     /// When it ends, if ever.

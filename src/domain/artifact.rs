@@ -19,8 +19,8 @@ pub struct ArtifactFile {
     pub size: u64,
     /// Its media type.
     pub content_type: String,
-    /// SHA-256 in hexadecimal.
-    pub sha256: String,
+    /// SHA-256 of all its bytes in hexadecimal, where that is known.
+    pub sha256: Option<String>,
 }
 
 /// A published snapshot.

@@ -53,7 +53,7 @@ impl MadeUnder {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{ids::TenantId, permission::Grants, tenant::Mode};
+    use crate::domain::{ids::TenantId, permission::Grants, quota::Limits, tenant::Mode};
 
     fn tenant() -> Tenant {
         Tenant {
@@ -61,6 +61,7 @@ mod tests {
             name: "t1".into(),
             generation: Generation(5),
             suspended: false,
+            quota: Limits::default(),
             created_at: Instant::from_unix_seconds(1),
         }
     }
@@ -76,6 +77,7 @@ mod tests {
             tenant_generation: Generation(5),
             generation: Generation(6),
             largest_upload: None,
+            quota: Limits::default(),
             created_at: Instant::from_unix_seconds(1),
             expires_at: Some(Instant::from_unix_seconds(1_000)),
             revoked_at: None,

@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ids::{ApiKeyId, RequestId, ShareId},
+    ids::{ApiKeyId, FileRequestId, RequestId, ShareId},
     instant::Instant,
     refusal::Refusal,
     tenant::Namespace,
@@ -50,6 +50,18 @@ pub enum EventType {
     LinkEntered,
     #[serde(rename = "link.password_tried")]
     LinkPasswordTried,
+    #[serde(rename = "file_request.created")]
+    FileRequestCreated,
+    #[serde(rename = "file_request.closed")]
+    FileRequestClosed,
+    #[serde(rename = "file_request.opened")]
+    FileRequestOpened,
+    #[serde(rename = "file_request.renewed")]
+    FileRequestRenewed,
+    #[serde(rename = "file_request.refused")]
+    FileRequestRefused,
+    #[serde(rename = "file_request.password_tried")]
+    FileRequestPasswordTried,
     #[serde(rename = "upload.created")]
     UploadCreated,
     #[serde(rename = "upload.completed")]
@@ -58,12 +70,22 @@ pub enum EventType {
     UploadRejected,
     #[serde(rename = "upload.cancelled")]
     UploadCancelled,
+    #[serde(rename = "upload.expired")]
+    UploadExpired,
+    #[serde(rename = "upload.released")]
+    UploadReleased,
+    #[serde(rename = "upload.parts_issued")]
+    UploadPartsIssued,
     #[serde(rename = "download.issued")]
     DownloadIssued,
     #[serde(rename = "object.created")]
     ObjectCreated,
     #[serde(rename = "object.deleted")]
     ObjectDeleted,
+    #[serde(rename = "usage.corrected")]
+    UsageCorrected,
+    #[serde(rename = "quota.changed")]
+    QuotaChanged,
 }
 
 /// Who did it.
@@ -82,6 +104,13 @@ pub enum Actor {
         /// Which share.
         share: ShareId,
         /// Which claim of it: the hash of the claim key, in base64url.
+        claim: String,
+    },
+    /// Whoever delivers to a file request.
+    Submission {
+        /// Which file request.
+        request: FileRequestId,
+        /// Which delivery: the hash of the claim key, in base64url.
         claim: String,
     },
     /// Whoever presented a token.

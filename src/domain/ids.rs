@@ -23,6 +23,12 @@ fn compose(created: Instant, random: [u8; 10]) -> [u8; 16] {
     bytes
 }
 
+fn created_at(id: &[u8; 16]) -> Instant {
+    let mut millis = [0; 8];
+    millis[2..].copy_from_slice(&id[..6]);
+    Instant::from_unix_millis(u64::from_be_bytes(millis))
+}
+
 fn parse(text: &str, prefix: &str, kind: &'static str) -> Result<[u8; 16], NotAnId> {
     let fault = NotAnId { kind };
     let digits = text.strip_prefix(prefix).and_then(|rest| rest.strip_prefix('_')).ok_or(fault)?;
@@ -59,6 +65,11 @@ macro_rules! id {
             /// The id with exactly these 128 bits.
             pub const fn from_bytes(bytes: [u8; 16]) -> Self {
                 Self(bytes)
+            }
+
+            /// When it was drawn, to the millisecond.
+            pub fn created_at(&self) -> Instant {
+                created_at(&self.0)
             }
 
             /// The 128 bits of the id.
@@ -109,6 +120,7 @@ id!(/** An open session of a claimed share. Secret-derived: see `crypto::claim`.
 id!(/** A published snapshot. */ ArtifactId, "art");
 id!(/** A link to an artifact. */ LinkId, "lnk");
 id!(/** One declared upload. */ UploadId, "upl");
+id!(/** A link that lets outsiders deliver files. */ FileRequestId, "frq");
 id!(/** The stored bytes of one version of a vault file. */ ObjectId, "obj");
 id!(/** One attempt to commit; names the outbox rows that prove it. */ AttemptId, "att");
 id!(/** One HTTP request, for finding it in logs. */ RequestId, "req");
@@ -122,6 +134,7 @@ mod tests {
         let id = ShareId::new(Instant::from_unix_millis(1_790_000_000_000), [7; 10]);
         assert_eq!(id.to_string().parse(), Ok(id));
         assert!(id.to_string().starts_with("shr_"));
+        assert_eq!(id.created_at(), Instant::from_unix_millis(1_790_000_000_000));
     }
 
     #[test]

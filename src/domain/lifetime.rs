@@ -27,8 +27,14 @@ pub const SHARE_ACCESS: Bounds = Bounds { least: MINUTE, default: HOUR, most: 7 
 pub const LINK: Bounds = Bounds { least: MINUTE, default: 7 * DAY, most: 7 * DAY };
 /// How long the claimant of a link may keep coming back.
 pub const LINK_ACCESS: Bounds = Bounds { least: MINUTE, default: DAY, most: 7 * DAY };
+/// Until when a file request takes deliveries.
+pub const FILE_REQUEST: Bounds = Bounds { least: MINUTE, default: 7 * DAY, most: 90 * DAY };
+/// How long whoever delivers to a file request may keep coming back.
+pub const SUBMISSION: Bounds = Bounds { least: MINUTE, default: DAY, most: 7 * DAY };
 /// Until when an upload may begin.
 pub const UPLOAD: Bounds = Bounds { least: 1, default: 10 * MINUTE, most: 10 * MINUTE };
+/// Until when an upload in parts may be sent. Each of its URLs lives as long as [`PART_URL`].
+pub const MULTIPART: Bounds = Bounds { least: MINUTE, default: DAY, most: 7 * DAY };
 /// An API key that ends at all.
 pub const API_KEY: Bounds = Bounds { least: MINUTE, default: 90 * DAY, most: 3660 * DAY };
 
@@ -38,11 +44,24 @@ pub const CREDENTIAL: Duration = Duration::from_secs(15 * MINUTE);
 pub const DOWNLOAD_URL: Duration = Duration::from_secs(MINUTE);
 /// The code that carries edge cookies to an artifact's host.
 pub const HANDOFF: Duration = Duration::from_secs(30);
+/// The URL of one part of an upload; another one may be asked for.
+pub const PART_URL: Duration = Duration::from_secs(10 * MINUTE);
+/// How far apart the clocks of two replicas may be.
+pub const CLOCK_SKEW: Duration = Duration::from_secs(5 * MINUTE);
 /// For how long after its URL ended an upload may still be completed.
 pub const COMPLETION: Duration = Duration::from_secs(DAY);
 /// For how long rows are kept after the thing they describe has ended, so
 /// that its owner can still be told what became of it.
 pub const REMEMBERED: Duration = Duration::from_secs(30 * DAY);
+
+/// Bytes a second below which a transfer is not waited for.
+pub const SLOWEST_LINE: u64 = 64 * 1024;
+
+/// How long a transfer of so many bytes may take once it has begun: a minute,
+/// and as long as a slow line needs.
+pub const fn transfer(bytes: u64) -> Duration {
+    Duration::from_secs(MINUTE + bytes / SLOWEST_LINE)
+}
 
 /// A lifetime that is out of bounds; the wording is shown to callers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

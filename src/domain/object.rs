@@ -3,9 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
+    checksum::Checksum,
     ids::{ObjectId, UploadId},
     instant::Instant,
     path::VaultPath,
+    quota::{Amount, Charge},
 };
 
 /// The file under a path.
@@ -19,12 +21,21 @@ pub struct VaultFile {
     pub size: u64,
     /// Its media type, as declared by whoever uploaded it.
     pub content_type: String,
-    /// SHA-256 of the bytes, in hexadecimal.
-    pub sha256: String,
+    /// Its checksum.
+    pub checksum: Checksum,
     /// The upload it came from; none for what the broker made itself.
     pub upload: Option<UploadId>,
+    /// To which accounts it is charged.
+    pub charges: Vec<Charge>,
     /// When it came there.
     pub created_at: Instant,
+}
+
+impl VaultFile {
+    /// How much room it takes.
+    pub const fn amount(&self) -> Amount {
+        Amount::file(self.size)
+    }
 }
 
 /// The row of a path: a file, or the mark that there was one. Rows stay, so

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{ids::TenantId, instant::Instant};
+use super::{ids::TenantId, instant::Instant, quota::Limits};
 
 /// Whether something is real or made for trying things out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -49,6 +49,9 @@ pub struct Tenant {
     pub generation: Generation,
     /// Nothing of a suspended tenant works.
     pub suspended: bool,
+    /// How much each of its namespaces may keep.
+    #[serde(default)]
+    pub quota: Limits,
     /// When it was created.
     pub created_at: Instant,
 }

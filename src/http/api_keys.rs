@@ -10,6 +10,7 @@ use crate::{
         instant::Instant,
         lifetime,
         permission::{Grants, PathGrant},
+        quota::Limits,
         tenant::Mode,
     },
     service::{
@@ -19,6 +20,7 @@ use crate::{
 };
 
 use super::{
+    administration::LimitsView,
     extract::{Authenticated, WithKey},
     problem::{Problem, ProblemDocument},
     render::{self, Listing, PageQuery},
@@ -41,6 +43,10 @@ pub struct CreateBody {
     pub grants: Vec<PathGrant>,
     /// The largest upload it may declare, in bytes.
     pub largest_upload: Option<u64>,
+    /// How much may be kept of what comes by it.
+    #[serde(default)]
+    #[schema(value_type = Option<LimitsView>)]
+    pub quota: Limits,
     /// For how many seconds it lives; without it or `expires_at`, until revoked.
     pub expires_in: Option<u64>,
     /// Instead of `expires_in`: until when (RFC 3339).
@@ -80,6 +86,9 @@ pub struct ApiKeyView {
     pub operator: bool,
     /// The largest upload it may declare, in bytes.
     pub largest_upload: Option<u64>,
+    /// How much may be kept of what comes by it.
+    #[schema(value_type = LimitsView)]
+    pub quota: Limits,
     /// When it was created (RFC 3339).
     pub created_at: String,
     /// When it ends (RFC 3339).
@@ -104,6 +113,7 @@ impl ApiKeyView {
             grants: key.grants.0,
             operator: key.operator,
             largest_upload: key.largest_upload,
+            quota: key.quota,
             created_at: key.created_at.to_string(),
             expires_at: key.expires_at.map(|at| at.to_string()),
             revoked_at: key.revoked_at.map(|at| at.to_string()),
@@ -154,6 +164,7 @@ pub async fn create(
         mode: body.mode.unwrap_or(caller.namespace().mode),
         grants: Grants(body.grants),
         largest_upload: body.largest_upload,
+        quota: body.quota,
         expires_at,
     };
     let created = broker.create_api_key(&caller, wanted).await?;

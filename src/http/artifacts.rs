@@ -43,8 +43,8 @@ pub struct ArtifactFileView {
     pub size: u64,
     /// Its media type.
     pub content_type: String,
-    /// SHA-256 in hexadecimal.
-    pub sha256: String,
+    /// SHA-256 of all its bytes in hexadecimal, where that is known.
+    pub sha256: Option<String>,
 }
 
 /// An artifact.

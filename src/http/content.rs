@@ -23,7 +23,7 @@ use serde_json::json;
 
 use super::conditional::{is_known, only, wanted_range};
 use crate::objects::{
-    ContentType, ObjectFacts, UploadContract, WantedRange,
+    ContentType, ETag, ObjectFacts, PartContract, WantedRange,
     embedded::{EmbeddedStorage, Incoming, Refused},
 };
 
@@ -79,7 +79,30 @@ async fn put(
     payload: web::Payload,
     storage: web::Data<EmbeddedStorage>,
 ) -> HttpResponse {
-    answered(in_total(&request, put_object(&request, &token, payload, &storage)).await, StatusCode::OK)
+    // One address for both, as on S3. Which of them it is, its seal decides:
+    // a token of one purpose is known to be none of the other before it is opened.
+    let stored = match storage.opened_part(&token) {
+        Ok(contract) => in_total(&request, put_part(&request, contract, payload, &storage)).await,
+        Err(_) => in_total(&request, put_object(&request, &token, payload, &storage)).await,
+    };
+    answered(stored, StatusCode::OK)
+}
+
+async fn put_part(
+    request: &HttpRequest,
+    contract: PartContract,
+    mut payload: web::Payload,
+    storage: &EmbeddedStorage,
+) -> Result<ETag, Refused> {
+    if declared_length(request.headers())? != contract.size {
+        return Err(Refused::Size);
+    }
+    hold_to_headers(request.headers(), &EmbeddedStorage::part_headers(&contract))?;
+    let mut incoming = storage.receive_part(contract).await?;
+    while let Some(chunk) = in_time(payload.next()).await? {
+        incoming.write(&chunk.map_err(|_| Refused::Broken)?).await?;
+    }
+    incoming.finish().await
 }
 
 async fn put_object(
@@ -87,17 +110,17 @@ async fn put_object(
     token: &str,
     mut payload: web::Payload,
     storage: &EmbeddedStorage,
-) -> Result<ObjectFacts, Refused> {
+) -> Result<ETag, Refused> {
     let contract = storage.opened_put(token)?;
     if declared_length(request.headers())? != contract.size {
         return Err(Refused::Size);
     }
-    hold_to_headers(request.headers(), &contract)?;
+    hold_to_headers(request.headers(), &EmbeddedStorage::put_headers(&contract))?;
     let mut incoming = storage.receive(contract).await?;
     while let Some(chunk) = in_time(payload.next()).await? {
         incoming.write(&chunk.map_err(|_| Refused::Broken)?).await?;
     }
-    incoming.finish().await
+    Ok(incoming.finish().await?.etag)
 }
 
 async fn post(
@@ -114,7 +137,7 @@ async fn post_object(
     token: &str,
     payload: web::Payload,
     storage: &EmbeddedStorage,
-) -> Result<ObjectFacts, Refused> {
+) -> Result<ETag, Refused> {
     let contract = storage.opened_post(token)?;
     let length = declared_length(request.headers())?;
     if length < contract.size || length - contract.size > LARGEST_FORM {
@@ -135,7 +158,7 @@ async fn post_object(
     // The file is not stored before the whole form has come.
     match next_part(&mut form).await? {
         Some(_) => Err(Refused::Differs("a form field after the file")),
-        None => incoming.finish().await,
+        None => Ok(incoming.finish().await?.etag),
     }
 }
 
@@ -174,9 +197,8 @@ fn declared_length(headers: &HeaderMap) -> Result<u64, Refused> {
 }
 
 /// Exactly the agreed headers; of those that S3 would give a meaning to, no others.
-fn hold_to_headers(headers: &HeaderMap, contract: &UploadContract) -> Result<(), Refused> {
-    let agreed = EmbeddedStorage::put_headers(contract);
-    for (name, value) in &agreed {
+fn hold_to_headers(headers: &HeaderMap, agreed: &BTreeMap<String, String>) -> Result<(), Refused> {
+    for (name, value) in agreed {
         let name = HeaderName::try_from(name.as_str()).map_err(|_| Refused::Differs("a header"))?;
         if only(headers, &name) != Some(value) {
             return Err(Refused::Differs("a header"));
@@ -292,9 +314,9 @@ async fn across_origins(request: ServiceRequest, next: Next<BoxBody>) -> Result<
     Ok(response)
 }
 
-fn answered(outcome: Result<ObjectFacts, Refused>, status: StatusCode) -> HttpResponse {
+fn answered(outcome: Result<ETag, Refused>, status: StatusCode) -> HttpResponse {
     match outcome {
-        Ok(facts) => HttpResponse::build(status).insert_header((header::ETAG, facts.etag.0)).finish(),
+        Ok(etag) => HttpResponse::build(status).insert_header((header::ETAG, etag.0)).finish(),
         Err(refused) => problem(&refused),
     }
 }
@@ -309,6 +331,12 @@ fn problem(refused: &Refused) -> HttpResponse {
         Refused::Broken => (StatusCode::BAD_REQUEST, "malformed"),
         Refused::TooSlow => (StatusCode::REQUEST_TIMEOUT, "too-slow"),
         Refused::Taken => (StatusCode::PRECONDITION_FAILED, "already-uploaded"),
+        Refused::Ended => (StatusCode::NOT_FOUND, "upload-ended"),
+        Refused::Busy => (StatusCode::CONFLICT, "part-in-progress"),
+        Refused::Full => {
+            tracing::error!("the disk of the embedded storage is full");
+            (StatusCode::INSUFFICIENT_STORAGE, "storage-full")
+        }
         Refused::Missing => (StatusCode::NOT_FOUND, "no-such-object"),
         Refused::Unavailable(unavailable) => {
             tracing::error!(%unavailable, "the embedded storage failed");

@@ -5,9 +5,9 @@ use futures_util::future::LocalBoxFuture;
 use serde::de::DeserializeOwned;
 
 use crate::{
-    crypto::secret::SecretText,
+    crypto::{secret::SecretText, submission_token::SubmissionToken},
     domain::ids::{RequestId, SessionId},
-    service::{Broker, Caller, Error, sessions::Session},
+    service::{Broker, Caller, Error, sessions::Session, uploads::MayUpload},
 };
 
 use super::{json, problem::Problem};
@@ -126,6 +126,44 @@ impl FromRequest for InSession {
             let session = broker.session(&token, id).await?;
             // A cookie under another session's name was put there by somebody else.
             if session.id == named { Ok(Self(session)) } else { Err(Error::NoSession.into()) }
+        })
+    }
+}
+
+/// Somebody who may upload without an API key: in a session that may write,
+/// or delivering to a file request.
+pub struct Uploading(pub Box<dyn MayUpload>);
+
+impl FromRequest for Uploading {
+    type Error = Problem;
+    type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let delivering = bearer(request).filter(SubmissionToken::is_one);
+        let Some(token) = delivering else {
+            let session = InSession::from_request(request, payload);
+            return Box::pin(async move { session.await.map(|InSession(session)| Self(Box::new(session))) });
+        };
+        let (broker, id) = (broker(request), request_id(request));
+        Box::pin(async move { Ok(Self(Box::new(broker?.delivering(&token, id).await?))) })
+    }
+}
+
+/// A JSON body from somebody who may upload without an API key. Who that is,
+/// is looked at when the whole body is there.
+pub struct WithUploading<T>(pub Box<dyn MayUpload>, pub T);
+
+impl<T: DeserializeOwned + 'static> FromRequest for WithUploading<T> {
+    type Error = Problem;
+    type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let received = json::receive(request, payload);
+        let request = request.clone();
+        Box::pin(async move {
+            let received = received.await?;
+            let Uploading(who) = Uploading::extract(&request).await?;
+            Ok(Self(who, received.parse()?))
         })
     }
 }

@@ -75,6 +75,10 @@ fn unreadable(fault: actix_web::Error) -> Problem {
 }
 
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+    // The parser would take a list for an object, field by field.
+    if body.trim_ascii_start().first() == Some(&b'[') && serde_json::from_slice::<IgnoredAny>(body).is_ok() {
+        return Err(Problem::invalid("", "expected an object"));
+    }
     let mut deserializer = serde_json::Deserializer::from_slice(body);
     let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|fault| {
         let pointer = pointer(fault.path());
@@ -93,6 +97,13 @@ fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
         Ok(()) => Ok(value),
         Err(_) => Err(Problem::malformed("something follows the JSON value")),
     }
+}
+
+/// As a body, for one item of a batch; pointers begin with where the item stands.
+pub(super) fn from_value<T: DeserializeOwned>(item: serde_json::Value, place: &str) -> Result<T, Problem> {
+    serde_path_to_error::deserialize(item).map_err(|fault: serde_path_to_error::Error<serde_json::Error>| {
+        Problem::invalid(format!("{place}{}", pointer(fault.path())), wording(fault.inner()))
+    })
 }
 
 fn pointer(path: &serde_path_to_error::Path) -> String {

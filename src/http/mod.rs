@@ -4,12 +4,14 @@
 //! route table is [`routes`]; who is calling is found out in [`extract`];
 //! what goes wrong is worded in [`problem`].
 
+pub mod administration;
 pub mod api_keys;
 pub mod artifacts;
 mod conditional;
 pub mod content;
 pub mod edge;
 pub mod extract;
+pub mod file_requests;
 pub mod guards;
 pub mod json;
 pub mod links;
@@ -20,7 +22,10 @@ pub mod problem;
 pub mod render;
 pub mod routes;
 pub mod server;
+pub mod session_uploads;
 pub mod sessions;
 pub mod shares;
 pub mod tenants;
+mod upload_actions;
+pub mod upload_views;
 pub mod uploads;

@@ -14,7 +14,10 @@ use utoipa::{
 
 use crate::web::pages;
 
-use super::{api_keys, artifacts, links, objects, sessions, shares, tenants, uploads};
+use super::{
+    administration, api_keys, artifacts, file_requests, links, objects, session_uploads, sessions, shares, tenants,
+    uploads,
+};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -24,14 +27,20 @@ use super::{api_keys, artifacts, links, objects, sessions, shares, tenants, uplo
     ),
     paths(
         shares::mint, shares::list, shares::inspect, shares::revoke, shares::redeem, shares::preview,
-        sessions::inspect, sessions::objects, sessions::download, sessions::upload,
-        sessions::complete_upload, sessions::inspect_upload, sessions::cancel_upload,
+        sessions::inspect, sessions::objects, sessions::download, sessions::download_batch,
+        session_uploads::declare, session_uploads::declare_batch, session_uploads::inspect,
+        session_uploads::sign_parts, session_uploads::arrived_parts, session_uploads::complete,
+        session_uploads::receipt, session_uploads::cancel,
         artifacts::publish, artifacts::list, artifacts::inspect, artifacts::delete,
         links::mint, links::list, links::inspect, links::revoke, links::redeem, links::preview,
-        uploads::declare, uploads::list, uploads::inspect, uploads::complete, uploads::cancel,
+        file_requests::make, file_requests::list, file_requests::inspect, file_requests::close,
+        file_requests::redeem, file_requests::preview,
+        uploads::declare, uploads::declare_batch, uploads::list, uploads::inspect, uploads::sign_parts,
+        uploads::arrived_parts, uploads::complete, uploads::receipt, uploads::cancel, uploads::receipt_keys,
         objects::list, objects::inspect, objects::download, objects::delete,
         api_keys::create, api_keys::list, api_keys::inspect, api_keys::revoke,
         tenants::create, tenants::list,
+        administration::usage, administration::set_quota, administration::sweep, administration::reconcile,
     ),
     tags(
         (name = "shares", description = "Links that open a short session on pinned paths, once"),
@@ -39,6 +48,7 @@ use super::{api_keys, artifacts, links, objects, sessions, shares, tenants, uplo
         (name = "session", description = "What a claimant does, with a session token"),
         (name = "artifacts", description = "Immutable snapshots, each served on a host of its own"),
         (name = "links", description = "Tokens that open an artifact, once"),
+        (name = "file requests", description = "Links by which outsiders deliver files, and see nothing else"),
         (name = "uploads", description = "One declared contract for one file, from URL to verified object"),
         (name = "objects", description = "The files of the vault"),
         (name = "administration", description = "Keys and tenants"),
@@ -58,8 +68,13 @@ impl Modify for Security {
         };
         // Handlers of different capabilities share names; operation ids must not.
         for (path, item) in &mut document.paths.paths {
-            let resource = path.split('/').nth(2).unwrap_or_default();
-            let operations = [&mut item.get, &mut item.post, &mut item.delete].into_iter().flatten();
+            let segments: Vec<_> = path.split('/').skip(2).collect();
+            let resource = match segments[..] {
+                ["session", "uploads", ..] => "session_uploads",
+                [resource, ..] => resource,
+                [] => "",
+            };
+            let operations = [&mut item.get, &mut item.post, &mut item.put, &mut item.delete].into_iter().flatten();
             for operation in operations {
                 let handler = operation.operation_id.take().unwrap_or_default();
                 operation.operation_id = Some(format!("{resource}_{handler}"));

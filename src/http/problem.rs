@@ -147,9 +147,20 @@ impl From<service::Error> for Problem {
             Error::Conflict { code, message } => {
                 Self::new(StatusCode::CONFLICT, code, "This contradicts how things are").detail(message)
             }
+            Error::PathProtected { path, reason } => Self::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "path_protected",
+                "This must not leave the machine it is on",
+            )
+            .pointer("/path")
+            .detail(format!("{path} is {reason}, going by its name; give it another one, if it is not")),
             Error::TooLarge { cap } => Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", "This is too large")
                 .pointer("/size")
                 .detail(format!("at most {cap} bytes")),
+            Error::QuotaExceeded { detail } => {
+                Self::new(StatusCode::CONFLICT, "quota_exceeded", "A quota has no room for this")
+                    .detail(format!("{detail}; delete files, or wait until uploads that were called off have ended"))
+            }
             Error::DeadToken => Self::new(StatusCode::NOT_FOUND, "dead_token", "This cannot be opened").detail(
                 "It may have been opened already, have expired, been revoked, or be incomplete. Ask whoever sent it for a new one.",
             ),

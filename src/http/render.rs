@@ -11,7 +11,7 @@ use crate::{
     service::{Error, listing::PageRequest},
 };
 
-use super::problem::Problem;
+use super::{problem::Problem, upload_views::ChecksumView};
 
 /// Which page of a list.
 #[derive(Debug, Default, Deserialize, IntoParams)]
@@ -63,8 +63,10 @@ pub struct ObjectView {
     pub size: u64,
     /// Its media type.
     pub content_type: String,
-    /// SHA-256 of its bytes, in hexadecimal.
-    pub sha256: String,
+    /// SHA-256 of all its bytes in hexadecimal, where that is known.
+    pub sha256: Option<String>,
+    /// Its checksum: above 5 GB S3 knows none of the whole.
+    pub checksum: ChecksumView,
     /// When it came there (RFC 3339).
     pub created_at: String,
 }
@@ -75,7 +77,8 @@ impl From<VaultFile> for ObjectView {
             path: file.path.into(),
             size: file.size,
             content_type: file.content_type,
-            sha256: file.sha256,
+            sha256: file.checksum.full().map(str::to_owned),
+            checksum: (&file.checksum).into(),
             created_at: file.created_at.to_string(),
         }
     }

@@ -1,15 +1,15 @@
 //! Every route of the API and its pages, on one screen.
 
 use actix_web::{
-    HttpResponse,
-    web::{self, delete, get, post, resource},
+    HttpResponse, guard,
+    web::{self, delete, get, post, put, resource},
 };
 
 use crate::web::pages;
 
 use super::{
-    api_keys, artifacts, json::LARGEST_BODY, links, objects, openapi, problem::Problem, sessions, shares, tenants,
-    uploads,
+    administration, api_keys, artifacts, file_requests, json::LARGEST_BODY, links, objects, openapi, problem::Problem,
+    session_uploads, sessions, shares, tenants, uploads,
 };
 
 /// The route table.
@@ -28,12 +28,20 @@ pub fn configure(routes: &mut web::ServiceConfig) {
         .service(resource("/v1/session").route(get().to(sessions::inspect)))
         .service(resource("/v1/session/objects").route(get().to(sessions::objects)))
         .service(resource("/v1/session/downloads").route(post().to(sessions::download)))
-        .service(resource("/v1/session/uploads").route(post().to(sessions::upload)))
-        .service(resource("/v1/session/uploads/{id}/complete").route(post().to(sessions::complete_upload)))
+        .service(resource("/v1/session/downloads/batch").route(post().to(sessions::download_batch)))
+        .service(resource("/v1/session/uploads").route(post().to(session_uploads::declare)))
+        .service(resource("/v1/session/uploads/batch").route(post().to(session_uploads::declare_batch)))
+        .service(
+            resource("/v1/session/uploads/{id}/parts")
+                .route(post().to(session_uploads::sign_parts))
+                .route(get().to(session_uploads::arrived_parts)),
+        )
+        .service(resource("/v1/session/uploads/{id}/complete").route(post().to(session_uploads::complete)))
+        .service(resource("/v1/session/uploads/{id}/receipt").route(get().to(session_uploads::receipt)))
         .service(
             resource("/v1/session/uploads/{id}")
-                .route(get().to(sessions::inspect_upload))
-                .route(delete().to(sessions::cancel_upload)),
+                .route(get().to(session_uploads::inspect))
+                .route(delete().to(session_uploads::cancel)),
         )
         // Artifacts and links
         .service(resource("/v1/artifacts").route(post().to(artifacts::publish)).route(get().to(artifacts::list)))
@@ -44,18 +52,41 @@ pub fn configure(routes: &mut web::ServiceConfig) {
         .service(resource("/v1/links/redeem").route(post().to(links::redeem)))
         .service(resource("/v1/links/redeem/preview").route(post().to(links::preview)))
         .service(resource("/v1/links/{id}").route(get().to(links::inspect)).route(delete().to(links::revoke)))
+        // File requests
+        .service(
+            resource("/v1/file-requests").route(post().to(file_requests::make)).route(get().to(file_requests::list)),
+        )
+        .service(resource("/v1/file-requests/redeem").route(post().to(file_requests::redeem)))
+        .service(resource("/v1/file-requests/redeem/preview").route(post().to(file_requests::preview)))
+        .service(
+            resource("/v1/file-requests/{id}")
+                .route(get().to(file_requests::inspect))
+                .route(delete().to(file_requests::close)),
+        )
         // Uploads and the vault
         .service(resource("/v1/uploads").route(post().to(uploads::declare)).route(get().to(uploads::list)))
+        .service(resource("/v1/uploads/batch").route(post().to(uploads::declare_batch)))
+        .service(resource("/v1/uploads/sweep").route(post().to(administration::sweep)))
+        .service(
+            resource("/v1/uploads/{id}/parts")
+                .route(post().to(uploads::sign_parts))
+                .route(get().to(uploads::arrived_parts)),
+        )
         .service(resource("/v1/uploads/{id}/complete").route(post().to(uploads::complete)))
+        .service(resource("/v1/uploads/{id}/receipt").route(get().to(uploads::receipt)))
+        .service(resource("/v1/receipt-keys").route(get().to(uploads::receipt_keys)))
         .service(resource("/v1/uploads/{id}").route(get().to(uploads::inspect)).route(delete().to(uploads::cancel)))
         .service(resource("/v1/objects").route(get().to(objects::list)))
-        .service(resource("/v1/objects/downloads").guard(actix_web::guard::Post()).route(post().to(objects::download)))
+        .service(resource("/v1/objects/reconcile").guard(guard::Post()).route(post().to(administration::reconcile)))
+        .service(resource("/v1/objects/downloads").guard(guard::Post()).route(post().to(objects::download)))
         .service(
             resource("/v1/objects/{path:.*}").route(get().to(objects::inspect)).route(delete().to(objects::delete)),
         )
         // Administration
         .service(resource("/v1/api-keys").route(post().to(api_keys::create)).route(get().to(api_keys::list)))
         .service(resource("/v1/api-keys/{id}").route(get().to(api_keys::inspect)).route(delete().to(api_keys::revoke)))
+        .service(resource("/v1/usage").route(get().to(administration::usage)))
+        .service(resource("/v1/tenants/{id}/quota").route(put().to(administration::set_quota)))
         .service(resource("/v1/tenants").route(post().to(tenants::create)).route(get().to(tenants::list)))
         // The description of all this
         .service(resource("/openapi.json").route(get().to(openapi::json)))

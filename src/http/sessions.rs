@@ -5,20 +5,43 @@ use actix_web::{
     cookie::{Cookie, SameSite, time},
     web,
 };
-use serde::Serialize;
+use futures_util::{StreamExt, stream};
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::{
-    domain::{instant::Instant, permission::SharePermission},
+    domain::{instant::Instant, path::VaultPath, permission::SharePermission},
     service::{Broker, listing::PageRequest},
 };
 
 use super::{
     extract::{InSession, WithSession, session_cookie_name},
     problem::{Problem, ProblemDocument},
-    render::{self, DownloadBody, DownloadView, Listing, ObjectView, ObjectsQuery},
-    uploads::{DeclareBody, DeclaredView, UploadView},
+    render::{DownloadBody, DownloadView, Listing, ObjectView, ObjectsQuery},
+    upload_actions,
+    upload_views::BatchView,
 };
+
+/// How many downloads of a batch are signed at a time.
+const DOWNLOADS_AT_ONCE: usize = 8;
+
+/// Files to download.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DownloadBatchBody {
+    /// Their paths, 1 to 100 of them.
+    pub paths: Vec<String>,
+}
+
+/// A file of a batch, and where to download it.
+#[derive(Serialize, ToSchema)]
+pub struct DownloadItem {
+    /// Its path.
+    pub path: String,
+    /// Where.
+    #[serde(flatten)]
+    pub download: DownloadView,
+}
 
 /// The cookie that carries a session's credential.
 pub(super) struct SessionCookie(Cookie<'static>);
@@ -111,60 +134,24 @@ pub async fn download(
     Ok(HttpResponse::Ok().json(DownloadView::from(signed)))
 }
 
-/// Declare an upload in a session that may write.
+/// Get URLs to download up to 100 files of the session. Each item has its own result.
 #[utoipa::path(
-    post, path = "/v1/session/uploads", tag = "session", request_body = DeclareBody, security(("session" = [])),
-    responses((status = 201, body = DeclaredView), (status = "4XX", body = ProblemDocument))
+    post, path = "/v1/session/downloads/batch", tag = "session", request_body = DownloadBatchBody,
+    security(("session" = [])),
+    responses((status = 200, body = BatchView<DownloadItem>), (status = "4XX", body = ProblemDocument))
 )]
-pub async fn upload(
-    WithSession(session, body): WithSession<DeclareBody>,
+pub async fn download_batch(
+    WithSession(session, body): WithSession<DownloadBatchBody>,
     broker: web::Data<Broker>,
 ) -> Result<HttpResponse, Problem> {
-    let declared = broker.session_upload(&session, body.parse()?).await?;
-    Ok(HttpResponse::Created().json(DeclaredView::from(declared)))
-}
-
-/// Complete an upload of the session.
-#[utoipa::path(
-    post, path = "/v1/session/uploads/{id}/complete", tag = "session", security(("session" = [])),
-    params(("id" = String, Path, description = "The upload's id")),
-    responses((status = 200, body = UploadView), (status = "4XX", body = ProblemDocument))
-)]
-pub async fn complete_upload(
-    InSession(session): InSession,
-    broker: web::Data<Broker>,
-    id: web::Path<String>,
-) -> Result<HttpResponse, Problem> {
-    let upload = broker.session_complete(&session, render::id(&id)?).await?;
-    Ok(HttpResponse::Ok().json(UploadView::from(upload)))
-}
-
-/// Inspect an upload of the session.
-#[utoipa::path(
-    get, path = "/v1/session/uploads/{id}", tag = "session", security(("session" = [])),
-    params(("id" = String, Path, description = "The upload's id")),
-    responses((status = 200, body = UploadView), (status = "4XX", body = ProblemDocument))
-)]
-pub async fn inspect_upload(
-    InSession(session): InSession,
-    broker: web::Data<Broker>,
-    id: web::Path<String>,
-) -> Result<HttpResponse, Problem> {
-    let upload = broker.session_inspect_upload(&session, render::id(&id)?).await?;
-    Ok(HttpResponse::Ok().json(UploadView::from(upload)))
-}
-
-/// Call off an upload of the session.
-#[utoipa::path(
-    delete, path = "/v1/session/uploads/{id}", tag = "session", security(("session" = [])),
-    params(("id" = String, Path, description = "The upload's id")),
-    responses((status = 204, description = "Called off"), (status = "4XX", body = ProblemDocument))
-)]
-pub async fn cancel_upload(
-    InSession(session): InSession,
-    broker: web::Data<Broker>,
-    id: web::Path<String>,
-) -> Result<HttpResponse, Problem> {
-    broker.session_cancel(&session, render::id(&id)?).await?;
-    Ok(HttpResponse::NoContent().finish())
+    upload_actions::check_batch("/paths", body.paths.len())?;
+    let download = async |(index, text): (usize, String)| {
+        let path =
+            VaultPath::parse(&text).map_err(|fault| Problem::invalid(format!("/paths/{index}"), fault.to_string()))?;
+        let signed = broker.session_download(&session, &path).await?;
+        Ok(DownloadItem { path: text, download: DownloadView::from(signed) })
+    };
+    let items = body.paths.into_iter().enumerate().map(download);
+    let results: Vec<_> = stream::iter(items).buffered(DOWNLOADS_AT_ONCE).collect().await;
+    Ok(HttpResponse::Ok().json(BatchView::new(results, 200)))
 }

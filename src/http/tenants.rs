@@ -5,11 +5,12 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::{
-    domain::{tenant::Tenant, text},
+    domain::{quota::Limits, tenant::Tenant, text},
     service::Broker,
 };
 
 use super::{
+    administration::LimitsView,
     api_keys::CreatedView as CreatedKeyView,
     extract::{Authenticated, WithKey},
     problem::{Problem, ProblemDocument},
@@ -33,6 +34,9 @@ pub struct TenantView {
     pub status: &'static str,
     /// Its name.
     pub name: String,
+    /// How much each of its namespaces may keep.
+    #[schema(value_type = LimitsView)]
+    pub quota: Limits,
     /// When it was created (RFC 3339).
     pub created_at: String,
 }
@@ -43,6 +47,7 @@ impl From<Tenant> for TenantView {
             id: tenant.id.to_string(),
             status: if tenant.suspended { "suspended" } else { "active" },
             name: tenant.name,
+            quota: tenant.quota,
             created_at: tenant.created_at.to_string(),
         }
     }

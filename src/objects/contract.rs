@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::instant::Instant;
 
-use super::{Disposition, ObjectKey};
+use super::{Disposition, LARGEST_PART, MOST_PARTS, ObjectKey, Unavailable};
 
 /// A media type, `type/subtype` with optional parameters, as RFC 9110 section 8.3.1
 /// writes it; at most 255 visible ASCII characters and spaces.
@@ -126,6 +126,85 @@ pub struct ObjectFacts {
     pub etag: ETag,
     /// The type it was stored with.
     pub content_type: ContentType,
-    /// The SHA-256 of all the bytes, where the storage knows it.
+    /// The SHA-256 of the bytes, where the storage knows it.
+    pub checksum: Option<Checksum>,
+}
+
+/// What a SHA-256 that a storage knows was made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Checksum {
+    /// All the bytes.
+    Full([u8; 32]),
+    /// The SHA-256 of each part, one after the other: all that S3 knows of an
+    /// object above 5 GB.
+    Composite {
+        /// The SHA-256 of the parts' SHA-256.
+        sha256: [u8; 32],
+        /// How many parts.
+        parts: u32,
+    },
+}
+
+/// An upload in parts that is under way, as the storage names it. It never
+/// leaves the broker but inside a signed URL.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct MultipartId(pub String);
+
+impl fmt::Debug for MultipartId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("MultipartId(…)")
+    }
+}
+
+/// What one part of an upload must be, to the byte.
+#[derive(Clone, Debug)]
+pub struct PartContract {
+    /// The object it becomes a part of.
+    pub key: ObjectKey,
+    /// The upload it belongs to.
+    pub upload: MultipartId,
+    /// Which part, from 1 to 10,000.
+    pub number: u32,
+    /// How long each part but the last is: part `n` begins at `(n - 1) * part_size`.
+    pub part_size: u64,
+    /// Exactly how many bytes this one has.
+    pub size: u64,
+    /// Their SHA-256, when the client declared it.
     pub sha256: Option<[u8; 32]>,
+    /// Until when it may begin.
+    pub expires_at: Instant,
+}
+
+impl PartContract {
+    /// A contract that no storage could hold anybody to is an error.
+    pub(super) fn check(&self) -> Result<(), Unavailable> {
+        let is_sound =
+            (1..=MOST_PARTS).contains(&self.number) && self.part_size <= LARGEST_PART && self.size <= self.part_size;
+        if is_sound { Ok(()) } else { Err(Unavailable("there is no such part of an upload".into())) }
+    }
+}
+
+/// A part that has arrived.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredPart {
+    /// Which part.
+    pub number: u32,
+    /// How many bytes.
+    pub size: u64,
+    /// Which bytes, in the storage's own spelling.
+    pub etag: ETag,
+    /// Their SHA-256, where the storage knows it.
+    pub sha256: Option<[u8; 32]>,
+}
+
+/// An object as a list shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListedObject {
+    /// Its key.
+    pub key: ObjectKey,
+    /// How many bytes.
+    pub size: u64,
+    /// When it came there; for one sent in parts, when that began.
+    pub created_at: Instant,
 }

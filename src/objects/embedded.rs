@@ -3,28 +3,27 @@
 //! Signed requests are URLs of our own content listener with a sealed
 //! contract in them; [`crate::http::content`] answers them through
 //! [`EmbeddedStorage::receive`] and [`EmbeddedStorage::open_for_download`].
-//! There is no second way to the bytes, and no list of keys: what is
-//! stored where is known to the rows alone.
+//! There is no second way to the bytes.
 
+mod copy;
 mod files;
 mod header;
 mod inbox;
+mod multipart;
+mod open_object;
+mod place;
 mod receive;
+mod receive_part;
 mod refused;
+mod settled;
 mod signed;
+mod slots;
+mod uploads;
 
-use std::{
-    collections::BTreeMap,
-    fmt,
-    fs::File,
-    io::{self, ErrorKind, Read, Seek, SeekFrom},
-    path::Path,
-    sync::Arc,
-};
+use std::{collections::BTreeMap, fmt, io, path::Path, sync::Arc};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures_util::{StreamExt, stream};
 
 use crate::{
     clock::Clock,
@@ -34,17 +33,19 @@ use crate::{
 };
 
 use super::{
-    ByteRange, ByteStream, ContentType, CopyError, DownloadContract, ETag, LONGEST_UPLOAD, ObjectFacts, ObjectKey,
-    ObjectStorage, SignedRequest, Unavailable, UploadContract,
+    ByteRange, ByteStream, CompleteError, ContentType, CopyError, DownloadContract, ETag, LONGEST_UPLOAD, ListedObject,
+    MultipartId, ObjectFacts, ObjectFolder, ObjectKey, ObjectStorage, PartContract, SignedRequest, StoredPart,
+    Unavailable, UploadContract,
 };
 
 use self::{
-    files::{Files, Opened},
-    inbox::Inbox,
-    receive::{Writing, store},
+    copy::copy, files::Files, inbox::Inbox, multipart::Folder, receive::store, settled::Settled, slots::Slot,
+    uploads::Uploads,
 };
 
+pub use open_object::OpenObject;
 pub use receive::Incoming;
+pub use receive_part::IncomingPart;
 pub use refused::Refused;
 
 /// How much is read from disk at a time.
@@ -54,6 +55,8 @@ const PIECE: usize = 128 * 1024;
 pub struct EmbeddedStorage {
     files: Arc<Files>,
     inbox: Arc<Inbox>,
+    settled: Arc<Settled>,
+    uploads: Uploads,
     keyring: Arc<Keyring>,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
@@ -64,40 +67,6 @@ impl fmt::Debug for EmbeddedStorage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "EmbeddedStorage(at {})", self.base_url)
     }
-}
-
-/// An object that is open: its facts and its bytes belong together.
-pub struct OpenObject(Opened);
-
-impl OpenObject {
-    /// What it is.
-    pub fn facts(&self) -> &ObjectFacts {
-        &self.0.facts
-    }
-
-    /// Its bytes, or a part of them that lies within its size.
-    pub fn stream(self, range: Option<ByteRange>) -> ByteStream {
-        let (skipped, wanted) = range.map_or((0, self.0.facts.size), |range| (range.first, range.length()));
-        let begin = Some((self.0.file, Some(SeekFrom::Start(header::LENGTH as u64 + skipped)), wanted));
-        let pieces = stream::try_unfold(begin, |state| async {
-            let Some((file, seek, left)) = state.filter(|(_, _, left)| *left > 0) else {
-                return Ok(None);
-            };
-            let (file, piece) = blocking(move || read_piece(file, seek, left)).await?;
-            let left = left - piece.len() as u64;
-            Ok(Some((piece, Some((file, None, left)))))
-        });
-        pieces.boxed()
-    }
-}
-
-fn read_piece(mut file: File, seek: Option<SeekFrom>, left: u64) -> io::Result<(File, Bytes)> {
-    if let Some(position) = seek {
-        file.seek(position)?;
-    }
-    let mut piece = vec![0; usize::try_from(left).unwrap_or(PIECE).min(PIECE)];
-    file.read_exact(&mut piece)?;
-    Ok((file, piece.into()))
 }
 
 impl EmbeddedStorage {
@@ -113,10 +82,13 @@ impl EmbeddedStorage {
         entropy: Arc<dyn Entropy>,
         base_url: &str,
     ) -> io::Result<Self> {
-        let files = Arc::new(Files::open(folder, entropy.as_ref())?);
+        let files = Arc::new(Files::open(folder, entropy.as_ref(), clock.now())?);
+        let (settled, live) = Settled::open(folder, clock.now())?;
         Ok(Self {
             files,
-            inbox: Arc::default(),
+            inbox: Arc::new(Inbox::new(&live)),
+            settled: Arc::new(settled),
+            uploads: Uploads::default(),
             keyring,
             clock,
             entropy,
@@ -140,6 +112,14 @@ impl EmbeddedStorage {
         signed::open_upload(&self.keyring, Purpose::ObjectPost, token, self.clock.now())
     }
 
+    /// The contract that a PUT of a part to this token is held to.
+    ///
+    /// # Errors
+    /// When it is no token of ours for a part, or has ended.
+    pub fn opened_part(&self, token: &str) -> Result<PartContract, Refused> {
+        signed::open_part(&self.keyring, token, self.clock.now())
+    }
+
     /// The contract that a GET or HEAD of this token is answered by.
     ///
     /// # Errors
@@ -153,6 +133,11 @@ impl EmbeddedStorage {
         signed::put_headers(contract)
     }
 
+    /// The headers, besides its length, that the PUT of a part must carry.
+    pub fn part_headers(contract: &PartContract) -> BTreeMap<String, String> {
+        signed::part_headers(contract)
+    }
+
     /// The fields that a form POST under this contract must carry before its file.
     pub fn post_fields(contract: &UploadContract) -> BTreeMap<String, String> {
         signed::post_fields(contract)
@@ -164,6 +149,14 @@ impl EmbeddedStorage {
     /// When the key is taken already, or nothing can be stored.
     pub async fn receive(&self, contract: UploadContract) -> Result<Incoming, Refused> {
         Incoming::begin(&self.inbox, self.files.clone(), self.entropy.clone(), contract).await
+    }
+
+    /// Begins to take the bytes of one part of an upload.
+    ///
+    /// # Errors
+    /// When the upload has ended, somebody else sends this part, or nothing can be stored.
+    pub async fn receive_part(&self, contract: PartContract) -> Result<IncomingPart, Refused> {
+        IncomingPart::begin(&self.uploads, self.files.clone(), contract).await
     }
 
     /// Opens the object under the key, if there is one.
@@ -216,7 +209,7 @@ impl ObjectStorage for EmbeddedStorage {
     }
 
     async fn head(&self, key: &ObjectKey) -> Result<Option<ObjectFacts>, Unavailable> {
-        Ok(self.open_for_download(key).await?.map(|object| object.0.facts))
+        Ok(self.open_for_download(key).await?.map(|object| object.facts().clone()))
     }
 
     async fn copy(
@@ -225,6 +218,7 @@ impl ObjectStorage for EmbeddedStorage {
         pinned: &ETag,
         to: &ObjectKey,
         content_type: &ContentType,
+        _part_size: u64,
     ) -> Result<ObjectFacts, CopyError> {
         let (files, entropy) = (self.files.clone(), self.entropy.clone());
         let (from, pinned, to, content_type) = (from.clone(), pinned.clone(), to.clone(), content_type.clone());
@@ -250,12 +244,93 @@ impl ObjectStorage for EmbeddedStorage {
         }
     }
 
+    async fn begin_multipart(
+        &self,
+        key: &ObjectKey,
+        content_type: &ContentType,
+        part_checksums: bool,
+    ) -> Result<MultipartId, Unavailable> {
+        let (files, entropy) = (self.files.clone(), self.entropy.clone());
+        let (key, content_type) = (key.clone(), content_type.clone());
+        blocking(move || Folder::begin(&files, entropy.as_ref(), &key, &content_type, part_checksums)).await
+    }
+
+    async fn sign_part(&self, contract: &PartContract, now: Instant) -> Result<SignedRequest, Unavailable> {
+        contract.check()?;
+        let expires_at = not_ended(contract.expires_at.min(now.plus(LONGEST_UPLOAD)), now)?;
+        let contract = PartContract { expires_at, ..contract.clone() };
+        let token = signed::seal_part(&self.keyring, self.entropy.as_ref(), &contract)?;
+        let (headers, fields) = (signed::part_headers(&contract), BTreeMap::new());
+        Ok(SignedRequest { method: "PUT", url: self.url(&token), headers, fields, expires_at })
+    }
+
+    async fn parts(&self, key: &ObjectKey, upload: &MultipartId) -> Result<Option<Vec<StoredPart>>, Unavailable> {
+        let (files, key, upload) = (self.files.clone(), key.clone(), upload.clone());
+        let arrived = blocking(move || {
+            let folder = Folder::find(&files, &key, &upload)?;
+            folder.map(|folder| folder.arrived()).transpose()
+        });
+        Ok(arrived.await?.map(|slots| slots.iter().map(Slot::stored).collect()))
+    }
+
+    async fn complete_multipart(
+        &self,
+        key: &ObjectKey,
+        upload: &MultipartId,
+        parts: &[StoredPart],
+    ) -> Result<(), CompleteError> {
+        let ending = self.uploads.named(&multipart::name_of(upload)).end().await.ok_or(CompleteError::Changed)?;
+        let (files, key, upload, parts) = (self.files.clone(), key.clone(), upload.clone(), parts.to_vec());
+        let published = blocking(move || {
+            ending.close();
+            let published = multipart::publish(&files, &key, &upload, &parts);
+            if !matches!(published, Ok(true)) && Folder::find(&files, &key, &upload)?.is_some() {
+                ending.reopen();
+            }
+            published
+        });
+        if published.await? { Ok(()) } else { Err(CompleteError::Changed) }
+    }
+
+    async fn abort_multipart(&self, key: &ObjectKey, upload: &MultipartId) -> Result<(), Unavailable> {
+        let Some(ending) = self.uploads.named(&multipart::name_of(upload)).end().await else {
+            return Ok(());
+        };
+        let (files, key, upload) = (self.files.clone(), key.clone(), upload.clone());
+        blocking(move || {
+            ending.close();
+            match Folder::find(&files, &key, &upload)? {
+                Some(folder) => folder.remove(),
+                // Of another key, perhaps: then it goes on.
+                None => {
+                    ending.reopen();
+                    Ok(())
+                }
+            }
+        })
+        .await
+    }
+
+    async fn list(&self, folder: &ObjectFolder, after: Option<&ObjectKey>) -> Result<Vec<ListedObject>, Unavailable> {
+        let (files, folder, after) = (self.files.clone(), *folder, after.cloned());
+        blocking(move || files.list(folder, after.as_ref())).await
+    }
+
     async fn delete(&self, key: &ObjectKey) -> Result<(), Unavailable> {
-        if key.is_inbox() {
-            self.inbox.settle(key, self.clock.now());
-        }
-        let (files, key) = (self.files.clone(), key.clone());
-        blocking(move || files.remove(&key)).await
+        let settled = key.is_inbox().then(|| self.inbox.settle(key, self.clock.now()));
+        let (files, remembered, key) = (self.files.clone(), self.settled.clone(), key.clone());
+        blocking(move || {
+            if let Some((settlement, ended)) = settled {
+                remembered.remember(&settlement);
+                ended.iter().for_each(|one| remembered.forget(one));
+            }
+            files.remove(&key)
+        })
+        .await
+    }
+
+    fn knows_full_checksum(&self, _size: u64) -> bool {
+        true
     }
 
     fn browser_origin(&self) -> String {
@@ -266,45 +341,6 @@ impl ObjectStorage for EmbeddedStorage {
         let (files, entropy) = (self.files.clone(), self.entropy.clone());
         blocking(move || files.probe(entropy.as_ref())).await
     }
-}
-
-/// Copies by a second name for the same file, which costs nothing; where that
-/// cannot be, or under another type, by its bytes. Nothing when the source is
-/// not what was pinned.
-fn copy(
-    files: &Files,
-    entropy: &dyn Entropy,
-    from: &ObjectKey,
-    pinned: &ETag,
-    to: &ObjectKey,
-    content_type: &ContentType,
-) -> io::Result<Option<ObjectFacts>> {
-    let Some((mut source, link)) = files.find_linked(from, entropy)? else {
-        return Ok(None);
-    };
-    if source.facts.etag != *pinned {
-        return Ok(None);
-    }
-    if let Some(link) = link
-        && source.facts.content_type == *content_type
-    {
-        files.publish(link, to)?;
-        return Ok(Some(source.facts));
-    }
-    let mut writing = Writing::begin(files, entropy)?;
-    let mut piece = vec![0; PIECE];
-    loop {
-        match source.file.read(&mut piece)? {
-            0 => break,
-            read => writing.append(&piece[..read])?,
-        }
-    }
-    let written = writing.finish(content_type)?;
-    if written.facts.etag != *pinned {
-        return Err(io::Error::new(ErrorKind::InvalidData, "the bytes of an object are damaged"));
-    }
-    files.publish(written.temporary, to)?;
-    Ok(Some(written.facts))
 }
 
 fn not_ended(end: Instant, now: Instant) -> Result<Instant, Unavailable> {

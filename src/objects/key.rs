@@ -50,6 +50,25 @@ impl ArtifactLabel {
     }
 }
 
+/// Folders of objects that can be listed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ObjectFolder {
+    /// What was uploaded in a namespace and is not promoted.
+    Inbox(Namespace),
+    /// The files of a namespace.
+    Vault(Namespace),
+}
+
+impl ObjectFolder {
+    /// What every key in it begins with.
+    pub fn prefix(self) -> String {
+        match self {
+            Self::Inbox(namespace) => format!("inbox/{}/", within(namespace)),
+            Self::Vault(namespace) => format!("vault/{}/", within(namespace)),
+        }
+    }
+}
+
 /// The full key of an object.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct ObjectKey(String);
@@ -68,6 +87,11 @@ impl ObjectKey {
     /// A file of an artifact.
     pub fn artifact(label: &ArtifactLabel, path: &VaultPath) -> Self {
         Self(format!("artifact/{}/{path}", label.as_str()))
+    }
+
+    /// The key of this name in a folder, as a list of it shows them.
+    pub(super) fn in_folder(folder: ObjectFolder, name: &str) -> Self {
+        Self(folder.prefix() + name)
     }
 
     /// Whether uploads land here.

@@ -21,13 +21,25 @@ use futures_util::stream::BoxStream;
 
 use crate::domain::instant::Instant;
 
-pub use contract::{ContentType, DownloadContract, ETag, NotAContentType, ObjectFacts, SignedRequest, UploadContract};
+pub use contract::{
+    Checksum, ContentType, DownloadContract, ETag, ListedObject, MultipartId, NotAContentType, ObjectFacts,
+    PartContract, SignedRequest, StoredPart, UploadContract,
+};
 pub use disposition::Disposition;
-pub use key::{ArtifactLabel, InboxSecret, ObjectKey};
+pub use key::{ArtifactLabel, InboxSecret, ObjectFolder, ObjectKey};
 pub use range::{ByteRange, WantedRange};
 
 /// An upload must begin this soon after it was signed, whatever its contract says.
 pub const LONGEST_UPLOAD: Duration = Duration::from_secs(600);
+
+/// An upload has at most this many parts.
+pub const MOST_PARTS: u32 = 10_000;
+
+/// No part but the last of several may be smaller: 5 MiB.
+pub const SMALLEST_PART: u64 = 5 * 1024 * 1024;
+
+/// No part may be larger: 5 GiB.
+pub const LARGEST_PART: u64 = 5 * 1024 * 1024 * 1024;
 
 /// The storage could not answer; nothing may be concluded from it.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -44,6 +56,19 @@ pub enum CopyError {
     #[error("the object has changed or is gone")]
     Changed,
     /// No answer, or an error of the storage's own.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+}
+
+/// Why an upload in parts was not completed.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum CompleteError {
+    /// A part is not, or no longer, the one that was named; or the upload is
+    /// gone; or the key is taken. Perhaps because it was completed before: what is
+    /// under the key tells.
+    #[error("the parts have changed or are gone")]
+    Changed,
+    /// No answer, or an error of the storage's own. It may have been completed.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),
 }
@@ -69,14 +94,16 @@ pub trait ObjectStorage: Send + Sync + 'static {
     async fn head(&self, key: &ObjectKey) -> Result<Option<ObjectFacts>, Unavailable>;
 
     /// Copies the object with exactly this ETag to another key, whatever is
-    /// there, under this content type. The facts are those of the copy, always with its SHA-256
-    /// (for objects up to 5 GB).
+    /// there, under this content type. The facts are those of the copy, always
+    /// with a checksum: over the whole, or, where the storage cannot tell that
+    /// (S3 above 5 GB), over parts of `part_size`.
     async fn copy(
         &self,
         from: &ObjectKey,
         pinned: &ETag,
         to: &ObjectKey,
         content_type: &ContentType,
+        part_size: u64,
     ) -> Result<ObjectFacts, CopyError>;
 
     /// Stores a small object made by the broker itself.
@@ -85,8 +112,42 @@ pub trait ObjectStorage: Send + Sync + 'static {
     /// The bytes of an object, or of a part of it that lies within its size.
     async fn read(&self, key: &ObjectKey, range: Option<ByteRange>) -> Result<Option<ByteStream>, Unavailable>;
 
+    /// Begins an upload in parts. With `part_checksums` every part must come with its SHA-256.
+    async fn begin_multipart(
+        &self,
+        key: &ObjectKey,
+        content_type: &ContentType,
+        part_checksums: bool,
+    ) -> Result<MultipartId, Unavailable>;
+
+    /// A PUT of exactly this part: exact length, and SHA-256 where declared. A
+    /// part that is sent again replaces the earlier one.
+    async fn sign_part(&self, contract: &PartContract, now: Instant) -> Result<SignedRequest, Unavailable>;
+
+    /// Every part that has arrived whole, in order; nothing when the storage
+    /// knows of no such upload (any more).
+    async fn parts(&self, key: &ObjectKey, upload: &MultipartId) -> Result<Option<Vec<StoredPart>>, Unavailable>;
+
+    /// Makes one object of exactly these parts, where none is yet.
+    async fn complete_multipart(
+        &self,
+        key: &ObjectKey,
+        upload: &MultipartId,
+        parts: &[StoredPart],
+    ) -> Result<(), CompleteError>;
+
+    /// Ends an upload in parts and removes what has arrived; once ended, or
+    /// completed, it succeeds and changes nothing.
+    async fn abort_multipart(&self, key: &ObjectKey, upload: &MultipartId) -> Result<(), Unavailable>;
+
+    /// Objects of a folder in the order of their keys, after a key: at most 1,000.
+    async fn list(&self, folder: &ObjectFolder, after: Option<&ObjectKey>) -> Result<Vec<ListedObject>, Unavailable>;
+
     /// Removes an object; removing one that is not there succeeds.
     async fn delete(&self, key: &ObjectKey) -> Result<(), Unavailable>;
+
+    /// Whether a file of this size can be held to a SHA-256 over all of it.
+    fn knows_full_checksum(&self, size: u64) -> bool;
 
     /// The origin that signed requests go to, for the policy of pages that send them.
     fn browser_origin(&self) -> String;

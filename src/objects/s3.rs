@@ -5,7 +5,11 @@
 //! of them is in the port. What never happens here: asking S3 to widen a
 //! permission, or a constraint that is left out of a signature.
 
+mod answers;
+mod copy;
 mod credentials;
+mod list;
+mod multipart;
 mod post_policy;
 mod presign;
 mod settings;
@@ -18,12 +22,11 @@ use aws_credential_types::Credentials;
 use aws_sdk_s3::{
     Client,
     config::{Builder, RequestChecksumCalculation},
-    error::{ProvideErrorMetadata, SdkError},
+    error::ProvideErrorMetadata,
     primitives::ByteStream as SdkByteStream,
-    types::{ChecksumAlgorithm, ChecksumMode, ChecksumType, MetadataDirective},
+    types::ChecksumMode,
 };
 use aws_smithy_http_client::tls;
-use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
@@ -32,11 +35,14 @@ use sha2::{Digest, Sha256};
 use crate::domain::instant::Instant;
 
 use super::{
-    ByteRange, ByteStream, ContentType, CopyError, DownloadContract, ETag, LONGEST_UPLOAD, ObjectFacts, ObjectKey,
-    ObjectStorage, SignedRequest, Unavailable, UploadContract, encode::percent_encode,
+    ByteRange, ByteStream, Checksum, CompleteError, ContentType, CopyError, DownloadContract, ETag, LARGEST_PART,
+    LONGEST_UPLOAD, ListedObject, MultipartId, ObjectFacts, ObjectFolder, ObjectKey, ObjectStorage, PartContract,
+    SignedRequest, StoredPart, Unavailable, UploadContract,
 };
 
 use self::{
+    answers::{checksum, status, unavailable},
+    copy::Copying,
     credentials::CachedCredentials,
     presign::{Signing, Window},
     settings::Address,
@@ -47,9 +53,6 @@ pub use settings::{NotUsable, S3Settings};
 /// SigV4 knows no longer URL.
 const LONGEST_DOWNLOAD: Duration = Duration::from_secs(7 * 24 * 3600);
 
-/// S3 copies 5 GB at a few hundred MB a second, and answers when it is done.
-const LONGEST_COPY: Duration = Duration::from_secs(300);
-
 /// Objects in one bucket.
 pub struct S3Storage {
     client: Client,
@@ -58,6 +61,7 @@ pub struct S3Storage {
     public: Address,
     bucket: String,
     region: String,
+    largest_copy: u64,
 }
 
 impl fmt::Debug for S3Storage {
@@ -103,7 +107,15 @@ impl S3Storage {
             public,
             bucket: settings.bucket,
             region: settings.region,
+            // As much as one part has.
+            largest_copy: LARGEST_PART,
         })
+    }
+
+    /// The same, with copies in parts for all that is larger than this many bytes. S3
+    /// itself refuses to copy more than 5 GiB at once.
+    pub fn with_largest_copy(self, bytes: u64) -> Self {
+        Self { largest_copy: bytes.min(LARGEST_PART), ..self }
     }
 
     async fn stored(&self, key: &ObjectKey) -> Result<Option<ObjectFacts>, Unavailable> {
@@ -130,7 +142,7 @@ impl S3Storage {
                 .content_type()
                 .and_then(|text| ContentType::parse(text).ok())
                 .unwrap_or_else(ContentType::unknown),
-            sha256: full_sha256(head.checksum_type(), head.checksum_sha256()),
+            checksum: checksum(head.checksum_type(), head.checksum_sha256()),
         }))
     }
 
@@ -186,32 +198,17 @@ impl ObjectStorage for S3Storage {
         pinned: &ETag,
         to: &ObjectKey,
         content_type: &ContentType,
+        part_size: u64,
     ) -> Result<ObjectFacts, CopyError> {
-        let timeouts =
-            TimeoutConfig::builder().operation_attempt_timeout(LONGEST_COPY).operation_timeout(LONGEST_COPY).build();
-        let answer = self
-            .client
-            .copy_object()
-            .bucket(&self.bucket)
-            .key(to.as_str())
-            .copy_source(format!("{}/{}", self.bucket, percent_encode(from.as_str(), b"/")))
-            .copy_source_if_match(&pinned.0)
-            .metadata_directive(MetadataDirective::Replace)
-            .content_type(content_type.as_str())
-            .checksum_algorithm(ChecksumAlgorithm::Sha256)
-            .customize()
-            .config_override(aws_sdk_s3::config::Config::builder().timeout_config(timeouts))
-            .send()
-            .await;
-        let copied = match answer {
-            Err(error) if is_changed(&error) => return Err(CopyError::Changed),
-            other => other.map_err(|error| unavailable("CopyObject", &error))?,
+        let Some(found) = self.stored(from).await? else {
+            return Err(CopyError::Changed);
         };
-        let etag = copied.copy_object_result().and_then(|result| result.e_tag());
-        let facts = self.written(to, etag).await?;
-        match facts.sha256 {
-            Some(_) => Ok(facts),
-            None => Err(Unavailable("CopyObject computed no SHA-256".into()).into()),
+        // For the size alone: what is copied, the pinned ETag decides at the copy itself.
+        let copying = Copying { from, pinned, to, content_type };
+        if found.size <= self.largest_copy {
+            self.copy_whole(&copying).await
+        } else {
+            self.copy_in_parts(&copying, found.size, part_size).await
         }
     }
 
@@ -230,7 +227,8 @@ impl ObjectStorage for S3Storage {
             .await
             .map_err(|error| unavailable("PutObject", &error))?;
         let etag = stored.e_tag().ok_or_else(|| Unavailable("PutObject answered without an ETag".into()))?;
-        Ok(ObjectFacts { size, etag: ETag(etag.into()), content_type: content_type.clone(), sha256: Some(sha256) })
+        let (etag, content_type) = (ETag(etag.into()), content_type.clone());
+        Ok(ObjectFacts { size, etag, content_type, checksum: Some(Checksum::Full(sha256)) })
     }
 
     async fn read(&self, key: &ObjectKey, range: Option<ByteRange>) -> Result<Option<ByteStream>, Unavailable> {
@@ -258,12 +256,52 @@ impl ObjectStorage for S3Storage {
         Ok(Some(stream.boxed()))
     }
 
+    async fn begin_multipart(
+        &self,
+        key: &ObjectKey,
+        content_type: &ContentType,
+        part_checksums: bool,
+    ) -> Result<MultipartId, Unavailable> {
+        self.begin(key, content_type, part_checksums).await
+    }
+
+    async fn sign_part(&self, contract: &PartContract, now: Instant) -> Result<SignedRequest, Unavailable> {
+        contract.check()?;
+        let signer = self.signer(now, contract.expires_at, LONGEST_UPLOAD).await?;
+        presign::part(contract, &self.signing(&signer))
+    }
+
+    async fn parts(&self, key: &ObjectKey, upload: &MultipartId) -> Result<Option<Vec<StoredPart>>, Unavailable> {
+        self.arrived(key, upload).await
+    }
+
+    async fn complete_multipart(
+        &self,
+        key: &ObjectKey,
+        upload: &MultipartId,
+        parts: &[StoredPart],
+    ) -> Result<(), CompleteError> {
+        self.complete(key, upload, parts, true).await.map(|_| ())
+    }
+
+    async fn abort_multipart(&self, key: &ObjectKey, upload: &MultipartId) -> Result<(), Unavailable> {
+        self.abort(key, upload).await
+    }
+
+    async fn list(&self, folder: &ObjectFolder, after: Option<&ObjectKey>) -> Result<Vec<ListedObject>, Unavailable> {
+        self.listed(*folder, after).await
+    }
+
     async fn delete(&self, key: &ObjectKey) -> Result<(), Unavailable> {
         let answer = self.client.delete_object().bucket(&self.bucket).key(key.as_str()).send().await;
         match answer {
             Err(error) if error.code() == Some("NoSuchKey") => Ok(()),
             other => other.map(|_| ()).map_err(|error| unavailable("DeleteObject", &error)),
         }
+    }
+
+    fn knows_full_checksum(&self, size: u64) -> bool {
+        size <= self.largest_copy
     }
 
     fn browser_origin(&self) -> String {
@@ -273,53 +311,5 @@ impl ObjectStorage for S3Storage {
     async fn ping(&self) -> Result<(), Unavailable> {
         let answer = self.client.head_bucket().bucket(&self.bucket).send().await;
         answer.map(|_| ()).map_err(|error| unavailable("HeadBucket", &error))
-    }
-}
-
-/// The SHA-256 of all the bytes. A composite one (of a multipart upload) is a hash of hashes.
-fn full_sha256(kind: Option<&ChecksumType>, encoded: Option<&str>) -> Option<[u8; 32]> {
-    let full = !matches!(kind, Some(ChecksumType::Composite));
-    let decoded = encoded.filter(|_| full).and_then(|text| STANDARD.decode(text).ok())?;
-    decoded.try_into().ok()
-}
-
-fn status<E>(error: &SdkError<E, HttpResponse>) -> Option<u16> {
-    error.raw_response().map(|response| response.status().as_u16())
-}
-
-/// Whether a copy failed because its source is not, or no longer, what was pinned.
-fn is_changed<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> bool {
-    matches!(error.code(), Some("PreconditionFailed" | "NoSuchKey"))
-}
-
-/// Says what failed, without the request: its headers and URL are none of the log's business.
-fn unavailable<E>(operation: &str, error: &SdkError<E, HttpResponse>) -> Unavailable
-where
-    E: ProvideErrorMetadata,
-{
-    let kind = match error {
-        SdkError::ConstructionFailure(_) => "could not be built",
-        SdkError::TimeoutError(_) => "timed out",
-        SdkError::DispatchFailure(_) => "could not be sent",
-        SdkError::ResponseError(_) => "was answered with something unreadable",
-        _ => "was refused",
-    };
-    let code = error.code().unwrap_or("no code");
-    let status = status(error).map_or_else(|| "no status".into(), |status| status.to_string());
-    Unavailable(format!("{operation} {kind} ({status}, {code})"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_a_checksum_of_all_the_bytes_counts() {
-        let encoded = STANDARD.encode([7; 32]);
-        assert_eq!(full_sha256(Some(&ChecksumType::FullObject), Some(&encoded)), Some([7; 32]));
-        assert_eq!(full_sha256(None, Some(&encoded)), Some([7; 32]));
-        assert_eq!(full_sha256(Some(&ChecksumType::Composite), Some(&encoded)), None);
-        assert_eq!(full_sha256(None, Some(&format!("{encoded}-3"))), None);
-        assert_eq!(full_sha256(None, None), None);
     }
 }

@@ -8,6 +8,7 @@ use crate::{
         ids::ApiKeyId,
         instant::Instant,
         permission::Grants,
+        quota::{Limits, Scope},
         tenant::{Generation, Mode, Namespace, Tenant},
     },
     store::{Expected, Write},
@@ -33,6 +34,8 @@ pub struct CreateApiKey {
     pub grants: Grants,
     /// The largest upload it may declare, in bytes.
     pub largest_upload: Option<u64>,
+    /// How much may be kept of what comes by it.
+    pub quota: Limits,
     /// When it ends, if ever.
     pub expires_at: Option<Instant>,
 }
@@ -67,6 +70,7 @@ impl Broker {
             tenant_generation: tenant.generation,
             generation: Generation(u64::from_be_bytes(self.entropy.bytes())),
             largest_upload: wanted.largest_upload,
+            quota: wanted.quota,
             created_at: now,
             expires_at: wanted.expires_at,
             revoked_at: None,
@@ -93,7 +97,12 @@ impl Broker {
         let (created, [key, pointer]) = self.new_api_key(&caller.tenant, wanted, false, now)?;
         let origin = Origin { namespace: created.key.namespace, request: Some(caller.request), at: now };
         let event = origin.done(EventType::ApiKeyCreated, caller.actor(), created.key.id);
-        match committed(self.store.commit(self.recording(&event)?.write(key).write(pointer)).await)? {
+        let mut transaction = self.recording(&event)?.write(key).write(pointer);
+        let scope = Scope::Key(created.key.id);
+        for account in self.new_accounts(created.key.namespace, scope, created.key.quota)? {
+            transaction = transaction.write(account);
+        }
+        match committed(self.store.commit(transaction).await)? {
             Committed::Done => Ok(created),
             Committed::ReadAgain => Err(Error::Internal("a new key's id was taken".into())),
         }

@@ -9,6 +9,7 @@ use crate::{
         event::EventType,
         ids::ArtifactId,
         object::VaultFile,
+        parts::PartPlan,
         path::{PathPin, VaultPath},
         permission::Permission,
         tenant::Namespace,
@@ -71,7 +72,7 @@ impl Broker {
                     path: path.clone(),
                     size: file.size,
                     content_type: file.content_type.clone(),
-                    sha256: file.sha256.clone(),
+                    sha256: file.checksum.full().map(str::to_owned),
                 })
                 .collect(),
         };
@@ -162,7 +163,8 @@ impl Broker {
         let etag: &ETag = &facts.etag;
         let content_type = ContentType::parse(&file.content_type).unwrap_or_else(|_| ContentType::unknown());
         let to = ObjectKey::artifact(label, path);
-        match self.objects.copy(&from, etag, &to, &content_type).await {
+        let part_size = PartPlan::of(file.size, false).map_or(u64::MAX, |plan| plan.part_size);
+        match self.objects.copy(&from, etag, &to, &content_type, part_size).await {
             Ok(_) => Ok(()),
             Err(CopyError::Changed) => Err(gone()),
             Err(CopyError::Unavailable(fault)) => Err(fault.into()),

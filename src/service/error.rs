@@ -12,7 +12,7 @@ pub struct Invalid {
 }
 
 /// Why a use case did not do what was asked.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum Error {
     /// Something in the request cannot be accepted.
     #[error("{}: {}", .0.pointer, .0.message)]
@@ -37,11 +37,25 @@ pub enum Error {
         /// What contradicts, and what to do.
         message: String,
     },
+    /// A path that the deployment protects.
+    #[error("{path} is {reason}")]
+    PathProtected {
+        /// Which path.
+        path: String,
+        /// What it is, in words.
+        reason: &'static str,
+    },
     /// A declared size over the cap.
     #[error("larger than the {cap} bytes allowed")]
     TooLarge {
         /// The cap that applies to the caller.
         cap: u64,
+    },
+    /// A quota has no room for it.
+    #[error("{detail}")]
+    QuotaExceeded {
+        /// Whose quota it is, and how much of it is used.
+        detail: String,
     },
     /// The one answer to every token that opens nothing.
     #[error("this link cannot be opened")]

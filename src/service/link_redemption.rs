@@ -22,7 +22,6 @@ use crate::{
         redemption::{Claim, Redemption, UseState},
         refusal::Refusal,
         tenant::Tenant,
-        tries::Tries,
     },
     objects::ArtifactLabel,
     store::Expected,
@@ -122,27 +121,6 @@ impl Broker {
         Ok(if same_authority || self.is_live(&artifact).await? { Some(artifact) } else { None })
     }
 
-    /// Counts a try at a link's password, before it is checked.
-    async fn count_try(&self, token: LinkTokenHash, grant: &LinkGrant, request: RequestId) -> Result<(), Error> {
-        for _ in 0..ROUNDS {
-            let now = self.now();
-            let [row] = self.store.get([rows::link_tries(token)]).await?;
-            let previous = self.decode_if::<Tries>(row.as_ref())?;
-            let tries = Tries::another(previous.as_ref().map(|record| &record.value), now)
-                .map_err(|retry_after| Error::TooManyTries { retry_after })?;
-            let origin = Origin { namespace: grant.made.namespace, request: Some(request), at: now };
-            let event = origin.done(EventType::LinkPasswordTried, Actor::Bearer, grant.id);
-            let expected = previous.map_or(Expected::Absent, |record| Expected::Version(record.version));
-            let purge = Some(grant.terms.ends_at().plus(lifetime::REMEMBERED));
-            let write = self.put(rows::link_tries(token), expected, &tries, purge)?;
-            match committed(self.store.commit(self.recording(&event)?.write(write)).await)? {
-                Committed::Done => return Ok(()),
-                Committed::ReadAgain => {}
-            }
-        }
-        Err(outrun())
-    }
-
     async fn refuse_link(&self, rows: &LinkRows, origin: Origin, why: Refusal) -> Error {
         if rows.tenant.is_some() {
             self.refuse(origin, EventType::LinkRefused, rows.grant.id.to_string(), why).await
@@ -180,7 +158,9 @@ impl Broker {
                 && rows.claim.is_none()
             {
                 let password = password.ok_or(Error::PasswordRequired)?;
-                self.count_try(token, &rows.grant, request).await?;
+                let tried = (EventType::LinkPasswordTried, rows.grant.id.to_string());
+                let purge = Some(rows.grant.terms.ends_at().plus(lifetime::REMEMBERED));
+                self.count_try(rows::link_tries(token), tried, origin, purge).await?;
                 if !self.passwords.verify(password.clone(), stored.clone()).await? {
                     self.refuse_link(&rows, origin, Refusal::WrongPassword).await;
                     return Err(Error::PasswordWrong);

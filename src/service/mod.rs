@@ -8,18 +8,25 @@ pub mod artifacts;
 pub mod edge;
 mod error;
 mod events;
+pub mod file_requests;
 pub mod link_redemption;
 pub mod links;
 pub mod listing;
 mod passwords;
+pub mod receipts;
+pub mod reconcile;
 mod records;
 mod refusals;
 mod rows;
 pub mod sessions;
 pub mod share_redemption;
 pub mod shares;
+pub mod submissions;
+pub mod sweep;
 pub mod tenants;
+mod tries;
 pub mod uploads;
+pub mod usage;
 pub mod vault;
 
 use std::sync::Arc;
@@ -38,6 +45,7 @@ pub use access::Caller;
 pub use error::{Error, Invalid};
 pub use passwords::PasswordPool;
 pub use refusals::Refusals;
+pub use uploads::UnderWay;
 
 /// What operators set and use cases go by.
 #[derive(Clone, Debug)]
@@ -49,6 +57,8 @@ pub struct Settings {
     pub content: ContentOrigin,
     /// The largest upload of the deployment, in bytes.
     pub largest_upload: u64,
+    /// Whether paths that must not leave a machine are refused.
+    pub protect_paths: bool,
     /// How uploads may be sent.
     pub offered: Offered,
 }
@@ -105,6 +115,8 @@ pub struct Broker {
     pub passwords: PasswordPool,
     /// Bounds how many refusals of one token are recorded.
     pub refusals: Arc<Refusals>,
+    /// Completions that run in this process.
+    pub under_way: UnderWay,
     /// Looks into uploads before they are completed, where operators want that.
     pub scanner: Option<Arc<dyn Scanner>>,
     /// What operators set.

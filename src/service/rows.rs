@@ -14,7 +14,13 @@
 //! | `links#T#M` | link id | from a link's id to the hash of its token |
 //! | `link#H` | `grant`, `state`, `tries`, `claim#C` | a link |
 //! | `handoff#X` | `used` | a handoff code that was exchanged |
+//! | `requests#T#M` | file request id | a file request |
+//! | `request#F` | `namespace`, `state`, `tries`, `submission#C` | what became of it |
+//! | `request-token#H` | `pointer` | from the hash of a token to its file request |
 //! | `uploads#T#M` | upload id | an upload |
+//! | `due#K#H#n` | time, namespace, upload id | uploads to look at in hour H, by kind K |
+//! | `receipts#T#M` | upload id | a receipt |
+//! | `usage#T#M#S#n` | `account` | what is charged to scope S |
 //! | `vault#T#M` | path | what lies under a path |
 //! | `outbox#T#M#n` | attempt and number | events on their way to the ledger |
 //!
@@ -26,11 +32,13 @@ use std::fmt::Display;
 use crate::{
     crypto::{
         claim::ClaimHash,
-        opaque::{ApiKeyHash, LinkTokenHash},
+        opaque::{ApiKeyHash, FileRequestTokenHash, LinkTokenHash},
     },
     domain::{
-        ids::{ApiKeyId, ArtifactId, LinkId, ShareId, TenantId, UploadId},
+        ids::{ApiKeyId, ArtifactId, FileRequestId, LinkId, ShareId, TenantId, UploadId},
+        instant::Instant,
         path::VaultPath,
+        quota::Scope,
         tenant::Namespace,
     },
     objects::ArtifactLabel,
@@ -129,12 +137,62 @@ pub(super) fn handoff_used(code: &str) -> RowKey {
     RowKey::new(format!("handoff#{code}"), "used")
 }
 
+pub(super) fn file_requests(namespace: Namespace) -> String {
+    format!("requests#{}", of(namespace))
+}
+
+pub(super) fn file_request(namespace: Namespace, request: FileRequestId) -> RowKey {
+    RowKey::new(file_requests(namespace), request.to_string())
+}
+
+pub(super) fn file_request_namespace(request: FileRequestId) -> RowKey {
+    RowKey::new(format!("request#{request}"), "namespace")
+}
+
+pub(super) fn file_request_state(request: FileRequestId) -> RowKey {
+    RowKey::new(format!("request#{request}"), "state")
+}
+
+pub(super) fn file_request_tries(request: FileRequestId) -> RowKey {
+    RowKey::new(format!("request#{request}"), "tries")
+}
+
+pub(super) fn submission(request: FileRequestId, claim: ClaimHash) -> RowKey {
+    RowKey::new(format!("request#{request}"), format!("submission#{claim}"))
+}
+
+pub(super) fn file_request_token(token: FileRequestTokenHash) -> RowKey {
+    RowKey::new(format!("request-token#{token}"), "pointer")
+}
+
 pub(super) fn uploads(namespace: Namespace) -> String {
     format!("uploads#{}", of(namespace))
 }
 
 pub(super) fn upload(namespace: Namespace, upload: UploadId) -> RowKey {
     RowKey::new(uploads(namespace), upload.to_string())
+}
+
+/// Uploads are due in an hour and a part of it, so that no partition takes all of them.
+pub(super) const DUE_SHARDS: u8 = 4;
+
+pub(super) fn due_partition(kind: &str, hour: u64, shard: u8) -> String {
+    format!("due#{kind}#{hour:08x}#{shard}")
+}
+
+/// The row by which a sweeper finds an upload when its time has come.
+pub(super) fn due(kind: &str, at: Instant, namespace: Namespace, upload: UploadId) -> RowKey {
+    let shard = upload.as_bytes()[15] % DUE_SHARDS;
+    let partition = due_partition(kind, at.as_unix_seconds() / 3600, shard);
+    RowKey::new(partition, format!("{:012x}#{}#{upload}", at.as_unix_millis(), of(namespace)))
+}
+
+pub(super) fn receipt(namespace: Namespace, upload: UploadId) -> RowKey {
+    RowKey::new(format!("receipts#{}", of(namespace)), upload.to_string())
+}
+
+pub(super) fn account(namespace: Namespace, scope: Scope, shard: usize) -> RowKey {
+    RowKey::new(format!("usage#{}#{}#{shard}", of(namespace), scope.name()), "account")
 }
 
 pub(super) fn vault(namespace: Namespace) -> String {

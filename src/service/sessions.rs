@@ -9,7 +9,7 @@ use crate::{
     },
     domain::{
         event::Actor,
-        ids::{RequestId, SessionId, UploadId},
+        ids::{RequestId, SessionId},
         instant::Instant,
         lifetime,
         object::VaultFile,
@@ -17,7 +17,7 @@ use crate::{
         permission::{Permission, SharePermission},
         redemption::Claim,
         share::{ShareGrant, ShareRights},
-        upload::InSession,
+        upload::Within,
     },
     objects::SignedRequest,
 };
@@ -26,7 +26,7 @@ use super::{
     Broker, Error,
     events::Origin,
     listing::{Page, PageRequest},
-    uploads::{DeclareUpload, DeclaredUpload, Upload, Uploader},
+    uploads::{MayUpload, Uploader, key_scope},
 };
 
 /// An open session, checked just now.
@@ -70,14 +70,6 @@ impl Session {
         self.grant.rights(&self.minter.grants).map_err(|_| Error::NoSession)
     }
 
-    fn may(&self, path: &VaultPath, permission: Permission) -> Result<(), Error> {
-        if self.rights()?.allow(path, permission) {
-            Ok(())
-        } else {
-            Err(Error::Forbidden(format!("this session has no such permission on {path}")))
-        }
-    }
-
     fn actor(&self) -> Actor {
         Actor::Session { share: self.grant.id, claim: self.claim_hash.to_string() }
     }
@@ -85,15 +77,27 @@ impl Session {
     fn origin(&self, broker: &Broker) -> Origin {
         Origin { namespace: self.grant.made.namespace, request: Some(self.request), at: broker.now() }
     }
+}
 
+impl MayUpload for Session {
     fn uploader(&self, broker: &Broker) -> Uploader {
         Uploader {
             made: self.grant.made.clone(),
-            in_session: Some(InSession { share: self.grant.id, claim: self.claim_hash.to_string() }),
+            within: Some(Within::Session { share: self.grant.id, claim: self.claim_hash.to_string() }),
             actor: self.actor(),
             origin: self.origin(broker),
             largest_upload: self.minter.largest_upload,
-            until: self.ends_at(),
+            scopes: key_scope(&self.minter),
+            quota: self.tenant.quota,
+            until: Some(self.ends_at()),
+        }
+    }
+
+    fn may(&self, path: &VaultPath, permission: Permission) -> Result<(), Error> {
+        if self.rights()?.allow(path, permission) {
+            Ok(())
+        } else {
+            Err(Error::Forbidden(format!("this session has no such permission on {path}")))
         }
     }
 }
@@ -156,46 +160,5 @@ impl Broker {
         let file = self.file(origin.namespace, path).await?;
         let until = origin.at.plus(lifetime::DOWNLOAD_URL).min(session.ends_at());
         self.issue_download(origin, session.actor(), &file, until).await
-    }
-
-    /// Declares an upload in a session that may write.
-    ///
-    /// # Errors
-    /// As for [`Broker::declare_upload`].
-    pub async fn session_upload(&self, session: &Session, wanted: DeclareUpload) -> Result<DeclaredUpload, Error> {
-        session.may(&wanted.path, Permission::Write)?;
-        self.declare(session.uploader(self), wanted).await
-    }
-
-    /// Completes an upload that was declared in this session.
-    ///
-    /// # Errors
-    /// As for [`Broker::complete_upload`].
-    pub async fn session_complete(&self, session: &Session, id: UploadId) -> Result<Upload, Error> {
-        let uploader = session.uploader(self);
-        let upload = self.upload_of(&uploader, id).await?;
-        session.may(&upload.value.declaration.path, Permission::Write)?;
-        self.complete(&uploader, id).await
-    }
-
-    /// Inspects an upload that was declared in this session.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`] for every other.
-    pub async fn session_inspect_upload(&self, session: &Session, id: UploadId) -> Result<Upload, Error> {
-        let upload = self.upload_of(&session.uploader(self), id).await?.value;
-        session.may(&upload.declaration.path, Permission::Read).map_err(|_| Error::NotFound)?;
-        Ok(upload)
-    }
-
-    /// Calls off an upload that was declared in this session.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`] for every other.
-    pub async fn session_cancel(&self, session: &Session, id: UploadId) -> Result<(), Error> {
-        let uploader = session.uploader(self);
-        let upload = self.upload_of(&uploader, id).await?;
-        session.may(&upload.value.declaration.path, Permission::Write)?;
-        self.cancel(&uploader, id).await
     }
 }

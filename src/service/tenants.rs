@@ -7,6 +7,7 @@ use crate::{
         event::{Actor, EventType},
         ids::{RequestId, TenantId},
         permission::Grants,
+        quota::Limits,
         tenant::{Generation, Mode, Namespace, Tenant},
     },
     store::{Direction, Expected, Query, Row, Store},
@@ -64,6 +65,7 @@ impl Broker {
             name,
             generation: Generation(u64::from_be_bytes(self.entropy.bytes())),
             suspended: false,
+            quota: Limits::default(),
             created_at: now,
         };
         let (admin_key, [key, pointer]) = self.new_api_key(&tenant, administrator(), operator, now)?;
@@ -150,6 +152,7 @@ fn administrator() -> CreateApiKey {
         mode: Mode::Live,
         grants: Grants::administrator(),
         largest_upload: None,
+        quota: Limits::default(),
         expires_at: None,
     }
 }

@@ -1,7 +1,9 @@
 //! The vault: files by path, as the index rows know them.
 
 use crate::{
+    crypto::digest,
     domain::{
+        checksum::Checksum,
         event::{Actor, EventType},
         ids::{ObjectId, UploadId},
         lifetime,
@@ -229,7 +231,11 @@ impl Broker {
             // Kept until nothing that knew the file can still be under way.
             let purge = Some(origin.at.plus(lifetime::REMEMBERED));
             let write = self.put(rows::vault_path(namespace, path), expected, &deleted, purge)?;
-            match committed(self.store.commit(self.recording(&event)?.write(write)).await)? {
+            let mut transaction = self.recording(&event)?.write(write);
+            for write in self.discharge(namespace, &file.charges, file.amount()).await? {
+                transaction = transaction.write(write);
+            }
+            match committed(self.store.commit(transaction).await)? {
                 Committed::Done => {
                     self.delete_bytes(ObjectKey::vault(namespace, file.object)).await;
                     return Ok(());
@@ -263,8 +269,10 @@ impl Broker {
             object,
             size: facts.size,
             content_type: content_type.as_str().into(),
-            sha256: base16ct::lower::encode_string(&crate::crypto::digest::of(text.as_bytes())),
+            checksum: Checksum::Full { sha256: base16ct::lower::encode_string(&digest::of(text.as_bytes())) },
             upload: None::<UploadId>,
+            // Ours, not the tenant's.
+            charges: Vec::new(),
             created_at: now,
         });
         let origin = Origin { namespace, request: None, at: now };

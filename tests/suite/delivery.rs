@@ -28,12 +28,17 @@ macro_rules! on_every_backend {
 
 mod admission;
 mod artifacts;
+mod away;
+mod batches;
 mod browsing;
 mod completion;
 mod contracts;
+mod file_requests;
 mod handoff;
 mod links;
+mod multipart;
 mod passwords;
+mod quotas;
 mod replays;
 mod storage_faults;
 mod store_faults;
@@ -75,6 +80,19 @@ on_every_backend! {
         sizes_over_a_cap_are_refused,
         what_is_no_upload_is_refused,
         the_inbox_is_named_in_the_signed_request_only;
+    batches:
+        every_declaration_has_its_own_result,
+        a_batch_has_1_to_100_items,
+        a_session_downloads_what_it_reaches;
+    file_requests:
+        each_delivers_into_a_folder_of_their_own,
+        whoever_delivers_sees_nothing,
+        no_path_leads_out_and_nothing_is_replaced,
+        caps_hold_for_all_who_deliver_together,
+        a_closed_request_takes_nothing_more,
+        a_password_is_asked_for_once,
+        a_request_is_its_makers,
+        what_opens_nothing_gets_one_answer;
     handoff:
         a_code_is_exchanged_once,
         of_many_exchanges_one_succeeds,
@@ -89,6 +107,22 @@ on_every_backend! {
         looking_claims_nothing,
         dead_links_give_one_answer,
         a_link_is_its_minters;
+    multipart:
+        parts_in_any_order_become_the_file,
+        what_is_missing_is_named_and_nothing_is_lost,
+        a_part_has_exactly_its_length_and_checksum,
+        parts_are_asked_for_by_their_numbers,
+        of_many_who_complete_at_once_all_get_one_receipt,
+        an_empty_file_is_one_empty_part,
+        what_was_called_off_takes_no_more_parts,
+        a_declared_checksum_of_the_whole_is_held_to;
+    quotas:
+        racing_declarations_never_overstep,
+        the_number_of_files_is_limited_too,
+        what_is_completed_stays_charged_and_what_is_deleted_does_not,
+        an_upload_that_was_called_off_still_takes_its_room,
+        a_key_has_a_quota_of_its_own,
+        quotas_are_the_operators;
     passwords:
         a_password_is_wanted_and_nothing_is_used_up,
         a_dead_link_does_not_say_that_it_had_a_password,

@@ -3,12 +3,17 @@
 //! Each test has a data directory and ports of its own, and ends the processes
 //! that it started, each by its own id.
 
+mod pretending;
 pub mod process;
 
 mod commands;
 mod description;
+mod downloading;
 mod first_start;
+mod receipts;
 mod refusing_to_start;
 mod starting_again;
 mod stopping;
 mod terminal;
+mod uploading;
+mod uploading_parts;

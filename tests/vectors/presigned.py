@@ -45,6 +45,9 @@ KEYS = {
 
 SHA256 = bytes(range(32))
 
+# S3 promises nothing of how an upload id looks.
+UPLOAD_ID = "2~aZ.b-c_d+e/f=&g h"
+
 
 def client(place, session_token):
     session = botocore.session.Session()
@@ -92,6 +95,24 @@ def vectors():
                         parameters["ChecksumSHA256"] = encoded
                     url = s3.generate_presigned_url("put_object", Params=parameters, ExpiresIn=EXPIRES_IN)
                     yield {"name": f"put-{name}", "method": "PUT", **common, "url": url}
+
+                    parameters = {
+                        "Bucket": "files",
+                        "Key": key,
+                        "ContentLength": 1234,
+                        "PartNumber": 12,
+                        "UploadId": UPLOAD_ID,
+                    }
+                    if encoded:
+                        parameters["ChecksumSHA256"] = encoded
+                    url = s3.generate_presigned_url("upload_part", Params=parameters, ExpiresIn=EXPIRES_IN)
+                    yield {
+                        "name": f"part-{name}",
+                        "method": "PUT",
+                        **common,
+                        "part": {"number": 12, "upload": UPLOAD_ID},
+                        "url": url,
+                    }
 
                     if not key.isascii():
                         continue

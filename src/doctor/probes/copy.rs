@@ -1,7 +1,7 @@
 //! The copy by which completion promotes an upload. It is asked for through
 //! the port, as completion asks for it.
 
-use crate::objects::{ContentType, CopyError, ETag, ObjectFacts, ObjectKey};
+use crate::objects::{ContentType, CopyError, ETag, ObjectFacts, ObjectKey, SMALLEST_PART};
 
 use super::{
     super::{Probing, constraints::Copied, request::Sent},
@@ -45,7 +45,7 @@ async fn checksum(probing: &Probing<'_>) -> Result<Seen, String> {
     let arrived = arrived.ok_or_else(|| format!("the agreed upload before it was answered with {}", answer.status))?;
     let to = probing.key();
     match copied(probing, &source.key, &arrived.etag, &to).await {
-        Ok(facts) => Ok(Seen { status: None, done: facts.sha256.is_none() }),
+        Ok(facts) => Ok(Seen { status: None, done: facts.checksum.is_none() }),
         Err(_) if probing.is_stored(&to).await? => Ok(Seen { status: None, done: true }),
         Err(fault) => Err(fault.to_string()),
     }
@@ -57,5 +57,5 @@ async fn copied(
     pinned: &ETag,
     to: &ObjectKey,
 ) -> Result<ObjectFacts, CopyError> {
-    probing.storage.copy(from, pinned, to, &ContentType::unknown()).await
+    probing.storage.copy(from, pinned, to, &ContentType::unknown(), SMALLEST_PART).await
 }

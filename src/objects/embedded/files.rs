@@ -1,9 +1,15 @@
 //! Objects as files: where they lie, and how they appear and go away.
 //!
-//! One object is one file, named by the SHA-256 of its key, so that no text of
-//! a key ever reaches the file system. A file is complete and on disk before
-//! it appears under its name, and is never written to afterwards: several
+//! One object is one file; `place` says where. A file is complete and on disk
+//! before it appears under its name, and is never written to afterwards: several
 //! names may therefore share one file. One process at a time owns the folder.
+//!
+//! ```text
+//! objects/    what is stored
+//! incoming/   what is on its way; emptied by every start
+//! parts/      uploads in parts that are under way, each a folder
+//! settled/    inbox keys that take no more bytes: see `settled`
+//! ```
 //!
 //! Everything here blocks.
 
@@ -16,19 +22,19 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use sha2::{Digest, Sha256};
-
 use crate::{
+    domain::instant::Instant,
     entropy::Entropy,
-    objects::{ObjectFacts, ObjectKey},
+    objects::{ListedObject, ObjectFacts, ObjectFolder, ObjectKey},
 };
 
-use super::header;
+use super::{header, multipart, place};
 
 /// The folder of all objects.
 pub(super) struct Files {
     objects: PathBuf,
     incoming: PathBuf,
+    parts: PathBuf,
     /// Held while this process has the folder.
     _lock: File,
     /// Folders that are known to be there, on disk, and not only in a cache.
@@ -55,9 +61,9 @@ pub(super) struct Opened {
 
 impl Files {
     /// Opens or creates the folder, and removes what an earlier run left unfinished.
-    pub(super) fn open(folder: &Path, entropy: &dyn Entropy) -> io::Result<Self> {
-        let (objects, incoming) = (folder.join("objects"), folder.join("incoming"));
-        for path in [folder, &objects, &incoming] {
+    pub(super) fn open(folder: &Path, entropy: &dyn Entropy, now: Instant) -> io::Result<Self> {
+        let (objects, incoming, parts) = (folder.join("objects"), folder.join("incoming"), folder.join("parts"));
+        for path in [folder, &objects, &incoming, &parts] {
             DirBuilder::new().recursive(true).mode(0o700).create(path)?;
         }
         let lock = File::open(folder)?;
@@ -66,8 +72,9 @@ impl Files {
         for left_over in fs::read_dir(&incoming)? {
             fs::remove_file(left_over?.path())?;
         }
+        multipart::sweep(&parts, now)?;
         sync_folder(folder)?;
-        let files = Self { objects, incoming, _lock: lock, durable: Mutex::default() };
+        let files = Self { objects, incoming, parts, _lock: lock, durable: Mutex::default() };
         // Create-only needs hard links: better known now than at the first upload.
         let (probe, _) = files.temporary(entropy)?;
         drop(files.linked(&probe.0, entropy)?);
@@ -108,9 +115,14 @@ impl Files {
 
     /// Gives the file its name, unless that is taken: the answer says which.
     pub(super) fn publish_new(&self, temporary: Temporary, key: &ObjectKey) -> io::Result<bool> {
+        self.link_new(&temporary.0, key)
+    }
+
+    /// The same for a file that keeps the name it has.
+    pub(super) fn link_new(&self, file: &Path, key: &ObjectKey) -> io::Result<bool> {
         let path = self.path_of(key);
         let folder = self.make_folder(&path)?;
-        match fs::hard_link(&temporary.0, &path) {
+        match fs::hard_link(file, &path) {
             Ok(()) => sync_folder(folder).map(|()| true),
             Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(false),
             Err(error) => Err(error),
@@ -137,6 +149,16 @@ impl Files {
         }
     }
 
+    /// What is in a folder: see [`place::list`].
+    pub(super) fn list(&self, folder: ObjectFolder, after: Option<&ObjectKey>) -> io::Result<Vec<ListedObject>> {
+        place::list(&self.objects, folder, after)
+    }
+
+    /// Where uploads in parts lie.
+    pub(super) fn parts(&self) -> &Path {
+        &self.parts
+    }
+
     /// Whether the folder is there and can be written to.
     pub(super) fn probe(&self, entropy: &dyn Entropy) -> io::Result<()> {
         self.temporary(entropy).map(drop)
@@ -153,23 +175,21 @@ impl Files {
     }
 
     fn path_of(&self, key: &ObjectKey) -> PathBuf {
-        let name = base16ct::lower::encode_string(&Sha256::digest(key.as_str()));
-        self.objects.join(&name[..2]).join(&name[2..4]).join(name)
+        self.objects.join(place::path_of(key))
     }
 
-    /// Makes the two folders above a file, so that they outlive a power cut.
+    /// Makes the folders above a file, so that they outlive a power cut.
     fn make_folder<'a>(&self, file: &'a Path) -> io::Result<&'a Path> {
-        let [_, lower, upper, top, ..] = file.ancestors().collect::<Vec<_>>()[..] else {
-            return Err(ErrorKind::InvalidInput.into());
-        };
+        let folder = file.parent().ok_or(ErrorKind::InvalidInput)?;
         let mut durable = self.durable.lock().unwrap_or_else(PoisonError::into_inner);
-        if !durable.contains(lower) {
-            DirBuilder::new().recursive(true).mode(0o700).create(lower)?;
-            sync_folder(upper)?;
-            sync_folder(top)?;
-            durable.insert(lower.to_owned());
+        if !durable.contains(folder) {
+            DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+            for above in folder.ancestors().skip(1).take_while(|above| above.starts_with(&self.objects)) {
+                sync_folder(above)?;
+            }
+            durable.insert(folder.to_owned());
         }
-        Ok(lower)
+        Ok(folder)
     }
 }
 
@@ -189,6 +209,6 @@ fn opened(path: &Path) -> io::Result<Option<Opened>> {
     Ok(Some(Opened { file, facts }))
 }
 
-fn sync_folder(folder: &Path) -> io::Result<()> {
+pub(super) fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }

@@ -8,7 +8,7 @@
 
 use sha2::{Digest, Sha256};
 
-use crate::objects::{ContentType, ETag, ObjectFacts};
+use crate::objects::{Checksum, ContentType, ETag, ObjectFacts};
 
 /// The last byte is the version of the format.
 const MAGIC: [u8; 8] = *b"CLKROBJ\x01";
@@ -52,7 +52,7 @@ pub(super) fn decode(header: &[u8; LENGTH]) -> Option<ObjectFacts> {
         size: u64::from_be_bytes(*size),
         etag: etag_of(sha256),
         content_type: ContentType::parse(text).ok()?,
-        sha256: Some(*sha256),
+        checksum: Some(Checksum::Full(*sha256)),
     })
 }
 
@@ -71,7 +71,10 @@ mod tests {
         for content_type in [ContentType::unknown(), longest] {
             let header = encode(7, &[9; 32], &content_type);
             let facts = decode(&header).unwrap();
-            assert_eq!((facts.size, facts.sha256, &facts.content_type), (7, Some([9; 32]), &content_type));
+            assert_eq!(
+                (facts.size, facts.checksum, &facts.content_type),
+                (7, Some(Checksum::Full([9; 32])), &content_type)
+            );
             for bit in 0..LENGTH * 8 {
                 let mut flipped = header;
                 flipped[bit / 8] ^= 1 << (bit % 8);

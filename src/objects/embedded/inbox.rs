@@ -1,13 +1,14 @@
 //! Inbox keys that take no more bytes: those that are being written at this
 //! moment, and those that were settled while their URL still lives.
 //!
-//! In memory only. A restart forgets it, and then a URL that was used may for
-//! its last minutes bring bytes that nobody looks at.
+//! In memory, by the SHA-256 of the key; `settled` carries the second over a restart.
 
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
+
+use sha2::{Digest, Sha256};
 
 use crate::{
     domain::instant::Instant,
@@ -20,40 +21,66 @@ enum State {
     SettledUntil(Instant),
 }
 
+/// A key that takes no more bytes, by its SHA-256.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Settlement {
+    pub(super) key: [u8; 32],
+    pub(super) until: Instant,
+}
+
 /// Which inbox keys are closed.
-#[derive(Default)]
 pub(super) struct Inbox {
-    closed: Mutex<HashMap<ObjectKey, State>>,
+    closed: Mutex<HashMap<[u8; 32], State>>,
 }
 
 /// The one upload that may write to a key; dropping it lets the next one try.
 pub(super) struct Arriving {
     inbox: Arc<Inbox>,
-    key: ObjectKey,
+    key: [u8; 32],
 }
 
 impl Inbox {
-    fn closed(&self) -> MutexGuard<'_, HashMap<ObjectKey, State>> {
+    /// Where these keys are settled already.
+    pub(super) fn new(settled: &[Settlement]) -> Self {
+        let closed = settled.iter().map(|one| (one.key, State::SettledUntil(one.until)));
+        Self { closed: Mutex::new(closed.collect()) }
+    }
+
+    fn closed(&self) -> MutexGuard<'_, HashMap<[u8; 32], State>> {
         // A panic elsewhere leaves entries, nothing worse.
         self.closed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Lets an upload in, unless another is under way or the key is settled.
     pub(super) fn enter(self: &Arc<Self>, key: &ObjectKey) -> Option<Arriving> {
+        let key = digest_of(key);
         let mut closed = self.closed();
-        if closed.contains_key(key) {
+        if closed.contains_key(&key) {
             return None;
         }
-        closed.insert(key.clone(), State::Arriving);
-        Some(Arriving { inbox: Arc::clone(self), key: key.clone() })
+        closed.insert(key, State::Arriving);
+        Some(Arriving { inbox: Arc::clone(self), key })
     }
 
-    /// Closes a key for as long as any URL to it can live.
-    pub(super) fn settle(&self, key: &ObjectKey, now: Instant) {
+    /// Closes a key for as long as any URL to it can live. Also tells which have ended.
+    pub(super) fn settle(&self, key: &ObjectKey, now: Instant) -> (Settlement, Vec<Settlement>) {
         let mut closed = self.closed();
-        closed.retain(|_, state| !matches!(state, State::SettledUntil(end) if *end <= now));
-        closed.insert(key.clone(), State::SettledUntil(now.plus(LONGEST_UPLOAD)));
+        let mut ended = Vec::new();
+        closed.retain(|key, state| match *state {
+            State::SettledUntil(until) if until <= now => {
+                ended.push(Settlement { key: *key, until });
+                false
+            }
+            _ => true,
+        });
+        let settlement = Settlement { key: digest_of(key), until: now.plus(LONGEST_UPLOAD) };
+        closed.insert(settlement.key, State::SettledUntil(settlement.until));
+        (settlement, ended)
     }
+}
+
+fn digest_of(key: &ObjectKey) -> [u8; 32] {
+    Sha256::digest(key.as_str()).into()
 }
 
 impl Arriving {
@@ -78,7 +105,7 @@ mod tests {
 
     #[test]
     fn one_at_a_time_and_none_after_settling() {
-        let inbox = Arc::new(Inbox::default());
+        let inbox = Arc::new(Inbox::new(&[]));
         let key = ObjectKey::from_sealed("inbox/x".into());
         let first = inbox.enter(&key).unwrap();
         assert!(inbox.enter(&key).is_none());
@@ -86,13 +113,17 @@ mod tests {
         drop(first);
 
         let second = inbox.enter(&key).unwrap();
-        inbox.settle(&key, Instant::from_unix_seconds(1));
+        let (settlement, ended) = inbox.settle(&key, Instant::from_unix_seconds(1));
+        assert_eq!(ended, []);
         assert!(!second.may_land());
         drop(second);
         assert!(inbox.enter(&key).is_none());
 
         let other = ObjectKey::from_sealed("inbox/y".into());
-        inbox.settle(&other, Instant::from_unix_seconds(1).plus(LONGEST_UPLOAD));
+        let restarted = Arc::new(Inbox::new(&[settlement]));
+        assert!(restarted.enter(&key).is_none() && restarted.enter(&other).is_some());
+        let (_, ended) = inbox.settle(&other, Instant::from_unix_seconds(1).plus(LONGEST_UPLOAD));
+        assert_eq!(ended, [settlement]);
         assert!(inbox.enter(&key).is_some());
     }
 }

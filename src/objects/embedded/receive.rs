@@ -13,19 +13,18 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     entropy::Entropy,
-    objects::{ContentType, ObjectFacts, ObjectKey, Unavailable, UploadContract},
+    objects::{Checksum, ContentType, ObjectFacts, ObjectKey, Unavailable, UploadContract},
 };
 
 use super::{
-    blocking,
     files::{Files, Temporary},
     header,
     inbox::{Arriving, Inbox},
-    refused::Refused,
+    refused::{Refused, receiving},
 };
 
 /// How much is gathered before it is hashed and written.
-const PIECE: usize = 256 * 1024;
+pub(super) const PIECE: usize = 256 * 1024;
 
 /// A temporary file that grows.
 pub(super) struct Writing {
@@ -64,7 +63,7 @@ impl Writing {
             size: self.size,
             etag: header::etag_of(&sha256),
             content_type: content_type.clone(),
-            sha256: Some(sha256),
+            checksum: Some(Checksum::Full(sha256)),
         };
         Ok(Written { temporary: self.temporary, facts })
     }
@@ -89,14 +88,14 @@ impl Incoming {
         contract: UploadContract,
     ) -> Result<Self, Refused> {
         let arriving = inbox.enter(&contract.key).ok_or(Refused::Taken)?;
-        let (files, begun) = blocking(move || {
-            let begun =
-                if files.is_taken(&contract.key)? { None } else { Some(Writing::begin(&files, entropy.as_ref())?) };
-            Ok((files, begun.map(|writing| (writing, contract))))
+        receiving(move || {
+            if files.is_taken(&contract.key)? {
+                return Err(Refused::Taken);
+            }
+            let writing = Some(Writing::begin(&files, entropy.as_ref())?);
+            Ok(Self { arriving, files, contract, writing, gathered: Vec::new(), received: 0 })
         })
-        .await?;
-        let (writing, contract) = begun.ok_or(Refused::Taken)?;
-        Ok(Self { arriving, files, contract, writing: Some(writing), gathered: Vec::new(), received: 0 })
+        .await
     }
 
     /// Takes some more bytes.
@@ -117,7 +116,7 @@ impl Incoming {
             return Err(Refused::Unavailable(Unavailable("an upload went on after it had failed".into())));
         };
         let mut piece = std::mem::take(&mut self.gathered);
-        let (writing, piece) = blocking(move || {
+        let (writing, piece) = receiving(move || {
             writing.append(&piece)?;
             piece.clear();
             Ok((writing, piece))
@@ -140,18 +139,18 @@ impl Incoming {
         let Self { arriving, files, contract, writing: Some(writing), .. } = self else {
             return Err(Refused::Unavailable(Unavailable("an upload ended after it had failed".into())));
         };
-        let facts = blocking(move || {
+        receiving(move || {
             let written = writing.finish(&contract.content_type)?;
-            if contract.sha256.is_some() && contract.sha256 != written.facts.sha256 {
-                return Ok(Err(Refused::Checksum));
+            if contract.sha256.is_some() && contract.sha256.map(Checksum::Full) != written.facts.checksum {
+                return Err(Refused::Checksum);
             }
-            if !arriving.may_land() {
-                return Ok(Err(Refused::Taken));
+            if arriving.may_land() && files.publish_new(written.temporary, &contract.key)? {
+                Ok(written.facts)
+            } else {
+                Err(Refused::Taken)
             }
-            let published = files.publish_new(written.temporary, &contract.key)?;
-            Ok(if published { Ok(written.facts) } else { Err(Refused::Taken) })
-        });
-        facts.await?
+        })
+        .await
     }
 }
 

@@ -1,5 +1,7 @@
 //! Why the embedded storage turned a signed request down.
 
+use std::io::{self, ErrorKind};
+
 use crate::objects::Unavailable;
 
 /// Why a signed request was turned down.
@@ -26,6 +28,15 @@ pub enum Refused {
     /// The key is taken: the URL was used before.
     #[error("this was uploaded before")]
     Taken,
+    /// The upload in parts is completed or aborted, or is being so.
+    #[error("this upload has ended")]
+    Ended,
+    /// Somebody else sends the same part at this moment.
+    #[error("this part is being sent already")]
+    Busy,
+    /// The disk is full, or what may be used of it.
+    #[error("the storage is full")]
+    Full,
     /// No well-formed form, or the connection broke off.
     #[error("the request is malformed or incomplete")]
     Broken,
@@ -38,4 +49,34 @@ pub enum Refused {
     /// Our own fault.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),
+}
+
+impl From<io::Error> for Refused {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => Self::Full,
+            _ => Self::Unavailable(Unavailable(format!("embedded object storage: {error}"))),
+        }
+    }
+}
+
+/// Runs what takes bytes from a client where it may block.
+pub(super) async fn receiving<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Refused> + Send + 'static,
+) -> Result<T, Refused> {
+    let lost = |_| Unavailable("embedded object storage: a task was lost".into());
+    tokio::task::spawn_blocking(work).await.map_err(lost)?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_told_from_a_broken_one() {
+        for (number, is_full) in [(28, true), (122, true), (27, true), (5, false), (30, false)] {
+            let refused = Refused::from(io::Error::from_raw_os_error(number));
+            assert_eq!(matches!(refused, Refused::Full), is_full, "{refused}");
+        }
+    }
 }

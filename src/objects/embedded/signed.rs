@@ -11,7 +11,9 @@ use crate::{
     crypto::{keyring::Keyring, sealed::Purpose},
     domain::instant::Instant,
     entropy::Entropy,
-    objects::{ContentType, Disposition, DownloadContract, ObjectKey, Unavailable, UploadContract},
+    objects::{
+        ContentType, Disposition, DownloadContract, MultipartId, ObjectKey, PartContract, Unavailable, UploadContract,
+    },
 };
 
 use super::refused::Refused;
@@ -23,6 +25,18 @@ struct SealedUpload {
     k: String,
     n: u64,
     t: ContentType,
+    h: Option<[u8; 32]>,
+    x: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SealedPart {
+    k: String,
+    u: MultipartId,
+    i: u32,
+    p: u64,
+    n: u64,
     h: Option<[u8; 32]>,
     x: u64,
 }
@@ -50,6 +64,23 @@ pub(super) fn seal_upload(
         x: contract.expires_at.as_unix_millis(),
     };
     seal(keyring, entropy, purpose, &sealed)
+}
+
+pub(super) fn seal_part(
+    keyring: &Keyring,
+    entropy: &dyn Entropy,
+    contract: &PartContract,
+) -> Result<String, Unavailable> {
+    let sealed = SealedPart {
+        k: contract.key.as_str().into(),
+        u: contract.upload.clone(),
+        i: contract.number,
+        p: contract.part_size,
+        n: contract.size,
+        h: contract.sha256,
+        x: contract.expires_at.as_unix_millis(),
+    };
+    seal(keyring, entropy, Purpose::ObjectPart, &sealed)
 }
 
 pub(super) fn seal_download(
@@ -95,6 +126,21 @@ pub(super) fn open_upload(
     if now < contract.expires_at { Ok(contract) } else { Err(Refused::NotSigned) }
 }
 
+/// The contract of a part that may begin now.
+pub(super) fn open_part(keyring: &Keyring, token: &str, now: Instant) -> Result<PartContract, Refused> {
+    let sealed: SealedPart = open(keyring, Purpose::ObjectPart, token)?;
+    let contract = PartContract {
+        key: ObjectKey::from_sealed(sealed.k),
+        upload: sealed.u,
+        number: sealed.i,
+        part_size: sealed.p,
+        size: sealed.n,
+        sha256: sealed.h,
+        expires_at: Instant::from_unix_millis(sealed.x),
+    };
+    if now < contract.expires_at { Ok(contract) } else { Err(Refused::NotSigned) }
+}
+
 /// The contract of a download that may begin now.
 pub(super) fn open_download(keyring: &Keyring, token: &str, now: Instant) -> Result<DownloadContract, Refused> {
     let sealed: SealedDownload = open(keyring, Purpose::ObjectGet, token)?;
@@ -122,6 +168,11 @@ pub(super) fn put_headers(contract: &UploadContract) -> BTreeMap<String, String>
         headers.insert("x-amz-checksum-sha256".into(), STANDARD.encode(sha256));
     }
     headers
+}
+
+/// The headers that the PUT of a part must carry. Its type is nobody's business.
+pub(super) fn part_headers(contract: &PartContract) -> BTreeMap<String, String> {
+    contract.sha256.iter().map(|sha256| ("x-amz-checksum-sha256".to_owned(), STANDARD.encode(sha256))).collect()
 }
 
 /// The form fields that must come before the file, spelled as S3 spells them.

@@ -22,7 +22,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 
 use crate::{
     domain::instant::Instant,
-    objects::{DownloadContract, SignedRequest, Unavailable, UploadContract, encode::percent_encode},
+    objects::{DownloadContract, PartContract, SignedRequest, Unavailable, UploadContract, encode::percent_encode},
 };
 
 use super::settings::Address;
@@ -96,6 +96,20 @@ pub(super) fn put(contract: &UploadContract, signing: &Signing<'_>) -> Result<Si
     signed.insert("content-length".into(), contract.size.to_string());
 
     let url = signed_url("PUT", signing.address.object(&contract.key), &[], &signed, signing)?;
+    Ok(SignedRequest { method: "PUT", url, headers, fields: BTreeMap::new(), expires_at: signing.window.end() })
+}
+
+/// A PUT of exactly this part.
+pub(super) fn part(contract: &PartContract, signing: &Signing<'_>) -> Result<SignedRequest, Unavailable> {
+    let mut headers = BTreeMap::new();
+    if let Some(sha256) = contract.sha256 {
+        headers.insert("x-amz-checksum-sha256".to_owned(), STANDARD.encode(sha256));
+    }
+    let mut signed = headers.clone();
+    // Every client sets this one by itself, and S3 holds it to the signature.
+    signed.insert("content-length".into(), contract.size.to_string());
+    let query = [("partNumber", contract.number.to_string()), ("uploadId", contract.upload.0.clone())];
+    let url = signed_url("PUT", signing.address.object(&contract.key), &query, &signed, signing)?;
     Ok(SignedRequest { method: "PUT", url, headers, fields: BTreeMap::new(), expires_at: signing.window.end() })
 }
 

@@ -12,13 +12,14 @@ use cloakroom::{
     keys::{self, Keys},
     objects::embedded::EmbeddedStorage,
     service::{
-        Broker, Caller, ContentOrigin, Error, Offered, PasswordPool, Settings,
+        Broker, Caller, ContentOrigin, Error, Offered, PasswordPool, Settings, UnderWay,
         share_redemption::OpenedSession,
         shares::{MintShare, MintedShare},
     },
     store::{Store, faulty::FaultyStore, memory::MemoryStore},
 };
 use tempfile::TempDir;
+use tokio::runtime::Handle;
 
 use super::harness::{Api, Key, Tenant, claim_key, events, runtime};
 
@@ -57,11 +58,13 @@ impl Laboratory {
             entropy,
             passwords: PasswordPool::new(1),
             refusals: Arc::default(),
+            under_way: UnderWay::on(Handle::current()),
             scanner: None,
             settings: Settings {
                 public_url: public_url.into(),
                 content: ContentOrigin { scheme: scheme.into(), authority: authority.into() },
                 largest_upload: 1024 * 1024,
+                protect_paths: true,
                 offered: Offered::default(),
             },
         };

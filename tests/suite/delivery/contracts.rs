@@ -156,7 +156,7 @@ pub fn what_is_no_upload_is_refused(api: &Api) {
             ],
         ),
         ("expires_in", vec![json!(0), json!(601), json!(-1), json!("60"), json!(u64::MAX)]),
-        ("method", vec![json!("get"), json!("PUT"), json!("multipart"), json!(1)]),
+        ("method", vec![json!("get"), json!("PUT"), json!("parts"), json!(1)]),
         (
             "path",
             vec![json!(""), json!("/a"), json!("a/"), json!("a//b"), json!("../a"), json!("a/../b"), json!("a\\b")],

@@ -1,191 +1,29 @@
 //! Object storage that is away: 503 or success, step by step, and asking again
 //! gets there. What was replaced or left behind never decides anything.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex},
-    thread,
-};
+use std::thread;
 
-use async_trait::async_trait;
-use bytes::Bytes;
 use cloakroom::{
-    clock::{Clock, SystemClock},
-    domain::instant::Instant,
-    entropy::{Entropy, SystemEntropy},
-    http::server::{Listeners, bind},
-    keys::{self, Keys},
-    objects::{
-        ByteRange, ByteStream, ContentType, CopyError, DownloadContract, ETag, ObjectFacts, ObjectKey, ObjectStorage,
-        SignedRequest, Unavailable, UploadContract, embedded::EmbeddedStorage,
+    crypto::secret::SecretText,
+    domain::{
+        event::EventType,
+        ids::{ObjectId, RequestId},
+        path::VaultPath,
+        upload::{Progress, Upload},
     },
-    service::{Broker, ContentOrigin, Offered, PasswordPool, Settings},
-    store::{Store, memory::MemoryStore},
+    objects::{ObjectKey, ObjectStorage},
+    service::{
+        Broker, Caller, UnderWay,
+        uploads::{Completion, InspectedUpload},
+    },
 };
 use serde_json::json;
-use tokio::sync::Notify;
+use tokio::runtime::Handle;
 
-use crate::api::harness::{Answer, Api, Tenant, runtime, text};
+use super::away::{Fails, Step, served};
+use crate::api::harness::{Answer, Api, events, text};
 
 const BYTES: &[u8] = b"what was agreed";
-
-/// What is asked of the storage.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Step {
-    Sign,
-    Head,
-    Copy,
-    Read,
-    Delete,
-}
-
-/// How it fails: without having done anything, or having done all of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Fails {
-    Undone,
-    Done,
-}
-
-/// A storage that is away, as a test has planned, for the next so many of each step.
-struct AwayStorage {
-    storage: Arc<EmbeddedStorage>,
-    plan: Mutex<HashMap<Step, (Fails, usize)>>,
-    gates: Mutex<HashMap<Step, Gate>>,
-}
-
-/// Where one request waits: it says that it has come, and goes on when it may.
-#[derive(Clone, Default)]
-struct Gate {
-    come: Arc<Notify>,
-    go_on: Arc<Notify>,
-}
-
-impl AwayStorage {
-    fn plan(&self, step: Step, fails: Fails, times: usize) {
-        self.plan.lock().unwrap().insert(step, (fails, times));
-    }
-
-    /// The next request for this step waits before it.
-    fn gate(&self, step: Step) -> Gate {
-        let gate = Gate::default();
-        self.gates.lock().unwrap().insert(step, gate.clone());
-        gate
-    }
-
-    fn next(&self, step: Step) -> Option<Fails> {
-        let mut plan = self.plan.lock().unwrap();
-        let (fails, times) = plan.get_mut(&step).filter(|(_, times)| *times > 0)?;
-        *times -= 1;
-        Some(*fails)
-    }
-
-    fn is_planned(&self) -> bool {
-        self.plan.lock().unwrap().values().any(|(_, times)| *times > 0)
-    }
-
-    async fn run<T, E: From<Unavailable>>(
-        &self,
-        step: Step,
-        work: impl Future<Output = Result<T, E>> + Send,
-    ) -> Result<T, E> {
-        let away = || E::from(Unavailable("planned by a test".into()));
-        let gate = self.gates.lock().unwrap().remove(&step);
-        if let Some(gate) = gate {
-            gate.come.notify_one();
-            gate.go_on.notified().await;
-        }
-        match self.next(step) {
-            None => work.await,
-            Some(Fails::Undone) => Err(away()),
-            Some(Fails::Done) => work.await.and_then(|_| Err(away())),
-        }
-    }
-}
-
-#[async_trait]
-impl ObjectStorage for AwayStorage {
-    async fn sign_put(&self, contract: &UploadContract, now: Instant) -> Result<SignedRequest, Unavailable> {
-        self.run(Step::Sign, self.storage.sign_put(contract, now)).await
-    }
-
-    async fn sign_post(&self, contract: &UploadContract, now: Instant) -> Result<SignedRequest, Unavailable> {
-        self.run(Step::Sign, self.storage.sign_post(contract, now)).await
-    }
-
-    async fn sign_get(&self, contract: &DownloadContract, now: Instant) -> Result<SignedRequest, Unavailable> {
-        self.run(Step::Sign, self.storage.sign_get(contract, now)).await
-    }
-
-    async fn head(&self, key: &ObjectKey) -> Result<Option<ObjectFacts>, Unavailable> {
-        self.run(Step::Head, self.storage.head(key)).await
-    }
-
-    async fn copy(
-        &self,
-        from: &ObjectKey,
-        pinned: &ETag,
-        to: &ObjectKey,
-        content_type: &ContentType,
-    ) -> Result<ObjectFacts, CopyError> {
-        self.run(Step::Copy, self.storage.copy(from, pinned, to, content_type)).await
-    }
-
-    async fn put(&self, key: &ObjectKey, content_type: &ContentType, bytes: Bytes) -> Result<ObjectFacts, Unavailable> {
-        self.storage.put(key, content_type, bytes).await
-    }
-
-    async fn read(&self, key: &ObjectKey, range: Option<ByteRange>) -> Result<Option<ByteStream>, Unavailable> {
-        self.run(Step::Read, self.storage.read(key, range)).await
-    }
-
-    async fn delete(&self, key: &ObjectKey) -> Result<(), Unavailable> {
-        self.run(Step::Delete, self.storage.delete(key)).await
-    }
-
-    fn browser_origin(&self) -> String {
-        self.storage.browser_origin()
-    }
-
-    async fn ping(&self) -> Result<(), Unavailable> {
-        self.storage.ping().await
-    }
-}
-
-fn served() -> (Api, Arc<AwayStorage>) {
-    let (runtime, folder) = (runtime(), tempfile::tempdir().unwrap());
-    let bound = [(); 3].map(|()| bind("127.0.0.1:0".parse().unwrap()).unwrap());
-    let ports = [&bound[0], &bound[1], &bound[2]].map(|bound| bound.address.port());
-    let authority = format!("localhost:{}", ports[1]);
-    let (clock, entropy): (Arc<dyn Clock>, Arc<dyn Entropy>) =
-        (Arc::new(SystemClock::default()), Arc::new(SystemEntropy));
-    let Keys { keyring, edge } = keys::file::load(&folder.path().join("keys"), true, entropy.as_ref()).unwrap();
-    let (kept, url) = (folder.path().join("objects"), format!("http://{authority}"));
-    let storage = EmbeddedStorage::open(&kept, keyring.clone(), clock.clone(), entropy.clone(), &url).unwrap();
-    let storage = Arc::new(storage);
-    let away = Arc::new(AwayStorage { storage: storage.clone(), plan: Mutex::default(), gates: Mutex::default() });
-    let broker = Broker {
-        store: Store::new(Arc::new(MemoryStore::new())),
-        objects: away.clone(),
-        keyring,
-        edge,
-        clock,
-        entropy,
-        passwords: PasswordPool::new(1),
-        refusals: Arc::default(),
-        scanner: None,
-        settings: Settings {
-            public_url: format!("http://127.0.0.1:{}", ports[0]),
-            content: ContentOrigin { scheme: "http".into(), authority },
-            largest_upload: 1024 * 1024,
-            offered: Offered::default(),
-        },
-    };
-    let (listeners, tenant) = runtime.block_on(async {
-        let tenant = Tenant::of(&broker.create_first_tenant("First".into()).await.unwrap());
-        (Listeners::serve(broker.clone(), Some(storage), bound, 2).unwrap(), tenant)
-    });
-    (Api::of(runtime, listeners, broker, folder, tenant, ports), away)
-}
 
 #[test]
 fn a_completion_gets_there_in_the_end() {
@@ -239,12 +77,38 @@ fn overtaken(step: Step, overtake: impl FnOnce(&Api, &str)) -> (Api, Answer) {
     (api, answer)
 }
 
+async fn caller(api: &Api) -> Caller {
+    api.broker().authenticate(&SecretText::new(api.admin()), RequestId::from_bytes([7; 16])).await.unwrap()
+}
+
+/// What it became, and the signature of its receipt.
+fn completed_by_another_replica(api: &Api, id: &str) -> (ObjectId, String) {
+    api.wait(async {
+        let replica = Broker { under_way: UnderWay::on(Handle::current()), ..api.broker().clone() };
+        match replica.complete_upload(&caller(api).await, id.parse().unwrap()).await.unwrap() {
+            Completion::Done(InspectedUpload {
+                upload: Upload { progress: Progress::Completed { object, .. }, .. },
+                receipt: Some(receipt),
+            }) => (object, receipt.signature),
+            other => panic!("{other:?}"),
+        }
+    })
+}
+
 #[test]
 fn a_completion_that_is_overtaken_tells_of_the_same_file() {
     for step in [Step::Head, Step::Copy] {
         let mut first = None;
-        let (api, answer) = overtaken(step, |api, id| first = Some(api.complete(api.admin(), id).expect(200)));
-        assert_eq!(Some(answer.expect(200)), first, "before {step:?}");
+        let (api, answer) = overtaken(step, |api, id| first = Some(completed_by_another_replica(api, id)));
+        let (object, signature) = first.unwrap();
+        let view = answer.expect(200);
+        assert_eq!(view["receipt"]["signature"], signature, "before {step:?}");
+        let ledger = api.ledger();
+        let events = events(api.broker(), &ledger);
+        assert_eq!(api.wait(events).iter().filter(|event| event.kind == EventType::UploadCompleted).count(), 1);
+        let path = VaultPath::parse("a.txt").unwrap();
+        let caller = api.wait(caller(&api));
+        assert_eq!(api.wait(api.broker().inspect_object(&caller, &path)).unwrap().object, object);
         assert_eq!(api.file(api.admin(), "a.txt"), BYTES);
     }
 }
@@ -344,7 +208,7 @@ fn a_deletion_that_broke_off_is_gone_on_with() {
     assert_eq!(api.happened("artifact.deleted", &artifact.id), 1);
     let left = (0..5).filter(|number| {
         let label = cloakroom::objects::ArtifactLabel::parse(&artifact.host[..40]).unwrap();
-        let path = cloakroom::domain::path::VaultPath::parse(&format!("{number}.txt")).unwrap();
+        let path = VaultPath::parse(&format!("{number}.txt")).unwrap();
         api.wait(away.storage.head(&ObjectKey::artifact(&label, &path))).unwrap().is_some()
     });
     assert_eq!(left.count(), 0, "its objects are gone");

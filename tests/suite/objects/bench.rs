@@ -1,6 +1,6 @@
-//! The storages under test, what each of them enforces, and a plain HTTP client.
+//! The storages under test, and a plain HTTP client.
 
-use std::{collections::BTreeMap, net::TcpListener, path::Path, sync::Arc, thread, time::Duration};
+use std::{collections::BTreeMap, fs, net::TcpListener, path::Path, sync::Arc, thread, time::Duration};
 
 use actix_web::{App, HttpServer, dev::ServerHandle};
 use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
@@ -16,7 +16,8 @@ use cloakroom::{
     entropy::{Entropy, SystemEntropy},
     http::content::{AllowedOrigins, configure},
     objects::{
-        ArtifactLabel, ContentType, InboxSecret, ObjectKey, ObjectStorage, SignedRequest, UploadContract,
+        ArtifactLabel, Checksum, ContentType, InboxSecret, ObjectKey, ObjectStorage, SMALLEST_PART, SignedRequest,
+        UploadContract,
         embedded::EmbeddedStorage,
         s3::{S3Settings, S3Storage},
     },
@@ -26,81 +27,21 @@ use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 use ureq::http::{HeaderMap, Request};
 
+use super::refuses::{EMBEDDED, LOCALSTACK, MINISTACK, Refuses};
+
 /// The origin whose pages may use the content listener of the tests.
 pub const ALLOWED_ORIGIN: &str = "http://127.0.0.1:8080";
-
-/// What a storage refuses. S3 itself: everything but a form on a taken key.
-#[derive(Clone, Copy, Debug)]
-pub struct Refuses {
-    /// Requests that carry no signature at all.
-    pub unsigned: bool,
-    /// A form without a policy.
-    pub form_without_policy: bool,
-    /// A form whose policy is signed wrongly.
-    pub form_signature: bool,
-    /// A form whose file has another SHA-256 than declared.
-    pub form_checksum: bool,
-    /// A form with a field that the policy does not name.
-    pub extra_field: bool,
-    /// A form whose file comes before its fields.
-    pub file_first: bool,
-    /// A form where the key is taken.
-    pub form_replay: bool,
-    /// A PUT to a key that was settled and removed, while its URL still lives.
-    pub settled_replay: bool,
-    /// Malformed requests as the client's fault, not with a status of 500.
-    pub politely: bool,
-    /// And, not a refusal: whether a copy computes a SHA-256 that its source lacks.
-    pub copy_computes_checksum: bool,
-}
-
-const EMBEDDED: Refuses = Refuses {
-    unsigned: true,
-    form_without_policy: true,
-    form_signature: true,
-    form_checksum: true,
-    extra_field: true,
-    file_first: true,
-    form_replay: true,
-    settled_replay: true,
-    politely: true,
-    copy_computes_checksum: true,
-};
-
-/// LocalStack 4.7.0 with `S3_SKIP_SIGNATURE_VALIDATION=0`.
-const LOCALSTACK: Refuses = Refuses {
-    unsigned: false,
-    form_without_policy: false,
-    form_signature: false,
-    form_checksum: true,
-    extra_field: false,
-    file_first: false,
-    form_replay: false,
-    settled_replay: false,
-    politely: false,
-    copy_computes_checksum: true,
-};
-
-/// MiniStack 1.5.33.
-const MINISTACK: Refuses = Refuses {
-    unsigned: false,
-    form_without_policy: true,
-    form_signature: false,
-    form_checksum: false,
-    extra_field: true,
-    file_first: false,
-    form_replay: false,
-    settled_replay: false,
-    politely: true,
-    copy_computes_checksum: false,
-};
 
 /// A storage under test.
 pub struct Bench {
     pub storage: Arc<dyn ObjectStorage>,
+    /// The same one, which copies all above 5 MiB in parts, where it knows such a thing.
+    pub copies_in_parts: Arc<dyn ObjectStorage>,
     pub refuses: Refuses,
     runtime: tokio::runtime::Runtime,
     embedded: Option<Embedded>,
+    /// For what the port does not tell.
+    client: Option<aws_sdk_s3::Client>,
 }
 
 struct Embedded {
@@ -141,20 +82,37 @@ impl Bench {
     }
 
     pub fn localstack() -> Self {
-        Self::of(Arc::new(s3(&setting("CLOAKROOM_TEST_S3_ENDPOINT"))), LOCALSTACK, None)
+        Self::of_s3("CLOAKROOM_TEST_S3_ENDPOINT", LOCALSTACK)
     }
 
     pub fn ministack() -> Self {
-        Self::of(Arc::new(s3(&setting("CLOAKROOM_TEST_MINISTACK_ENDPOINT"))), MINISTACK, None)
+        Self::of_s3("CLOAKROOM_TEST_MINISTACK_ENDPOINT", MINISTACK)
+    }
+
+    fn of_s3(endpoint: &str, refuses: Refuses) -> Self {
+        let copies_in_parts = Arc::new(s3(&setting(endpoint)).with_largest_copy(SMALLEST_PART));
+        let mut bench = Self::of(Arc::new(s3(&setting(endpoint))), refuses, None);
+        bench.copies_in_parts = copies_in_parts;
+        bench.client = Some(client(&setting(endpoint)));
+        bench
     }
 
     fn of(storage: Arc<dyn ObjectStorage>, refuses: Refuses, embedded: Option<Embedded>) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        Self { storage, refuses, runtime, embedded }
+        Self { copies_in_parts: storage.clone(), storage, refuses, runtime, embedded, client: None }
     }
 
     pub fn wait<T>(&self, work: impl Future<Output = T>) -> T {
         self.runtime.block_on(work)
+    }
+
+    /// How many uploads in parts to this key are under way.
+    pub fn unfinished(&self, key: &ObjectKey) -> usize {
+        let Some(client) = &self.client else {
+            return fs::read_dir(self.folder().join("parts")).unwrap().count();
+        };
+        let request = client.list_multipart_uploads().bucket(setting("CLOAKROOM_TEST_BUCKET")).prefix(key.as_str());
+        self.wait(request.send()).unwrap().uploads().len()
     }
 
     /// The folder of the embedded storage.
@@ -213,8 +171,8 @@ impl Bench {
         let facts = self.wait(self.storage.head(&contract.key)).unwrap().unwrap();
         assert_eq!((facts.size, &facts.content_type), (contract.size, &contract.content_type));
         // Where it is not computed it must be absent: a copy has to make up for it.
-        if contract.sha256.is_some() && facts.sha256.is_some() {
-            assert_eq!(facts.sha256, contract.sha256);
+        if contract.sha256.is_some() && facts.checksum.is_some() {
+            assert_eq!(facts.checksum, contract.sha256.map(Checksum::Full));
         }
         assert!(self.bytes(&contract.key).unwrap() == bytes);
     }
@@ -236,6 +194,17 @@ fn s3(endpoint: &str) -> S3Storage {
         path_style: true,
     };
     s3_with(settings, None)
+}
+
+fn client(endpoint: &str) -> aws_sdk_s3::Client {
+    let configuration = aws_sdk_s3::config::Builder::new()
+        .behavior_version(aws_config::BehaviorVersion::latest())
+        .credentials_provider(Credentials::new("test", "test", None, None, "test"))
+        .http_client(aws_smithy_http_client::Builder::new().build_http())
+        .region(aws_config::Region::new("us-east-1"))
+        .endpoint_url(endpoint)
+        .force_path_style(true);
+    aws_sdk_s3::Client::from_conf(configuration.build())
 }
 
 pub fn s3_with(settings: S3Settings, session_token: Option<String>) -> S3Storage {
@@ -264,11 +233,11 @@ pub fn content_type(text: &str) -> ContentType {
     ContentType::parse(text).unwrap()
 }
 
-fn random<const N: usize>() -> [u8; N] {
+pub fn random<const N: usize>() -> [u8; N] {
     (&SystemEntropy as &dyn Entropy).bytes()
 }
 
-fn namespace() -> Namespace {
+pub fn namespace() -> Namespace {
     Namespace { tenant: TenantId::from_bytes(random()), mode: Mode::Test }
 }
 

@@ -7,7 +7,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use cloakroom::objects::{CopyError, ObjectKey, ObjectStorage, embedded::Refused};
+use cloakroom::objects::{CopyError, ObjectKey, ObjectStorage, SMALLEST_PART, embedded::Refused};
+
+use sha2::{Digest, Sha256};
 
 use super::bench::{Bench, artifact, content_type, contract, inbox, open_embedded, send, vault};
 
@@ -25,23 +27,28 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 
 fn copy(bench: &Bench, from: &ObjectKey, to: &ObjectKey, kind: &str) {
     let etag = bench.wait(bench.storage.head(from)).unwrap().unwrap().etag;
-    bench.wait(bench.storage.copy(from, &etag, to, &content_type(kind))).unwrap();
+    bench.wait(bench.storage.copy(from, &etag, to, &content_type(kind), SMALLEST_PART)).unwrap();
 }
 
 #[test]
-fn no_text_of_a_key_reaches_the_file_system() {
+fn no_text_of_a_client_reaches_the_file_system() {
     let bench = Bench::embedded();
     let contract = contract(BYTES);
     assert_eq!(send(&bench.sign_put(&contract), BYTES).status, 200);
     bench.put(&artifact("secret/name.txt"), "text/plain", BYTES);
     let paths = files(bench.folder());
-    assert_eq!(paths.len(), 2);
+    let relative = |path: &PathBuf| path.strip_prefix(bench.folder()).unwrap().to_str().unwrap().to_owned();
+    let [hashed, uploaded] = &paths.iter().map(relative).collect::<Vec<_>>()[..] else { panic!("{paths:?}") };
+    let name = hashed.rsplit('/').next().unwrap();
+    assert!(name.len() == 64 && name.bytes().all(|byte| byte.is_ascii_hexdigit()), "{hashed}");
+    assert_eq!(*hashed, format!("objects/hashed/{}/{}/{name}", &name[..2], &name[2..4]));
+    let (namespace, name) = contract.key.as_str().rsplit_once('/').unwrap();
+    assert_eq!(*uploaded, format!("objects/{namespace}/{}/{name}", &name[..2]));
     for path in paths {
-        let relative = path.strip_prefix(bench.folder()).unwrap().to_str().unwrap();
-        let name = relative.rsplit('/').next().unwrap();
-        assert!(name.len() == 64 && name.bytes().all(|byte| byte.is_ascii_hexdigit()), "{relative}");
-        assert_eq!(relative, format!("objects/{}/{}/{name}", &name[..2], &name[2..4]));
         assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
+        for folder in path.ancestors().skip(1).take_while(|folder| *folder != bench.folder()) {
+            assert_eq!(fs::metadata(folder).unwrap().mode() & 0o777, 0o700);
+        }
     }
     assert_eq!(fs::metadata(bench.folder().join("objects")).unwrap().mode() & 0o777, 0o700);
 }
@@ -118,7 +125,7 @@ fn a_damaged_file_is_never_served() {
         assert!(bench.wait(bench.storage.head(&key)).is_err(), "{nth}");
         assert!(bench.wait(bench.storage.read(&key, None)).is_err(), "{nth}");
         for kind in ["text/plain", "text/html"] {
-            let copied = bench.wait(bench.storage.copy(&key, &etag, &vault(), &content_type(kind)));
+            let copied = bench.wait(bench.storage.copy(&key, &etag, &vault(), &content_type(kind), SMALLEST_PART));
             assert!(matches!(copied, Err(CopyError::Unavailable(_))), "{nth} {copied:?}");
         }
         bench.wait(bench.storage.delete(&key)).unwrap();
@@ -151,4 +158,24 @@ fn bytes_beyond_the_contract_never_reach_the_disk() {
         assert_eq!(storage.head(&contract.key).await.unwrap(), None);
     });
     assert_eq!(files(folder.path()), Vec::<PathBuf>::new());
+}
+
+#[test]
+fn a_settled_key_stays_closed_over_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let contract = contract(BYTES);
+    tokio::runtime::Runtime::new().unwrap().block_on(async {
+        let storage = open_embedded(folder.path(), "http://x");
+        let mut incoming = storage.receive(contract.clone()).await.unwrap();
+        incoming.write(BYTES).await.unwrap();
+        incoming.finish().await.unwrap();
+        storage.delete(&contract.key).await.unwrap();
+        drop(storage);
+        let storage = open_embedded(folder.path(), "http://x");
+        assert!(matches!(storage.receive(contract.clone()).await, Err(Refused::Taken)));
+        assert!(storage.receive(super::bench::contract(BYTES)).await.is_ok());
+    });
+    let [path] = files(folder.path()).try_into().unwrap();
+    let name = base16ct::lower::encode_string(&Sha256::digest(contract.key.as_str()));
+    assert_eq!(path, folder.path().join("settled").join(name));
 }

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use cloakroom::objects::{CopyError, SignedRequest, UploadContract};
+use cloakroom::objects::{Checksum, CopyError, SMALLEST_PART, SignedRequest, UploadContract};
 use sha2::{Digest, Sha256};
 
 use super::bench::{Bench, contract, inbox, now, send, send_as, tampered, undeclared, vault};
@@ -168,14 +168,15 @@ pub fn a_replay_cannot_touch_what_was_promoted(bench: &Bench) {
     let signed = bench.sign_put(&contract);
     assert_eq!(send(&signed, BYTES).status, 200);
     let facts = bench.wait(bench.storage.head(&contract.key)).unwrap().unwrap();
-    let copy = bench.wait(bench.storage.copy(&contract.key, &facts.etag, &promoted, &contract.content_type));
+    let copy =
+        bench.wait(bench.storage.copy(&contract.key, &facts.etag, &promoted, &contract.content_type, SMALLEST_PART));
     if !bench.refuses.copy_computes_checksum {
         // No facts without a SHA-256: whoever completes an upload must not go on.
         assert!(matches!(copy, Err(CopyError::Unavailable(_))), "{copy:?}");
         return;
     }
     let before = copy.unwrap();
-    assert_eq!(before.sha256, Some(Sha256::digest(BYTES).into()));
+    assert_eq!(before.checksum, Some(Checksum::Full(Sha256::digest(BYTES).into())));
     bench.wait(bench.storage.delete(&contract.key)).unwrap();
 
     // The inbox key has gone and the URL has not ended.
@@ -223,7 +224,7 @@ fn signed_and_ended(bench: &Bench, contract: &UploadContract) -> SignedRequest {
     bench.wait(bench.storage.sign_put(&contract, at(120))).unwrap()
 }
 
-fn with_header(mut signed: SignedRequest, name: &str, value: &str) -> SignedRequest {
+pub fn with_header(mut signed: SignedRequest, name: &str, value: &str) -> SignedRequest {
     signed.headers.extend(BTreeMap::from([(name.to_owned(), value.to_owned())]));
     signed
 }

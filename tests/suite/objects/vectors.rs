@@ -15,7 +15,8 @@ use cloakroom::{
         tenant::{Mode, Namespace},
     },
     objects::{
-        ArtifactLabel, Disposition, DownloadContract, InboxSecret, ObjectKey, ObjectStorage, UploadContract,
+        ArtifactLabel, Disposition, DownloadContract, InboxSecret, MultipartId, ObjectKey, ObjectStorage, PartContract,
+        UploadContract,
         s3::{S3Settings, S3Storage},
     },
 };
@@ -40,9 +41,17 @@ struct Vector {
     content_type: String,
     sha256: Option<String>,
     file_name: Option<String>,
+    part: Option<Part>,
     url: String,
     #[serde(default)]
     fields: BTreeMap<String, String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Part {
+    number: u32,
+    upload: MultipartId,
 }
 
 fn vectors() -> Vec<Vector> {
@@ -93,8 +102,12 @@ async fn requests_are_signed_as_botocore_signs_them() {
             });
             let size = vector.size.unwrap();
             let contract = UploadContract { key: key(&vector), size, content_type: kind, sha256, expires_at };
-            match vector.method.as_str() {
-                "PUT" => storage.sign_put(&contract, SIGNED_AT).await.unwrap(),
+            match (vector.method.as_str(), &vector.part) {
+                ("PUT", Some(part)) => {
+                    let contract = part_of(&contract, part);
+                    storage.sign_part(&contract, SIGNED_AT).await.unwrap()
+                }
+                ("PUT", None) => storage.sign_put(&contract, SIGNED_AT).await.unwrap(),
                 _ => storage.sign_post(&contract, SIGNED_AT).await.unwrap(),
             }
         };
@@ -105,15 +118,28 @@ async fn requests_are_signed_as_botocore_signs_them() {
     }
 }
 
+fn part_of(contract: &UploadContract, part: &Part) -> PartContract {
+    PartContract {
+        key: contract.key.clone(),
+        upload: part.upload.clone(),
+        number: part.number,
+        part_size: 4321,
+        size: contract.size,
+        sha256: contract.sha256,
+        expires_at: contract.expires_at,
+    }
+}
+
 #[test]
 fn the_vectors_cover_every_way_to_sign() {
     let covered: BTreeSet<_> = vectors()
         .iter()
         .map(|it| {
-            (it.method.clone(), it.path_style, it.endpoint.is_some(), it.session_token.is_some(), it.sha256.is_some())
+            let method = if it.part.is_some() { "part".to_owned() } else { it.method.clone() };
+            (method, it.path_style, it.endpoint.is_some(), it.session_token.is_some(), it.sha256.is_some())
         })
         .collect();
-    for method in ["PUT", "POST", "GET"] {
+    for method in ["PUT", "part", "POST", "GET"] {
         for (path_style, custom) in [(false, false), (true, false), (true, true)] {
             for session_token in [false, true] {
                 for checksum in [false, true] {
@@ -151,7 +177,11 @@ async fn what_is_signed_ends_with_its_credentials() {
     let form = storage.sign_post(&contract, SIGNED_AT).await.unwrap();
     assert_eq!(form.expires_at, signed.expires_at);
     assert_eq!(form.url, "https://files.example/files");
-    assert!(!format!("{signed:?} {form:?} {storage:?}").contains("X-Amz"));
+    let part = part_of(&contract, &Part { number: 1, upload: MultipartId("upload".into()) });
+    let part = storage.sign_part(&part, SIGNED_AT).await.unwrap();
+    assert_eq!(part.expires_at, signed.expires_at);
+    assert!(part.url.starts_with("https://files.example/files/inbox/"));
+    assert!(!format!("{signed:?} {form:?} {part:?} {storage:?}").contains("X-Amz"));
     assert!(storage.sign_put(&contract, Instant::from_unix_seconds(1_790_000_042)).await.is_err());
 }
 

@@ -3,15 +3,18 @@
 
 use std::{
     fs,
-    io::{Read, Write},
+    io::Write,
     net::TcpListener,
     process::{Output, Stdio},
-    thread,
+    sync::Mutex,
 };
 
 use serde_json::json;
 
-use super::process::{Place, Served, fault, program, said, wrote};
+use super::{
+    pretending::{Pretender, Reply},
+    process::{Place, Served, fault, program, said, wrote},
+};
 
 fn served() -> (Place, Served, String) {
     let place = Place::new();
@@ -27,12 +30,15 @@ fn a_file_goes_up_is_shared_and_comes_down_once() {
     let run = |arguments: &[&str]| served.client_in(&folder, &key, arguments);
     fs::write(place.path("notes.txt"), "hello").unwrap();
     fs::write(place.path("empty"), "").unwrap();
-    let (path, remark) = wrote(&run(&["upload", "notes.txt", "docs/notes.txt"]), 0);
+    let (path, remark) = wrote(&run(&["upload", "notes.txt", "--to", "docs/"]), 0);
     assert_eq!(path, "docs/notes.txt\n");
     assert!(remark.contains("5 B") && remark.contains("text/plain") && remark.contains("2cf24dba5fb0a30e"), "{remark}");
     assert_eq!(said(&run(&["upload", "empty"])), "empty");
-    assert!(fault(&run(&["upload", "notes.txt", "docs/notes.txt"])).contains("set overwrite"));
-    said(&run(&["upload", "--overwrite", "--content-type", "text/x-notes", "notes.txt", "docs/notes.txt"]));
+    // The same once more is no fault, and something else is.
+    let (_, remark) = wrote(&run(&["upload", "notes.txt", "--to", "docs/notes.txt"]), 0);
+    assert!(remark.contains("docs/notes.txt: already there"), "{remark}");
+    assert!(fault(&run(&["upload", "empty", "--to", "docs/notes.txt"])).contains("set overwrite"));
+    said(&run(&["upload", "--overwrite", "--content-type", "text/x-notes", "notes.txt", "--to", "docs/notes.txt"]));
     assert!(fault(&run(&["upload", "none.txt"])).contains("none.txt"));
 
     let (link, remark) = wrote(&run(&["share", "docs/"]), 0);
@@ -75,7 +81,7 @@ fn what_is_no_link_is_told() {
 fn a_link_takes_its_password_from_standard_input() {
     let (place, served, key) = served();
     fs::write(place.path("index.html"), "<p>hello</p>").unwrap();
-    said(&served.client_in(&place.path("."), &key, &["upload", "index.html", "site/index.html"]));
+    said(&served.client_in(&place.path("."), &key, &["upload", "index.html", "--to", "site/"]));
     let mut command = program();
     command.env("CLOAKROOM_URL", served.url()).env("CLOAKROOM_API_KEY", &key);
     command.args(["link", "site/", "--password-stdin", "--expires-in", "60"]);
@@ -189,6 +195,8 @@ fn every_command_explains_itself() {
         "share",
         "redeem",
         "upload",
+        "download",
+        "receipt",
         "link",
         "api-key",
         "tenant",
@@ -200,10 +208,10 @@ fn every_command_explains_itself() {
         assert!(all.contains(&format!("  {command} ")), "{command}: {all}");
         help(&[command]);
     }
-    for (command, action) in
-        [("api-key", "create"), ("api-key", "list"), ("api-key", "revoke"), ("tenant", "create"), ("tenant", "list")]
+    for (command, actions) in
+        [("api-key", "create list revoke"), ("tenant", "create list"), ("receipt", "verify get key")]
     {
-        help(&[command, action]);
+        actions.split(' ').for_each(|action| drop(help(&[command, action])));
     }
     assert!(help(&["serve"]).contains("CLOAKROOM_DATA_DIR"));
     let version = said(&program().arg("--version").output().unwrap());
@@ -213,35 +221,12 @@ fn every_command_explains_itself() {
 
 /// A server of somebody else's that answers every request with these bodies, one after the other.
 fn pretender(answers: Vec<(u16, serde_json::Value)>) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    thread::spawn(move || {
-        for (status, body) in answers {
-            let (mut connection, _) = listener.accept().unwrap();
-            let mut request = Vec::new();
-            let mut piece = [0; 4_096];
-            while !is_whole(&request) {
-                match connection.read(&mut piece).unwrap() {
-                    0 => break,
-                    read => request.extend(&piece[..read]),
-                }
-            }
-            let body = body.to_string();
-            let head = format!(
-                "HTTP/1.1 {status} X\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
-                body.len()
-            );
-            connection.write_all((head + &body).as_bytes()).unwrap();
-        }
+    let answers = Mutex::new(answers.into_iter());
+    let server = Pretender::start(move |_| match answers.lock().unwrap().next() {
+        Some((status, body)) => Reply::json(status, &body),
+        None => Reply::lost(),
     });
-    url
-}
-
-fn is_whole(request: &[u8]) -> bool {
-    let text = String::from_utf8_lossy(request).to_lowercase();
-    let Some((head, body)) = text.split_once("\r\n\r\n") else { return false };
-    let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
-    body.len() >= length.map_or(0, |length| length.trim().parse().unwrap())
+    server.url()
 }
 
 #[track_caller]
@@ -274,7 +259,12 @@ fn names_cannot_steer_a_terminal() {
         (vec!["tenant", "list"], vec![(403, problem.clone())]),
         (vec!["share", "x"], vec![minted.clone()]),
         (vec!["link", "x"], vec![minted.clone(), minted.clone()]),
-        (vec!["api-key", "create", "/=read"], vec![minted]),
+        (vec!["api-key", "create", "/=read"], vec![minted.clone()]),
+        (vec!["upload", "Cargo.toml"], vec![(403, problem.clone())]),
+        (vec!["upload", "Cargo.toml", "--method", "multipart"], vec![minted]),
+        (vec!["download", "x/"], vec![listed.clone()]),
+        (vec!["receipt", "get", "upl_1"], vec![(200, json!({ "payload": evil }))]),
+        (vec!["receipt", "key"], vec![items(json!({ "id": evil, "status": "active", "public_key": evil }))]),
     ] {
         let url = pretender(answers);
         let output =
@@ -294,9 +284,11 @@ fn a_path_from_a_server_does_not_leave_the_folder() {
         fs::create_dir(place.path("in")).unwrap();
         let session = (200, json!({ "session_token": "x", "access_expires_at": "x" }));
         let listed = (200, json!({ "items": [{ "path": path, "size": 1 }], "next_cursor": null }));
-        let link = format!("{}/s#x", pretender(vec![session, listed]));
-        let output = program().current_dir(place.path("in")).args(["redeem", &link, "--save", "."]).output().unwrap();
-        assert_eq!(output.status.code(), Some(1), "{path}");
+        for (command, flag) in [("redeem", "--save"), ("download", "--to")] {
+            let link = format!("{}/s#x", pretender(vec![session.clone(), listed.clone()]));
+            let output = program().current_dir(place.path("in")).args([command, &link, flag, "."]).output().unwrap();
+            assert_eq!(output.status.code(), Some(1), "{path}");
+        }
         assert!(!place.path("out.txt").exists() && fs::read_dir(place.path("in")).unwrap().next().is_none(), "{path}");
     }
 }

@@ -20,7 +20,7 @@ fn keys_files_and_claims_are_still_there() {
     let served = place.serve();
     let key = place.admin_key();
     fs::write(place.path("a.txt"), "hello").unwrap();
-    said(&served.client_in(&place.path("."), &key, &["upload", "a.txt", "docs/a.txt"]));
+    said(&served.client_in(&place.path("."), &key, &["upload", "a.txt", "--to", "docs/"]));
     let ((_, claimed), (_, pending)) = (served.mint(&key, "docs/a.txt"), served.mint(&key, "docs/"));
     let redeem = |served: &super::process::Served, token: &str, letter: &str| {
         let body = json!({ "token": token, "claim_key": claim_key(letter) });

@@ -36,6 +36,7 @@ fn on_terminal(place: &Place, command: &str) -> OnTerminal {
         .envs(environment)
         .env("PATH", "/usr/bin:/bin")
         .env("SHELL", "/bin/sh")
+        .env("TERM", "xterm")
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .spawn()
@@ -82,8 +83,11 @@ fn the_first_start_shows_a_share_the_key_and_what_to_try() {
     assert_eq!(said(&program().args(["upload", "README.md"]).output().unwrap()), "README.md");
     let minted = said(&program().args(["share", "README.md"]).output().unwrap());
     for share in [share, minted] {
-        wrote(&program().args(["redeem", &share]).output().unwrap(), 0);
-        wrote(&program().args(["redeem", &share]).output().unwrap(), 1);
+        let redeem =
+            |state: &str| program().env("XDG_STATE_HOME", place.path(state)).args(["redeem", &share]).output().unwrap();
+        wrote(&redeem("here"), 0);
+        wrote(&redeem("here"), 0);
+        wrote(&redeem("elsewhere"), 1);
     }
     assert!(fs::read_to_string(place.data_dir().join("root-keys.json")).is_ok());
     drop(terminal);
@@ -115,5 +119,28 @@ fn a_recovered_key_is_shown_and_not_written() {
     assert!(!place.data_dir().join("admin-key").exists());
     let served = place.serve();
     assert_eq!(served.ask("GET", "/v1/tenants", &key, None).0, 200);
+    served.stop();
+}
+
+#[test]
+fn an_upload_shows_its_progress_on_a_terminal_alone() {
+    let place = Place::new();
+    let served = place.serve();
+    let key_file = place.data_dir().join("admin-key").display().to_string();
+    fs::create_dir(place.path("docs")).unwrap();
+    for name in ["docs/a.txt", "docs/b.txt"] {
+        fs::write(place.path(name), "hello").unwrap();
+    }
+    let arguments = ["upload", "docs", "--overwrite", "--url", &served.url(), "--key-file", &key_file];
+    let mut terminal = on_terminal(&place, &arguments.join(" "));
+    terminal.broker = None;
+    assert!(terminal.script.wait().unwrap().success());
+    let shown = screen(&place);
+    for word in ["2 files", "docs/a.txt", "docs/b.txt", "% of 10 B", "left", "2 files, 10 B"] {
+        assert!(shown.contains(word), "{word}: {shown}");
+    }
+    let (paths, remark) =
+        wrote(&super::process::program().current_dir(place.path(".")).args(arguments).output().unwrap(), 0);
+    assert!(paths.contains("docs/a.txt\n") && remark == "2 files, 10 B\n", "{paths}{remark}");
     served.stop();
 }

@@ -1,0 +1,209 @@
+//! Declaring an upload: the contract is checked, charged, signed and recorded
+//! before anybody is told a URL.
+
+use std::time::Duration;
+
+use crate::{
+    crypto::digest::Sha256Digest,
+    domain::{
+        event::EventType,
+        ids::UploadId,
+        lifetime,
+        parts::{LARGEST_OBJECT, PartPlan},
+        path::VaultPath,
+        permission::Permission,
+        privacy::protected,
+        quota::Scope,
+        upload::{Declaration, LARGEST_SINGLE_REQUEST, Method, Progress, Transfer, Upload},
+    },
+    objects::{ContentType, InboxSecret, ObjectKey, SignedRequest, UploadContract},
+    store::Expected,
+};
+
+use super::{
+    super::{
+        Broker, Error, Offered,
+        records::{Committed, ROUNDS, committed, outrun},
+        rows,
+    },
+    MayUpload, Uploader, path_taken, storage_id,
+};
+
+/// What an upload is to be.
+#[derive(Clone, Debug)]
+pub struct DeclareUpload {
+    /// Where the file goes.
+    pub path: VaultPath,
+    /// Whether a file that is there may be replaced.
+    pub overwrite: bool,
+    /// Exactly how many bytes.
+    pub size: u64,
+    /// Exactly which type.
+    pub content_type: ContentType,
+    /// The SHA-256 of the bytes, if known.
+    pub sha256: Option<Sha256Digest>,
+    /// How they are sent.
+    pub method: Method,
+    /// For parts: whether each is declared with its own SHA-256.
+    pub part_checksums: bool,
+    /// Within how many seconds sending must begin.
+    pub expires_in: Duration,
+}
+
+/// An upload and the request that sends its bytes.
+#[derive(Debug)]
+pub struct DeclaredUpload {
+    /// The upload.
+    pub upload: Upload,
+    /// What to send. A credential until it expires. None for parts: those are
+    /// asked for as they are needed.
+    pub request: Option<SignedRequest>,
+}
+
+impl Broker {
+    /// Declares an upload and signs the request that sends it.
+    ///
+    /// # Errors
+    /// When the path is out of reach or taken, the size over a cap, or a quota full.
+    pub async fn declare_upload(
+        &self,
+        who: &dyn MayUpload,
+        mut wanted: DeclareUpload,
+    ) -> Result<DeclaredUpload, Error> {
+        wanted.path = who.place(&wanted.path)?;
+        who.may(&wanted.path, Permission::Write)?;
+        who.takes(&wanted)?;
+        let shown = who.shown(&wanted.path);
+        self.declare(&who.uploader(self), wanted, shown).await
+    }
+
+    async fn declare(
+        &self,
+        uploader: &Uploader,
+        wanted: DeclareUpload,
+        shown: String,
+    ) -> Result<DeclaredUpload, Error> {
+        self.check_wanted(uploader, &wanted, shown)?;
+        let namespace = uploader.made.namespace;
+        if !wanted.overwrite
+            && let Some(entry) = self.path_entry(namespace, &wanted.path).await?
+            && entry.value.file().is_some()
+        {
+            return Err(path_taken());
+        }
+
+        let now = uploader.origin.at;
+        let inbox = self.entropy.bytes::<32>();
+        let ends = now.plus(wanted.expires_in);
+        let contract = UploadContract {
+            key: ObjectKey::inbox(namespace, InboxSecret(inbox)),
+            size: wanted.size,
+            content_type: wanted.content_type.clone(),
+            sha256: wanted.sha256,
+            expires_at: uploader.until.map_or(ends, |until| until.min(ends)),
+        };
+        // Signed first, handed out only once it is on record.
+        let (transfer, request) = match wanted.method {
+            Method::Put => (Transfer::Put, Some(self.objects.sign_put(&contract, now).await?)),
+            Method::Post => (Transfer::Post, Some(self.objects.sign_post(&contract, now).await?)),
+            Method::Multipart => {
+                let plan = PartPlan::of(wanted.size, wanted.part_checksums);
+                let plan = plan.ok_or(Error::TooLarge { cap: LARGEST_OBJECT })?;
+                let begun = self.objects.begin_multipart(&contract.key, &contract.content_type, plan.checksums);
+                (Transfer::Multipart { plan, storage_id: begun.await?.0 }, None)
+            }
+        };
+        let declaration = Declaration {
+            id: UploadId::new(now, self.entropy.bytes()),
+            made: uploader.made.clone(),
+            within: uploader.within.clone(),
+            path: wanted.path,
+            overwrite: wanted.overwrite,
+            size: wanted.size,
+            content_type: wanted.content_type.into(),
+            sha256: wanted.sha256.map(|digest| base16ct::lower::encode_string(&digest)),
+            transfer,
+            inbox: base16ct::lower::encode_string(&inbox),
+            created_at: now,
+            expires_at: request.as_ref().map_or(contract.expires_at, |request| request.expires_at),
+        };
+        let upload = Upload { declaration, progress: Progress::Pending, charges: Vec::new() };
+        match self.record_declaration(uploader, upload.clone()).await {
+            Ok(upload) => Ok(DeclaredUpload { upload, request }),
+            Err(fault) => {
+                if let Transfer::Multipart { storage_id: id, .. } = &upload.declaration.transfer {
+                    self.abort_parts(&contract.key, &storage_id(id)).await;
+                }
+                Err(fault)
+            }
+        }
+    }
+
+    fn check_wanted(&self, uploader: &Uploader, wanted: &DeclareUpload, shown: String) -> Result<(), Error> {
+        let by_method = match wanted.method {
+            Method::Put | Method::Post => LARGEST_SINGLE_REQUEST,
+            Method::Multipart => LARGEST_OBJECT,
+        };
+        if self.settings.protect_paths
+            && let Some(class) = protected(wanted.path.as_str())
+        {
+            return Err(Error::PathProtected { path: shown, reason: class.reason() });
+        }
+        let Offered { put, post, multipart } = self.settings.offered;
+        let is_offered = match wanted.method {
+            Method::Put => put,
+            Method::Post => post,
+            Method::Multipart => multipart,
+        };
+        if !is_offered {
+            return Err(Error::invalid(
+                "/method",
+                "is not offered here: the storage does not enforce what it promises",
+            ));
+        }
+        let caps = [self.settings.largest_upload, by_method];
+        let cap = caps.into_iter().chain(uploader.largest_upload).min().unwrap_or_default();
+        if wanted.size > cap {
+            return Err(Error::TooLarge { cap });
+        }
+        if uploader.until.is_some_and(|until| uploader.origin.at >= until) {
+            return Err(Error::conflict("closed", "the time to upload here is over"));
+        }
+        if wanted.sha256.is_some() && !self.objects.knows_full_checksum(wanted.size) {
+            return Err(Error::invalid(
+                "/sha256",
+                "the storage cannot hold a file of this size to a SHA-256 of the whole; leave it out, and set \
+                 part_checksums",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Charges the upload and puts it on record, or neither.
+    async fn record_declaration(&self, uploader: &Uploader, mut upload: Upload) -> Result<Upload, Error> {
+        let (namespace, id) = (uploader.made.namespace, upload.declaration.id);
+        let scopes: Vec<_> = [(Scope::Tenant, uploader.quota)].into_iter().chain(uploader.scopes.clone()).collect();
+        let event = uploader.origin.done(EventType::UploadCreated, uploader.actor.clone(), id);
+        // Another account in each round: somebody else may be at the same one.
+        for round in 0..ROUNDS {
+            let spread = id.as_bytes()[14].wrapping_add(round as u8);
+            let charged = self.charge(namespace, &scopes, upload.declaration.amount(), spread).await?;
+            upload.charges = charged.charges;
+            let write = self.put(rows::upload(namespace, id), Expected::Absent, &upload, purge(&upload))?;
+            let mut transaction = self.recording(&event)?.write(write).write(self.due(&upload, uploader.origin.at)?);
+            for write in charged.writes {
+                transaction = transaction.write(write);
+            }
+            match committed(self.store.commit(transaction).await)? {
+                Committed::Done => return Ok(upload),
+                Committed::ReadAgain => {}
+            }
+        }
+        Err(outrun())
+    }
+}
+
+/// Until when the row of an upload is kept.
+pub(super) fn purge(upload: &Upload) -> Option<crate::domain::instant::Instant> {
+    Some(upload.declaration.completable_until().plus(lifetime::REMEMBERED))
+}
