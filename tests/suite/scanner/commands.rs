@@ -111,9 +111,9 @@ fn a_part_never_passes_for_the_whole() {
 fn who_hangs_is_killed_with_all_that_it_started() {
     for script in [
         // Waits for a child that never ends, and has told its number.
-        "cat >/dev/null; sleep 1000 & echo $! >$1/child.new; mv $1/child.new $1/child; wait",
+        "cat >/dev/null; sleep 200 & echo $! >$1/child.new; mv $1/child.new $1/child; wait",
         // Does not even read.
-        "sleep 1000 & echo $! >$1/child.new; mv $1/child.new $1/child; wait",
+        "sleep 200 & echo $! >$1/child.new; mv $1/child.new $1/child; wait",
     ] {
         let script = Script::new(script);
         let (bytes, _) = pieces(64);
@@ -126,18 +126,18 @@ fn who_hangs_is_killed_with_all_that_it_started() {
 #[test]
 fn what_was_left_running_ends_with_the_program() {
     let script =
-        Script::new("cat >/dev/null; sleep 1000 >/dev/null & echo $! >$1/child.new; mv $1/child.new $1/child; exit 0");
+        Script::new("cat >/dev/null; sleep 200 >/dev/null & echo $! >$1/child.new; mv $1/child.new $1/child; exit 0");
     assert_eq!(scan(&script.scanner(AGES), b"hello"), Ok(Verdict::Clean));
     assert_dead(&script.path("child"));
     // Even when it holds on to the output of the program.
-    let script = Script::new("cat >/dev/null; sleep 1000 & echo $! >$1/child.new; mv $1/child.new $1/child; exit 0");
+    let script = Script::new("cat >/dev/null; sleep 200 & echo $! >$1/child.new; mv $1/child.new $1/child; exit 0");
     assert_eq!(scan(&script.scanner(AGES), b"hello"), Ok(Verdict::Clean));
     assert_dead(&script.path("child"));
 }
 
 #[test]
 fn who_no_longer_waits_kills_it() {
-    let script = Script::new("sleep 1000 & echo $! >$1/child.new; mv $1/child.new $1/child; wait");
+    let script = Script::new("sleep 200 & echo $! >$1/child.new; mv $1/child.new $1/child; wait");
     let scanner = Arc::new(script.scanner(AGES));
     let runtime = runtime();
     let scan = runtime.spawn(async move { scanner.scan(&about(PIECE as u64), pieces(1).0).await });
@@ -207,7 +207,7 @@ fn only_so_many_run_at_once() {
         assert_eq!(runtime.block_on(scan).unwrap(), Ok(Verdict::Clean));
     }
     // Whoever finds no place in time gets no verdict.
-    let hanging = Script::new("touch $1/there; sleep 1000");
+    let hanging = Script::new("touch $1/there; sleep 200");
     let scanner = Arc::new(hanging.scanner_of(Duration::from_secs(3), 1));
     let holder = scanner.clone();
     let held = runtime.spawn(async move { holder.scan(&about(1), stream::pending().boxed()).await });
