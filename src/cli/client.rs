@@ -22,6 +22,9 @@ use super::{
 /// How long a connection may be silent. Completing a large upload takes a server a while.
 const LONGEST_SILENCE: Duration = Duration::from_secs(300);
 
+/// No list has more pages; a server that tells more goes round in circles.
+const MOST_PAGES: usize = 2_000;
+
 /// Which server, and with which key.
 #[derive(Args, Debug)]
 pub(super) struct Server {
@@ -147,6 +150,21 @@ impl Client {
     }
 }
 
+/// The items of all pages of a list; `ask` gets what to add to the query for the next page.
+pub(super) fn all_pages(mut ask: impl FnMut(&str) -> Result<Value, Fault>) -> Result<Vec<Value>, Fault> {
+    let mut items = Vec::new();
+    let mut cursor = String::new();
+    for _ in 0..MOST_PAGES {
+        let mut page = ask(&cursor)?;
+        items.extend(page["items"].as_array_mut().map(std::mem::take).unwrap_or_default());
+        match page["next_cursor"].as_str() {
+            Some(next) => cursor = format!("&cursor={}", encoded(next)),
+            None => return Ok(items),
+        }
+    }
+    Err(Fault::other(&"the server's list does not end"))
+}
+
 /// A text field of an answer.
 pub(super) fn text<'a>(answer: &'a Value, field: &str) -> &'a str {
     answer.get(field).and_then(Value::as_str).unwrap_or_default()
@@ -204,6 +222,17 @@ mod tests {
         {
             assert_eq!(bytes(count), expected);
         }
+    }
+
+    #[test]
+    fn a_list_is_read_to_its_end_and_one_without_end_is_given_up() {
+        let page = |cursor: &str| match cursor {
+            "" => serde_json::json!({ "items": [1, 2], "next_cursor": "a b" }),
+            "&cursor=a%20b" => serde_json::json!({ "items": [3], "next_cursor": null }),
+            _ => panic!("{cursor}"),
+        };
+        assert_eq!(all_pages(|cursor| Ok(page(cursor))).unwrap(), [1, 2, 3]);
+        assert!(all_pages(|_| Ok(serde_json::json!({ "items": [], "next_cursor": "x" }))).is_err());
     }
 
     #[test]

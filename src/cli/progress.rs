@@ -98,6 +98,12 @@ impl FileProgress {
         self.bar.set_message(text);
     }
 
+    /// Bytes are sent again.
+    pub(super) fn resume(&self) {
+        self.bar.set_style(style(BAR));
+        self.bar.reset_eta();
+    }
+
     /// Counts what is read through it, until it is dropped unfinished.
     pub(super) fn counting<R: Read>(&self, inner: R) -> Counting<'_, R> {
         Counting { inner, progress: self, counted: 0 }

@@ -10,7 +10,7 @@ use crate::{
     cli::{
         Failed,
         checksum::Told,
-        client::{Client, encoded, text},
+        client::{Client, all_pages, encoded, text},
         fault::{Fault, patiently},
         kept::Kept,
     },
@@ -18,9 +18,6 @@ use crate::{
     domain::path::PathPin,
     entropy::{Entropy, SystemEntropy},
 };
-
-/// A share has at most so many files; a server that tells more goes round in circles.
-const MOST_FILES: usize = 1_000_000;
 
 /// A right to list and to download.
 pub(in crate::cli) struct Access {
@@ -87,24 +84,16 @@ impl Access {
     /// The files under a pin.
     pub(in crate::cli) fn list(&self, pin: &PathPin) -> Result<Vec<Listed>, Fault> {
         let route = if self.claim.is_some() { "/v1/session/objects" } else { "/v1/objects" };
-        let mut files = Vec::new();
-        let mut cursor = String::new();
-        loop {
-            let prefix = encoded(&pin.listing_prefix());
-            let page = self.renewing(|client| client.get(&format!("{route}?limit=1000&prefix={prefix}{cursor}")))?;
-            for file in page["items"].as_array().into_iter().flatten() {
-                files.push(Listed {
-                    path: text(file, "path").to_owned(),
-                    size: file["size"].as_u64().unwrap_or_default(),
-                    checksum: Told::of(file),
-                });
-            }
-            match page["next_cursor"].as_str() {
-                Some(next) if files.len() < MOST_FILES => cursor = format!("&cursor={}", encoded(next)),
-                Some(_) => return Err(Fault::other(&"the server's list does not end")),
-                None => return Ok(files),
-            }
-        }
+        let prefix = encoded(&pin.listing_prefix());
+        let files = all_pages(|cursor| {
+            self.renewing(|client| client.get(&format!("{route}?limit=1000&prefix={prefix}{cursor}")))
+        })?;
+        let listed = |file: &Value| Listed {
+            path: text(file, "path").to_owned(),
+            size: file["size"].as_u64().unwrap_or_default(),
+            checksum: Told::of(file),
+        };
+        Ok(files.iter().map(listed).collect())
     }
 
     /// A URL for one file, good for a minute.

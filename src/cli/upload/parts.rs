@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::cli::{
     checksum::{Hash, Told, composite, hash_of, hex},
-    client::{encoded, text},
+    client::{all_pages, encoded, text},
     fault::{Fault, patiently},
     kept::Kept,
     progress::FileProgress,
@@ -153,6 +153,7 @@ impl<'a> Parts<'a> {
     }
 
     fn begin_again(&self) {
+        self.progress.resume();
         let mut hashes = self.hashes.lock().unwrap_or_else(PoisonError::into_inner);
         let sizes = hashes.keys().map(|number| self.underway.extent(*number, self.chosen.source.size).1);
         self.progress.take_back(sizes.sum());
@@ -161,23 +162,14 @@ impl<'a> Parts<'a> {
 
     /// Which parts have arrived whole.
     fn arrived(&self) -> Result<Arrived, Fault> {
-        let mut arrived = Arrived::new();
-        let mut cursor = String::new();
         let id = encoded(&self.underway.upload);
-        loop {
-            let path = format!("/v1/uploads/{id}/parts?limit=1000{cursor}");
-            let page = patiently(|| self.transfer.client.get(&path))?;
-            for part in page["items"].as_array().into_iter().flatten() {
-                if let (Some(number), Some(size)) = (part["number"].as_u64(), part["size"].as_u64()) {
-                    arrived.insert(number, (size, part["sha256"].as_str().and_then(hash_of)));
-                }
-            }
-            match page["next_cursor"].as_str() {
-                // A server that never ends has more parts than there can be.
-                Some(next) if arrived.len() as u64 <= MOST_PARTS => cursor = format!("&cursor={}", encoded(next)),
-                _ => return Ok(arrived),
-            }
-        }
+        let parts = all_pages(|cursor| {
+            patiently(|| self.transfer.client.get(&format!("/v1/uploads/{id}/parts?limit=1000{cursor}")))
+        })?;
+        let facts = |part: &Value| {
+            Some((part["number"].as_u64()?, (part["size"].as_u64()?, part["sha256"].as_str().and_then(hash_of))))
+        };
+        Ok(parts.iter().filter_map(facts).collect())
     }
 
     fn send_missing(&self) -> Result<(), Fault> {

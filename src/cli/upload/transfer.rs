@@ -110,7 +110,9 @@ impl Transfer<'_> {
 
     fn put(&self, chosen: &Chosen, progress: &FileProgress) -> Result<Sent, Fault> {
         let source = &chosen.source;
+        progress.note("reading …");
         let hash = self.slots.within(|| source.hash(0, source.size)).map_err(|fault| Fault::other(&fault))?;
+        progress.resume();
         let mut signatures = 1;
         let id = loop {
             let upload = self.declare(chosen, &json!({ "method": "put", "sha256": hex(&hash) }))?;
