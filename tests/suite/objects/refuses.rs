@@ -31,6 +31,8 @@ pub struct Refuses {
     pub small_parts: bool,
     /// All completions of an upload but the first.
     pub late_completions: bool,
+    /// All completions of an upload but one, when they come at the same time.
+    pub racing_completions: bool,
     /// To copy at once what is larger than it was told to.
     pub large_copies: bool,
     /// A copy in parts of another object than the pinned one.
@@ -56,6 +58,7 @@ pub const EMBEDDED: Refuses = Refuses {
     parts_out_of_order: true,
     small_parts: true,
     late_completions: true,
+    racing_completions: true,
     large_copies: false,
     large_copies_of_others: true,
     copy_computes_checksum: true,
@@ -78,6 +81,7 @@ pub const LOCALSTACK: Refuses = Refuses {
     parts_out_of_order: true,
     small_parts: true,
     late_completions: true,
+    racing_completions: false,
     large_copies: true,
     large_copies_of_others: false,
     copy_computes_checksum: true,
@@ -100,6 +104,7 @@ pub const MINISTACK: Refuses = Refuses {
     parts_out_of_order: false,
     small_parts: false,
     late_completions: false,
+    racing_completions: false,
     large_copies: true,
     large_copies_of_others: true,
     copy_computes_checksum: false,
