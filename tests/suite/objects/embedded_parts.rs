@@ -6,7 +6,7 @@ use std::{
     os::unix::fs::{FileExt, MetadataExt},
     path::{Path, PathBuf},
     sync::mpsc,
-    task::{Context, Waker},
+    task::{Context, Poll, Waker},
     time::Duration,
 };
 
@@ -251,10 +251,12 @@ fn the_next_sender_waits_for_the_last_write_of_the_one_before() {
         let (go_on, wait) = mpsc::channel::<()>();
         let busy = tokio::task::spawn_blocking(move || wait.recv());
         let mut write = Box::pin(incoming.write(&other[..300_000]));
-        assert!(write.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        let mut context = Context::from_waker(Waker::noop());
+        assert!(write.as_mut().poll(&mut context).is_pending());
         drop(write);
         drop(incoming);
-        assert!(matches!(alone.receive(1, &sent).await, Err(Refused::Busy)));
+        let next = Box::pin(alone.receive(1, &sent)).as_mut().poll(&mut context);
+        assert!(matches!(next, Poll::Ready(Err(Refused::Busy))));
         drop(go_on);
         let _ = busy.await.unwrap();
         while matches!(alone.receive(1, &sent).await, Err(Refused::Busy)) {
