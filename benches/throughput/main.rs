@@ -14,9 +14,11 @@
     reason = "a program for measuring: it reads the clock, prints, and ends where something is wrong"
 )]
 
+mod bare;
 mod inside;
 mod load;
-mod processes;
+#[path = "../shared/process.rs"]
+mod process;
 
 use std::{
     net::SocketAddr,
@@ -29,8 +31,9 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+use bare::Bare;
 use load::{Load, Requests};
-use processes::{Bare, Process, Server, call, request};
+use process::{Process, Server, admin_key, call, request};
 
 const HELP: &str = "\
 cargo bench --bench throughput -- [OPTION...]
@@ -94,8 +97,8 @@ impl Options {
 
 fn main() {
     let mut arguments = std::env::args().skip(1).peekable();
-    if arguments.peek().is_some_and(|first| first == processes::BARE) {
-        return processes::be_bare(arguments.skip(1));
+    if arguments.peek().is_some_and(|first| first == bare::BARE) {
+        return bare::be_bare(arguments.skip(1));
     }
     let arguments: Vec<String> = arguments.collect();
     if arguments.iter().any(|argument| argument == "--help") {
@@ -138,8 +141,8 @@ fn starts(options: &Options, workers: usize) -> Value {
     const ROWS: usize = 100_000;
     let times = if options.quick { 5 } else { 11 };
     let start = |data: &Path| {
-        let server = Server::start(&options.program, data, workers);
-        let ready = server.ready_after.as_secs_f64() * 1e3;
+        let (server, ready_after) = Server::start(&options.program, data, workers);
+        let ready = ready_after.as_secs_f64() * 1e3;
         std::thread::sleep(Duration::from_millis(300));
         (ready, server.process.resident())
     };
@@ -281,21 +284,10 @@ fn token_of(answer: &(u16, String)) -> String {
     answer["token"].as_str().unwrap().to_owned()
 }
 
-/// The key that a first start writes, shortly after it is ready, and then the sample file.
-fn admin_key(data: &Path) -> String {
-    loop {
-        let key = std::fs::read_to_string(data.join("admin-key")).unwrap_or_default();
-        if key.ends_with('\n') {
-            return key.trim().to_owned();
-        }
-        std::thread::sleep(Duration::from_millis(1));
-    }
-}
-
 /// Every operation beside a bare handler, and the store alone between them.
 fn operations(options: &Options, workers: usize, memory: &mut Value) -> Value {
     let (_folder, data) = data_directory();
-    let server = Server::start(&options.program, &data, workers);
+    let (server, _) = Server::start(&options.program, &data, workers);
     let key = admin_key(&data);
     let key = key.as_str();
     let idle = server.process.resident();

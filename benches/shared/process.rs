@@ -1,4 +1,4 @@
-//! The two processes that are compared: the real program, and a bare handler.
+//! A process under measurement, and the broker as one.
 
 use std::{
     fs,
@@ -9,13 +9,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use actix_web::{App, HttpResponse, HttpServer, web};
-
-/// The argument with which this program is a bare handler.
-pub(crate) const BARE: &str = "--be-the-bare-handler";
-
 /// A process that is ended, by its own id, when it is dropped.
-pub(crate) struct Process(Child);
+pub(crate) struct Process(pub(crate) Child);
 
 impl Drop for Process {
     fn drop(&mut self) {
@@ -31,31 +26,40 @@ impl Process {
 
     /// Seconds of processor time taken so far.
     pub(crate) fn processor_seconds(&self) -> f64 {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.id())).unwrap();
-        // After the name, which is in brackets and may contain anything.
-        let fields: Vec<&str> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
-        let ticks = |field: &str| field.parse::<f64>().unwrap();
-        (ticks(fields[11]) + ticks(fields[12])) / 100.0
+        processor_seconds(self.id())
     }
 
     /// Resident memory now, in MB.
     pub(crate) fn resident(&self) -> f64 {
+        self.memory("VmRSS:")
+    }
+
+    /// A line about memory of the process's status, in MB.
+    pub(crate) fn memory(&self, field: &str) -> f64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix(field)).unwrap();
         line.trim().trim_end_matches(" kB").parse::<f64>().unwrap() * 1024.0 / 1e6
     }
+}
+
+/// Seconds of processor time that a process has taken so far.
+pub(crate) fn processor_seconds(id: u32) -> f64 {
+    let stat = fs::read_to_string(format!("/proc/{id}/stat")).unwrap();
+    // After the name, which is in brackets and may contain anything.
+    let fields: Vec<&str> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
+    let ticks = |field: &str| field.parse::<f64>().unwrap();
+    (ticks(fields[11]) + ticks(fields[12])) / 100.0
 }
 
 /// A broker with a data directory.
 pub(crate) struct Server {
     pub(crate) process: Process,
     pub(crate) api: SocketAddr,
-    /// How long it took from the start of the process to its first 200 for `/readyz`.
-    pub(crate) ready_after: Duration,
 }
 
 impl Server {
-    pub(crate) fn start(program: &Path, data: &Path, workers: usize) -> Self {
+    /// Also tells how long it took from the start of the process to its first 200 for `/readyz`.
+    pub(crate) fn start(program: &Path, data: &Path, workers: usize) -> (Self, Duration) {
         let [api, content, ops] = free_addresses();
         let mut command = Command::new(program);
         command.arg("serve").arg("--data-dir").arg(data);
@@ -67,11 +71,11 @@ impl Server {
         let started = Instant::now();
         let process = Process(command.spawn().unwrap());
         await_ready(ops, started);
-        Self { process, api, ready_after: started.elapsed() }
+        (Self { process, api }, started.elapsed())
     }
 }
 
-fn free_addresses<const N: usize>() -> [SocketAddr; N] {
+pub(crate) fn free_addresses<const N: usize>() -> [SocketAddr; N] {
     // All at once, so that they differ.
     let listeners = [(); N].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
     listeners.map(|listener| listener.local_addr().unwrap())
@@ -84,12 +88,23 @@ fn await_ready(ops: SocketAddr, started: Instant) {
     }
 }
 
+/// The key that a first start writes, shortly after it is ready, and then the sample file.
+pub(crate) fn admin_key(data: &Path) -> String {
+    loop {
+        let key = fs::read_to_string(data.join("admin-key")).unwrap_or_default();
+        if key.ends_with('\n') {
+            return key.trim().to_owned();
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
 /// One request over a connection of its own.
 pub(crate) fn call(address: SocketAddr, method: &str, path: &str, key: &str, body: &str) -> (u16, String) {
     try_call(address, method, path, key, body).unwrap()
 }
 
-fn try_call(address: SocketAddr, method: &str, path: &str, key: &str, body: &str) -> Option<(u16, String)> {
+pub(crate) fn try_call(address: SocketAddr, method: &str, path: &str, key: &str, body: &str) -> Option<(u16, String)> {
     let mut stream = TcpStream::connect(address).ok()?;
     stream.write_all(&request(address, method, path, key, body, "close")).ok()?;
     let mut answer = String::new();
@@ -115,46 +130,4 @@ pub(crate) fn request(
         head.push_str(&format!("content-type: application/json\r\ncontent-length: {}\r\n", body.len()));
     }
     format!("{head}\r\n{body}").into_bytes()
-}
-
-/// A bare handler in a process of its own.
-pub(crate) struct Bare {
-    pub(crate) process: Process,
-    pub(crate) address: SocketAddr,
-}
-
-impl Bare {
-    /// A handler that reads the body of whatever comes and gives this answer.
-    pub(crate) fn start(answer: &str, workers: usize) -> Self {
-        let [address] = free_addresses();
-        let mut command = Command::new(std::env::current_exe().unwrap());
-        command.args([BARE, &address.to_string(), &workers.to_string()]).stdin(Stdio::piped());
-        let mut child = command.spawn().unwrap();
-        child.stdin.take().unwrap().write_all(answer.as_bytes()).unwrap();
-        let (process, started) = (Process(child), Instant::now());
-        while try_call(address, "GET", "/", "", "").is_none() {
-            assert!(started.elapsed() < Duration::from_secs(10), "the bare handler does not start");
-            std::thread::sleep(Duration::from_millis(1));
-        }
-        Self { process, address }
-    }
-}
-
-/// Is the bare handler: it takes its address and number of workers from its
-/// arguments and its answer from standard input.
-pub(crate) fn be_bare(mut arguments: impl Iterator<Item = String>) {
-    let address = arguments.next().unwrap();
-    let workers = arguments.next().unwrap().parse().unwrap();
-    let mut answer = String::new();
-    std::io::stdin().read_to_string(&mut answer).unwrap();
-    let answer: serde_json::Value =
-        serde_json::from_str(&answer).unwrap_or_else(|_| serde_json::Value::String(answer.clone()));
-    let answer = web::Data::new(answer);
-    let server = HttpServer::new(move || App::new().app_data(answer.clone()).default_service(web::to(bare)));
-    let server = server.workers(workers).bind(address).unwrap().run();
-    actix_web::rt::System::new().block_on(server).unwrap();
-}
-
-async fn bare(_read: web::Bytes, answer: web::Data<serde_json::Value>) -> HttpResponse {
-    HttpResponse::Ok().json(answer.get_ref())
 }
