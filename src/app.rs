@@ -190,6 +190,7 @@ pub async fn open(
         entropy,
         passwords: PasswordPool::new(hashing_at_once()),
         refusals: Arc::default(),
+        turns: Arc::default(),
         under_way: UnderWay::on(tokio::runtime::Handle::current()),
         scanner: config.scanner.as_ref().map(scanner_of).transpose()?,
         settings: Settings {

@@ -175,7 +175,9 @@ impl Field {
     }
 }
 
-/// Moves as much room to one account as it lacks, the most from whoever has the most.
+/// Moves the room that one account lacks to it, from whoever has the most. An account that
+/// gives, gives half of what it has, if so much is not lacking: else the next charge
+/// would have to gather again, and all who do meet at the same few accounts.
 fn move_room(accounts: &mut [Account; SHARDS], shard: usize, wanted: u64, field: Field) {
     let Some(allowance) = *(field.allowance)(&mut accounts[shard].allowance) else { return };
     // An account may be overdrawn, where a limit was lowered.
@@ -183,13 +185,17 @@ fn move_room(accounts: &mut [Account; SHARDS], shard: usize, wanted: u64, field:
     let mut others: Vec<usize> = (0..SHARDS).filter(|other| *other != shard).collect();
     others.sort_by_key(|other| std::cmp::Reverse(field.room(&mut accounts[*other])));
     for other in others {
-        let given = lacking.min(field.room(&mut accounts[other]));
+        if lacking == 0 {
+            return;
+        }
+        let room = field.room(&mut accounts[other]);
+        let given = room.min(lacking.max(room / 2));
         for (account, change) in [(other, -i128::from(given)), (shard, i128::from(given))] {
             if let Some(allowance) = (field.allowance)(&mut accounts[account].allowance) {
                 *allowance = u64::try_from(i128::from(*allowance) + change).unwrap_or_default();
             }
         }
-        lacking -= given;
+        lacking = lacking.saturating_sub(given);
     }
 }
 
@@ -263,6 +269,19 @@ mod tests {
             assert!(charge(&mut accounts, shard, Amount::file(0)).is_err(), "no fourth file");
             assert_eq!(total(&accounts), (Amount { bytes: 1000, objects: 3 }, total(&limited(1000, 3)).1));
         }
+    }
+
+    #[test]
+    fn whoever_gathers_has_room_for_the_next_ones() {
+        let mut accounts = limited(80_000, 1_000);
+        charge(&mut accounts, 0, Amount::file(60_000)).unwrap();
+        let gathered = (0..190).filter(|step| {
+            let shard = step % SHARDS;
+            let asks = accounts[shard].charge(Amount::file(100)).is_none();
+            charge(&mut accounts, shard, Amount::file(100)).unwrap();
+            asks
+        });
+        assert!(gathered.count() < 40);
     }
 
     #[test]

@@ -25,6 +25,7 @@ pub mod submissions;
 pub mod sweep;
 pub mod tenants;
 mod tries;
+mod turns;
 pub mod uploads;
 pub mod usage;
 pub mod vault;
@@ -45,6 +46,7 @@ pub use access::Caller;
 pub use error::{Error, Invalid};
 pub use passwords::PasswordPool;
 pub use refusals::Refusals;
+pub use turns::Turns;
 pub use uploads::UnderWay;
 
 /// What operators set and use cases go by.
@@ -115,6 +117,8 @@ pub struct Broker {
     pub passwords: PasswordPool,
     /// Bounds how many refusals of one token are recorded.
     pub refusals: Arc<Refusals>,
+    /// Who of this process charges an account of a quota next.
+    pub turns: Arc<Turns>,
     /// Completions that run in this process.
     pub under_way: UnderWay,
     /// Looks into uploads before they are completed, where operators want that.

@@ -48,15 +48,14 @@ type Found = Record<Account>;
 
 impl Broker {
     /// Charges an amount to every scope, each with the limits that it is known
-    /// to have. `spread` picks the account, so that they are used alike.
+    /// to have, in this account of its.
     pub(super) async fn charge(
         &self,
         namespace: Namespace,
         scopes: &[(Scope, Limits)],
         amount: Amount,
-        spread: u8,
+        shard: usize,
     ) -> Result<Charged, Error> {
-        let shard = usize::from(spread) % SHARDS;
         let keys: Vec<_> = scopes.iter().map(|(scope, _)| rows::account(namespace, *scope, shard)).collect();
         let found = self.store.get_all(&keys).await?;
         let mut charged = Charged { charges: Vec::new(), writes: Vec::new() };

@@ -184,10 +184,10 @@ impl Broker {
         let (namespace, id) = (uploader.made.namespace, upload.declaration.id);
         let scopes: Vec<_> = [(Scope::Tenant, uploader.quota)].into_iter().chain(uploader.scopes.clone()).collect();
         let event = uploader.origin.done(EventType::UploadCreated, uploader.actor.clone(), id);
-        // Another account in each round: somebody else may be at the same one.
+        // Another account in each round: another replica may be at the same one.
         for round in 0..ROUNDS {
-            let spread = id.as_bytes()[14].wrapping_add(round as u8);
-            let charged = self.charge(namespace, &scopes, upload.declaration.amount(), spread).await?;
+            let turn = self.turns.at(namespace, usize::from(id.as_bytes()[14]) + round).await;
+            let charged = self.charge(namespace, &scopes, upload.declaration.amount(), turn.shard).await?;
             upload.charges = charged.charges;
             let write = self.put(rows::upload(namespace, id), Expected::Absent, &upload, purge(&upload))?;
             let mut transaction = self.recording(&event)?.write(write).write(self.due(&upload, uploader.origin.at)?);

@@ -58,6 +58,7 @@ impl Laboratory {
             entropy,
             passwords: PasswordPool::new(1),
             refusals: Arc::default(),
+            turns: Arc::default(),
             under_way: UnderWay::on(Handle::current()),
             scanner: None,
             settings: Settings {

@@ -216,6 +216,7 @@ pub fn served_at(clock: Arc<dyn Clock>) -> (Api, Arc<AwayStorage>) {
         entropy,
         passwords: PasswordPool::new(1),
         refusals: Arc::default(),
+        turns: Arc::default(),
         scanner: None,
         under_way: UnderWay::on(runtime.handle().clone()),
         settings: Settings {
