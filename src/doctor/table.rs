@@ -71,7 +71,12 @@ impl Report {
         }
         if self.left_behind > 0 {
             let count = self.left_behind;
-            line(text, format_args!("  {count} objects of the probes could not be removed: they lie under inbox/.\n"));
+            line(
+                text,
+                format_args!(
+                    "  {count} objects or uploads of the probes could not be removed: they lie under inbox/.\n"
+                ),
+            );
         }
         text.push('\n');
         paragraph(
