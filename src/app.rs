@@ -1,13 +1,13 @@
 //! The composition root: the only place that names a backend.
 
 mod enforcement;
+mod rounds;
 
 use std::{
     fs, io,
     net::SocketAddr,
     path::{Path, PathBuf},
     sync::Arc,
-    time::Duration,
 };
 
 use crate::{
@@ -15,7 +15,6 @@ use crate::{
     clock::{Clock, SystemClock},
     config::{Config, ObjectsConfig, PathPolicy, ScannerConfig, ScannerKind, StoreConfig},
     doctor::NotExamined,
-    domain::{instant::Instant, lifetime::CLOCK_SKEW},
     entropy::{Entropy, SystemEntropy},
     high_water::{HighWaterMark, MarkError},
     http::{
@@ -32,11 +31,7 @@ use crate::{
         s3::{S3Settings, S3Storage},
     },
     scanner::{self, Scanner},
-    service::{
-        Broker, ContentOrigin, Offered, PasswordPool, Settings, UnderWay,
-        sweep::{LOOK_BACK, Sweep, Sweeping},
-        tenants,
-    },
+    service::{Broker, ContentOrigin, Offered, PasswordPool, Settings, UnderWay, tenants},
     store::{
         Backend, Store,
         dynamodb::{self, DynamoStore},
@@ -45,12 +40,6 @@ use crate::{
 };
 
 pub use enforcement::diagnose;
-
-/// How often what has to be done from time to time is done.
-const ROUND: Duration = Duration::from_secs(60);
-
-/// How many rows are purged in one go, so that commits never wait long.
-const PURGE_PORTION: usize = 1_000;
 
 /// Why the broker does not start, and what to do.
 #[derive(Debug, thiserror::Error)]
@@ -252,7 +241,7 @@ impl Parts {
     /// Ends what only this process has open.
     pub async fn close(self) {
         self.broker.record_refusal_summaries(true).await;
-        raise(&self.mark, &self.broker);
+        rounds::raise(&self.mark, &self.broker);
         if let Some(store) = self.embedded_store {
             store.close().await;
         }
@@ -324,62 +313,14 @@ impl Prepared {
         let [api, content, ops] = [bound[0].address, bound[1].address, bound[2].address];
         let embedded = parts.embedded_objects.clone();
         let listeners = Listeners::serve(parts.broker.clone(), embedded, bound, workers).map_err(StartError::Serve)?;
-        let rounds = tokio::spawn(rounds(parts.broker.clone(), parts.embedded_store.clone(), parts.mark.clone()));
+        let rounds =
+            tokio::spawn(rounds::rounds(parts.broker.clone(), parts.embedded_store.clone(), parts.mark.clone()));
         Ok(Running { parts, listeners, rounds, api, content, ops })
     }
 }
 
 fn bind(setting: &'static str, address: SocketAddr) -> Result<Bound, StartError> {
     server::bind(address).map_err(|source| StartError::Listen { setting, address, source })
-}
-
-/// What has to be done from time to time.
-async fn rounds(broker: Broker, embedded: Option<Arc<EmbeddedStore>>, mark: HighWaterMark) {
-    let mut ticks = tokio::time::interval(ROUND);
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    // A process that starts looks at everything once, and from then on at what has become due.
-    let mut swept = broker.now().minus(LOOK_BACK);
-    loop {
-        ticks.tick().await;
-        swept = sweep(&broker, swept).await;
-        broker.record_refusal_summaries(false).await;
-        raise(&mark, &broker);
-        if let Some(store) = &embedded {
-            match store.sweep(broker.now(), PURGE_PORTION).await {
-                Ok(0) => {}
-                Ok(rows) => tracing::debug!(rows, "purged"),
-                Err(fault) => tracing::warn!(%fault, "rows could not be purged"),
-            }
-        }
-    }
-}
-
-/// Sweeps uploads, and says from where the next round goes on: a little
-/// earlier than now, since replicas' clocks differ.
-async fn sweep(broker: &Broker, since: Instant) -> Instant {
-    let now = broker.now();
-    match broker.sweep(since, Sweeping::Really).await {
-        Ok(Sweep { swept, failed: 0 }) => {
-            if !swept.is_empty() {
-                tracing::info!(uploads = swept.len(), "abandoned uploads were swept");
-            }
-            now.minus(2 * CLOCK_SKEW)
-        }
-        Ok(Sweep { failed, .. }) => {
-            tracing::warn!(failed, "abandoned uploads could not be swept yet");
-            since
-        }
-        Err(fault) => {
-            tracing::warn!(%fault, "abandoned uploads could not be swept yet");
-            since
-        }
-    }
-}
-
-fn raise(mark: &HighWaterMark, broker: &Broker) {
-    if let Err(fault) = mark.raise(broker.now()) {
-        tracing::error!(%fault, "the time could not be written down");
-    }
 }
 
 impl Running {

@@ -3,19 +3,22 @@
 //!
 //! No secret is a setting: keys are in files of their own.
 
+mod kinds;
+mod origins;
 mod scanner;
 
 use std::{
-    net::{IpAddr, SocketAddr},
+    net::SocketAddr,
     path::{Path, PathBuf},
 };
 
 use clap::Args;
 use serde::Deserialize;
 
-use crate::http::guards::authority;
-
+pub use kinds::{LogFormat, LogLevel, ObjectsConfig, ObjectsKind, PathPolicy, StoreConfig, StoreKind, Unenforced};
 pub use scanner::{ScannerConfig, ScannerKind};
+
+use origins::{apart, check_origin, host, is_loopback};
 
 /// The largest upload where nothing else is set: 5 TiB.
 const LARGEST_UPLOAD: u64 = 5 << 40;
@@ -104,109 +107,6 @@ pub struct Given {
     /// What is logged: error, warn, info, debug or trace [default: info]
     #[arg(long, env = "CLOAKROOM_LOG", value_name = "LEVEL")]
     pub log: Option<LogLevel>,
-}
-
-/// Where state is kept.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "lowercase")]
-pub enum StoreKind {
-    /// In the data directory.
-    #[default]
-    Embedded,
-    /// In a DynamoDB table.
-    Dynamodb,
-}
-
-/// Where bytes are kept.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "lowercase")]
-pub enum ObjectsKind {
-    /// In the data directory.
-    #[default]
-    Embedded,
-    /// In an S3 bucket.
-    S3,
-}
-
-/// What to do where the object storage does not enforce what its URLs say. The
-/// embedded storage is not asked: its code is ours, and tested.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "lowercase")]
-pub enum Unenforced {
-    /// Do not start.
-    #[default]
-    Refuse,
-    /// Start without the method concerned, where there are others; else do not start.
-    Downgrade,
-    /// Say so and start: for emulators.
-    Accept,
-}
-
-/// What is done about paths that must not leave a machine.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "lowercase")]
-pub enum PathPolicy {
-    /// Uploads to them are refused.
-    #[default]
-    Protect,
-    /// Nothing.
-    Off,
-}
-
-/// How logs are written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "lowercase")]
-pub enum LogFormat {
-    /// For people.
-    #[default]
-    Text,
-    /// For machines, a JSON object a line.
-    Json,
-}
-
-/// What is logged.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "lowercase")]
-#[expect(missing_docs, reason = "the usual levels")]
-pub enum LogLevel {
-    Error,
-    Warn,
-    #[default]
-    Info,
-    Debug,
-    Trace,
-}
-
-/// The state backend with all it needs.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum StoreConfig {
-    /// In the data directory.
-    Embedded,
-    /// In a DynamoDB table.
-    Dynamodb {
-        /// Its name.
-        table: String,
-        /// Another endpoint than AWS's own.
-        endpoint: Option<String>,
-    },
-}
-
-/// The object backend with all it needs.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ObjectsConfig {
-    /// In the data directory.
-    Embedded,
-    /// In an S3 bucket.
-    S3 {
-        /// Its name.
-        bucket: String,
-        /// Another endpoint than AWS's own.
-        endpoint: Option<String>,
-        /// The endpoint that clients see.
-        public_endpoint: Option<String>,
-        /// Whether the bucket is named in the path.
-        path_style: bool,
-    },
 }
 
 /// Settings, complete and consistent.
@@ -370,44 +270,6 @@ impl Config {
             ));
         }
         Ok(())
-    }
-}
-
-/// Whether pages with a session and user content are on hosts that share no
-/// cookies: another name, and not among the hosts of artifacts.
-fn apart(public: &str, content: &str) -> bool {
-    let below = public.strip_suffix(content).is_some_and(|rest| rest.ends_with('.'));
-    public != content && !below && content.parse::<IpAddr>().is_err()
-}
-
-/// The host name of an origin, without its port.
-fn host(url: &str) -> &str {
-    let authority = authority(url);
-    match authority.rsplit_once(':') {
-        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
-        _ => authority,
-    }
-}
-
-/// Whether what is sent to this host stays on this machine.
-fn is_loopback(name: &str) -> bool {
-    let address = name.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
-    name == "localhost" || address.is_ok_and(|address| address.is_loopback())
-}
-
-/// An origin: scheme and authority and nothing else; plain HTTP on loopback only.
-fn check_origin(setting: &'static str, url: &str) -> Result<(), ConfigError> {
-    let form = || wrong(setting, format!("{url} is not of the form https://host or https://host:port"));
-    let (scheme, rest) = url.split_once("://").ok_or_else(form)?;
-    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-:[]".contains(&byte);
-    if rest.is_empty() || !rest.bytes().all(plain) {
-        return Err(form());
-    }
-    match scheme {
-        "https" => Ok(()),
-        "http" if is_loopback(host(url)) => Ok(()),
-        "http" => Err(wrong(setting, format!("{url} must be https: only loopback may go without TLS"))),
-        _ => Err(form()),
     }
 }
 

@@ -25,6 +25,7 @@ mod source;
 mod storage;
 mod tenant;
 mod upload;
+mod uploads;
 
 use std::{
     io::{self, Write},
@@ -57,6 +58,8 @@ enum Command {
     Upload(upload::Arguments),
     /// Download files of a share, or of the vault
     Download(download::Arguments),
+    /// List, call off and sweep uploads; say how much is kept
+    Uploads(uploads::Arguments),
     /// Get receipts of uploads, and verify them without a server
     Receipt(receipt::Arguments),
     /// Publish files and mint a link to them, with a password if wanted
@@ -92,6 +95,7 @@ pub fn run() -> ExitCode {
         Some(Command::Redeem(arguments)) => redeem::run(&arguments),
         Some(Command::Upload(arguments)) => upload::run(&arguments),
         Some(Command::Download(arguments)) => download::run(&arguments),
+        Some(Command::Uploads(arguments)) => uploads::run(&arguments),
         Some(Command::Receipt(arguments)) => receipt::run(&arguments),
         Some(Command::Link(arguments)) => link::run(&arguments),
         Some(Command::ApiKey(arguments)) => api_key::run(&arguments),

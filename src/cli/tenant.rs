@@ -26,6 +26,17 @@ enum Action {
     },
     /// List the tenants
     List,
+    /// Limit what a tenant may keep; without limits, it may keep as much as there is room for
+    Quota {
+        /// The tenant's id
+        id: String,
+        /// At most so many bytes
+        #[arg(long)]
+        bytes: Option<u64>,
+        /// At most so many files
+        #[arg(long)]
+        files: Option<u64>,
+    },
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failed> {
@@ -35,6 +46,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failed> {
             let tenant = client.post("/v1/tenants", &json!({ "name": name }))?;
             remark(format!("{}  its admin key, shown this once:", text(&tenant, "id")));
             say(text(&tenant["admin_key"], "secret"))
+        }
+        Action::Quota { id, bytes, files } => {
+            let limits = json!({ "bytes": bytes, "objects": files });
+            client.ask("PUT", &format!("/v1/tenants/{id}/quota"), Some(&limits))?;
+            Ok(())
         }
         Action::List => {
             let mut cursor = String::new();

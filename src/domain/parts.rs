@@ -5,13 +5,13 @@ use serde::{Deserialize, Serialize};
 const MEBIBYTE: u64 = 1024 * 1024;
 
 /// S3 takes at most so many parts (Amazon S3 User Guide, "multipart upload limits").
-pub const MOST_PARTS: u64 = 10_000;
+pub const MOST_PARTS: u32 = 10_000;
 /// No part but the last may be smaller (the same page).
 pub const SMALLEST_PART: u64 = 5 * MEBIBYTE;
 /// No part may be larger (the same page).
 pub const LARGEST_PART: u64 = 5 * 1024 * MEBIBYTE;
 /// What follows from both: 48.8 TiB.
-pub const LARGEST_OBJECT: u64 = MOST_PARTS * LARGEST_PART;
+pub const LARGEST_OBJECT: u64 = MOST_PARTS as u64 * LARGEST_PART;
 
 /// A line that breaks loses at most one part, so that parts are small; but a
 /// large file is not cut into more requests than it takes to send it well.
@@ -58,7 +58,7 @@ impl PartPlan {
             return None;
         }
         let usual = size.div_ceil(USUAL_COUNT).clamp(USUAL_PART, WELL_FILLED_PART);
-        let part_size = usual.max(size.div_ceil(MOST_PARTS)).next_multiple_of(MEBIBYTE);
+        let part_size = usual.max(size.div_ceil(u64::from(MOST_PARTS))).next_multiple_of(MEBIBYTE);
         let count = size.div_ceil(part_size).max(1);
         Some(Self { part_size, count: u32::try_from(count).ok()?, checksums })
     }

@@ -15,7 +15,7 @@ use crate::{
 };
 
 use super::{
-    extract::{Authenticated, WithKey},
+    extract::{Authenticated, With},
     problem::{Problem, ProblemDocument},
     render,
     tenants::TenantView,
@@ -80,7 +80,7 @@ pub async fn usage(Authenticated(caller): Authenticated, broker: web::Data<Broke
     responses((status = 200, body = TenantView), (status = "4XX", body = ProblemDocument))
 )]
 pub async fn set_quota(
-    WithKey(caller, limits): WithKey<Limits>,
+    With(Authenticated(caller), limits): With<Authenticated, Limits>,
     broker: web::Data<Broker>,
     id: web::Path<String>,
 ) -> Result<HttpResponse, Problem> {
@@ -146,7 +146,7 @@ pub struct SweepView {
     responses((status = 200, body = SweepView), (status = "4XX", body = ProblemDocument))
 )]
 pub async fn sweep(
-    WithKey(caller, SweepBody { dry_run }): WithKey<SweepBody>,
+    With(Authenticated(caller), SweepBody { dry_run }): With<Authenticated, SweepBody>,
     broker: web::Data<Broker>,
 ) -> Result<HttpResponse, Problem> {
     let sweeping = if dry_run { Sweeping::DryRun } else { Sweeping::Really };
@@ -231,7 +231,7 @@ pub struct ReconciliationView {
     responses((status = 200, body = ReconciliationView), (status = "4XX", body = ProblemDocument))
 )]
 pub async fn reconcile(
-    WithKey(caller, ReconcileBody { dry_run }): WithKey<ReconcileBody>,
+    With(Authenticated(caller), ReconcileBody { dry_run }): With<Authenticated, ReconcileBody>,
     broker: web::Data<Broker>,
 ) -> Result<HttpResponse, Problem> {
     let found = broker.reconcile(&caller, dry_run).await?;

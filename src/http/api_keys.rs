@@ -21,7 +21,7 @@ use crate::{
 
 use super::{
     administration::LimitsView,
-    extract::{Authenticated, WithKey},
+    extract::{Authenticated, With},
     problem::{Problem, ProblemDocument},
     render::{self, Listing, PageQuery},
 };
@@ -148,7 +148,7 @@ impl CreatedView {
     )
 )]
 pub async fn create(
-    WithKey(caller, body): WithKey<CreateBody>,
+    With(Authenticated(caller), body): With<Authenticated, CreateBody>,
     broker: web::Data<Broker>,
 ) -> Result<HttpResponse, Problem> {
     if body.grants.is_empty() || body.grants.len() > MOST_GRANTS {

@@ -15,7 +15,7 @@ use crate::{
 };
 
 use super::{
-    extract::{Authenticated, WithKey},
+    extract::{Authenticated, With},
     problem::{Problem, ProblemDocument},
     render::{self, Listing, PageQuery},
 };
@@ -117,7 +117,7 @@ impl ArtifactWithFiles {
     responses((status = 201, body = ArtifactWithFiles), (status = "4XX", body = ProblemDocument))
 )]
 pub async fn publish(
-    WithKey(caller, body): WithKey<PublishBody>,
+    With(Authenticated(caller), body): With<Authenticated, PublishBody>,
     broker: web::Data<Broker>,
 ) -> Result<HttpResponse, Problem> {
     if body.paths.is_empty() || body.paths.len() > crate::domain::artifact::MOST_FILES {

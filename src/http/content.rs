@@ -22,6 +22,7 @@ use futures_util::{Stream, StreamExt};
 use serde_json::json;
 
 use super::conditional::{is_known, only, wanted_range};
+use crate::domain::lifetime::transfer;
 use crate::objects::{
     ContentType, ETag, ObjectFacts, PartContract, WantedRange,
     embedded::{EmbeddedStorage, Incoming, Refused},
@@ -29,9 +30,6 @@ use crate::objects::{
 
 /// A sender that pauses for longer has lost its upload.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
-
-/// Bytes a second below which an upload is given up.
-const SLOWEST_LINE: u64 = 64 * 1024;
 
 /// What a form may add to its file: fields, part headers, boundaries.
 const LARGEST_FORM: u64 = 64 * 1024;
@@ -214,7 +212,7 @@ fn hold_to_headers(headers: &HeaderMap, agreed: &BTreeMap<String, String>) -> Re
 /// A whole upload takes a minute, and as long as a slow line needs for it.
 async fn in_total<T>(request: &HttpRequest, upload: impl Future<Output = Result<T, Refused>>) -> Result<T, Refused> {
     let length = declared_length(request.headers()).unwrap_or_default();
-    let patience = Duration::from_secs(60 + length / SLOWEST_LINE);
+    let patience = transfer(length);
     tokio::time::timeout(patience, upload).await.unwrap_or(Err(Refused::TooSlow))
 }
 

@@ -48,12 +48,15 @@ impl FromRequest for Authenticated {
     }
 }
 
-/// A JSON body from a caller with a valid API key. The key is looked at when
-/// the whole body is there.
-#[derive(Debug)]
-pub struct WithKey<T>(pub Caller, pub T);
+/// A JSON body from a principal. Who that is, is looked at when the whole body
+/// is there: one that is held back must not hold on to rights that end meanwhile.
+pub struct With<P, T>(pub P, pub T);
 
-impl<T: DeserializeOwned + 'static> FromRequest for WithKey<T> {
+impl<P, T> FromRequest for With<P, T>
+where
+    P: FromRequest<Error = Problem> + 'static,
+    T: DeserializeOwned + 'static,
+{
     type Error = Problem;
     type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
 
@@ -62,28 +65,8 @@ impl<T: DeserializeOwned + 'static> FromRequest for WithKey<T> {
         let request = request.clone();
         Box::pin(async move {
             let received = received.await?;
-            let Authenticated(caller) = Authenticated::extract(&request).await?;
-            Ok(Self(caller, received.parse()?))
-        })
-    }
-}
-
-/// A JSON body from a claimant with a live session. The session is looked at
-/// when the whole body is there.
-#[derive(Debug)]
-pub struct WithSession<T>(pub Session, pub T);
-
-impl<T: DeserializeOwned + 'static> FromRequest for WithSession<T> {
-    type Error = Problem;
-    type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
-
-    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let received = json::receive(request, payload);
-        let request = request.clone();
-        Box::pin(async move {
-            let received = received.await?;
-            let InSession(session) = InSession::extract(&request).await?;
-            Ok(Self(session, received.parse()?))
+            let principal = P::extract(&request).await?;
+            Ok(Self(principal, received.parse()?))
         })
     }
 }
@@ -146,25 +129,6 @@ impl FromRequest for Uploading {
         };
         let (broker, id) = (broker(request), request_id(request));
         Box::pin(async move { Ok(Self(Box::new(broker?.delivering(&token, id).await?))) })
-    }
-}
-
-/// A JSON body from somebody who may upload without an API key. Who that is,
-/// is looked at when the whole body is there.
-pub struct WithUploading<T>(pub Box<dyn MayUpload>, pub T);
-
-impl<T: DeserializeOwned + 'static> FromRequest for WithUploading<T> {
-    type Error = Problem;
-    type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
-
-    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let received = json::receive(request, payload);
-        let request = request.clone();
-        Box::pin(async move {
-            let received = received.await?;
-            let Uploading(who) = Uploading::extract(&request).await?;
-            Ok(Self(who, received.parse()?))
-        })
     }
 }
 

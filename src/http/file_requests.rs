@@ -25,7 +25,7 @@ use crate::{
 
 use super::{
     administration::{LimitsView, UsageView},
-    extract::{Authenticated, WithKey, request_id},
+    extract::{Authenticated, With, request_id},
     json::Json,
     problem::{Problem, ProblemDocument},
     render::{self, Listing, PageQuery},
@@ -167,7 +167,7 @@ pub struct MadeView {
     )
 )]
 pub async fn make(
-    WithKey(caller, body): WithKey<MakeBody>,
+    With(Authenticated(caller), body): With<Authenticated, MakeBody>,
     broker: web::Data<Broker>,
 ) -> Result<HttpResponse, Problem> {
     let closes_at = render::ends_at(&lifetime::FILE_REQUEST, body.expires_in, body.expires_at, broker.now())?;

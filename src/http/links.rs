@@ -14,7 +14,7 @@ use crate::{
 };
 
 use super::{
-    extract::{Authenticated, MaybeAuthenticated, WithKey, request_id},
+    extract::{Authenticated, MaybeAuthenticated, With, request_id},
     json::Json,
     problem::{Problem, ProblemDocument},
     render::{self, Listing, PageQuery},
@@ -110,7 +110,7 @@ impl From<Link> for LinkView {
     )
 )]
 pub async fn mint(
-    WithKey(caller, body): WithKey<MintBody>,
+    With(Authenticated(caller), body): With<Authenticated, MintBody>,
     broker: web::Data<Broker>,
 ) -> Result<HttpResponse, Problem> {
     let expires_at = render::ends_at(&lifetime::LINK, body.expires_in, body.expires_at, broker.now())?;

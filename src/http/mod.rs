@@ -19,6 +19,7 @@ pub mod objects;
 pub mod openapi;
 pub mod ops;
 pub mod problem;
+pub mod receipt_views;
 pub mod render;
 pub mod routes;
 pub mod server;

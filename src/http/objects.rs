@@ -8,7 +8,7 @@ use crate::{
 };
 
 use super::{
-    extract::{Authenticated, WithKey},
+    extract::{Authenticated, With},
     problem::{Problem, ProblemDocument},
     render::{DownloadBody, DownloadView, Listing, ObjectView, ObjectsQuery},
 };
@@ -55,7 +55,7 @@ pub async fn inspect(
     responses((status = 200, body = DownloadView), (status = "4XX", body = ProblemDocument))
 )]
 pub async fn download(
-    WithKey(caller, body): WithKey<DownloadBody>,
+    With(Authenticated(caller), body): With<Authenticated, DownloadBody>,
     broker: web::Data<Broker>,
 ) -> Result<HttpResponse, Problem> {
     let signed = broker.download_object(&caller, &body.path).await?;

@@ -11,7 +11,7 @@ use crate::{
     service::{Error, listing::PageRequest},
 };
 
-use super::{problem::Problem, upload_views::ChecksumView};
+use super::{problem::Problem, receipt_views::ChecksumView};
 
 /// Which page of a list.
 #[derive(Debug, Default, Deserialize, IntoParams)]

@@ -6,12 +6,13 @@ use actix_web::{HttpResponse, web};
 use crate::service::Broker;
 
 use super::{
-    extract::{Uploading, WithUploading},
+    extract::{Uploading, With},
     problem::{Problem, ProblemDocument},
+    receipt_views::ReceiptView,
     render::{Listing, PageQuery},
     upload_actions,
     upload_views::{
-        ArrivedPartView, BatchView, DeclareBatchBody, DeclareBody, DeclaredItem, DeclaredView, PartsBody, ReceiptView,
+        ArrivedPartView, BatchView, DeclareBatchBody, DeclareBody, DeclaredItem, DeclaredView, PartsBody,
         SignedPartsView, UploadView,
     },
 };
@@ -22,7 +23,7 @@ use super::{
     responses((status = 201, body = DeclaredView), (status = "4XX", body = ProblemDocument))
 )]
 pub async fn declare(
-    WithUploading(who, body): WithUploading<DeclareBody>,
+    With(Uploading(who), body): With<Uploading, DeclareBody>,
     broker: web::Data<Broker>,
 ) -> Result<HttpResponse, Problem> {
     upload_actions::declare(&broker, &*who, body).await
@@ -34,7 +35,7 @@ pub async fn declare(
     responses((status = 200, body = BatchView<DeclaredItem>), (status = "4XX", body = ProblemDocument))
 )]
 pub async fn declare_batch(
-    WithUploading(who, body): WithUploading<DeclareBatchBody>,
+    With(Uploading(who), body): With<Uploading, DeclareBatchBody>,
     broker: web::Data<Broker>,
 ) -> Result<HttpResponse, Problem> {
     upload_actions::declare_batch(&broker, &*who, body).await
@@ -61,7 +62,7 @@ pub async fn inspect(
     responses((status = 200, body = SignedPartsView), (status = "4XX", body = ProblemDocument))
 )]
 pub async fn sign_parts(
-    WithUploading(who, body): WithUploading<PartsBody>,
+    With(Uploading(who), body): With<Uploading, PartsBody>,
     broker: web::Data<Broker>,
     id: web::Path<String>,
 ) -> Result<HttpResponse, Problem> {

@@ -15,7 +15,7 @@ use crate::{
 };
 
 use super::{
-    extract::{InSession, WithSession, session_cookie_name},
+    extract::{InSession, With, session_cookie_name},
     problem::{Problem, ProblemDocument},
     render::{DownloadBody, DownloadView, Listing, ObjectView, ObjectsQuery},
     upload_actions,
@@ -127,7 +127,7 @@ pub async fn objects(
     responses((status = 200, body = DownloadView), (status = "4XX", body = ProblemDocument))
 )]
 pub async fn download(
-    WithSession(session, body): WithSession<DownloadBody>,
+    With(InSession(session), body): With<InSession, DownloadBody>,
     broker: web::Data<Broker>,
 ) -> Result<HttpResponse, Problem> {
     let signed = broker.session_download(&session, &body.path).await?;
@@ -141,7 +141,7 @@ pub async fn download(
     responses((status = 200, body = BatchView<DownloadItem>), (status = "4XX", body = ProblemDocument))
 )]
 pub async fn download_batch(
-    WithSession(session, body): WithSession<DownloadBatchBody>,
+    With(InSession(session), body): With<InSession, DownloadBatchBody>,
     broker: web::Data<Broker>,
 ) -> Result<HttpResponse, Problem> {
     upload_actions::check_batch("/paths", body.paths.len())?;

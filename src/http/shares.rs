@@ -22,7 +22,7 @@ use crate::{
 };
 
 use super::{
-    extract::{Authenticated, MaybeAuthenticated, WithKey, request_id},
+    extract::{Authenticated, MaybeAuthenticated, With, request_id},
     json::Json,
     problem::{Problem, ProblemDocument},
     render::{self, Listing, PageQuery},
@@ -124,7 +124,7 @@ impl From<Share> for ShareView {
     )
 )]
 pub async fn mint(
-    WithKey(caller, body): WithKey<MintBody>,
+    With(Authenticated(caller), body): With<Authenticated, MintBody>,
     broker: web::Data<Broker>,
 ) -> Result<HttpResponse, Problem> {
     let permission = match body.permission {

@@ -12,7 +12,7 @@ use crate::{
 use super::{
     administration::LimitsView,
     api_keys::CreatedView as CreatedKeyView,
-    extract::{Authenticated, WithKey},
+    extract::{Authenticated, With},
     problem::{Problem, ProblemDocument},
     render::{Listing, PageQuery},
 };
@@ -69,7 +69,7 @@ pub struct CreatedView {
     responses((status = 201, body = CreatedView), (status = "4XX", body = ProblemDocument))
 )]
 pub async fn create(
-    WithKey(caller, body): WithKey<CreateBody>,
+    With(Authenticated(caller), body): With<Authenticated, CreateBody>,
     broker: web::Data<Broker>,
 ) -> Result<HttpResponse, Problem> {
     let name = text::label(&body.name).map_err(|fault| Problem::invalid("/name", fault.to_string()))?;

@@ -12,9 +12,10 @@ use crate::service::{
 use super::{
     json,
     problem::Problem,
+    receipt_views::ReceiptView,
     render::{self, Listing, PageQuery},
     upload_views::{
-        ArrivedPartView, BatchView, DeclareBatchBody, DeclareBody, DeclaredItem, DeclaredView, PartsBody, ReceiptView,
+        ArrivedPartView, BatchView, DeclareBatchBody, DeclareBody, DeclaredItem, DeclaredView, PartsBody,
         SignedPartsView, UploadView,
     },
 };

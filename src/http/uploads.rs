@@ -5,13 +5,14 @@ use actix_web::{HttpResponse, web};
 use crate::service::Broker;
 
 use super::{
-    extract::{Authenticated, WithKey},
+    extract::{Authenticated, With},
     problem::{Problem, ProblemDocument},
+    receipt_views::{ReceiptKeyView, ReceiptView},
     render::{Listing, PageQuery},
     upload_actions,
     upload_views::{
         ArrivedPartView, BatchView, DeclareBatchBody, DeclareBody, DeclaredItem, DeclaredView, PartsBody,
-        ReceiptKeyView, ReceiptView, SignedPartsView, UploadView,
+        SignedPartsView, UploadView,
     },
 };
 
@@ -21,7 +22,7 @@ use super::{
     responses((status = 201, body = DeclaredView), (status = "4XX", body = ProblemDocument))
 )]
 pub async fn declare(
-    WithKey(caller, body): WithKey<DeclareBody>,
+    With(Authenticated(caller), body): With<Authenticated, DeclareBody>,
     broker: web::Data<Broker>,
 ) -> Result<HttpResponse, Problem> {
     upload_actions::declare(&broker, &caller, body).await
@@ -33,7 +34,7 @@ pub async fn declare(
     responses((status = 200, body = BatchView<DeclaredItem>), (status = "4XX", body = ProblemDocument))
 )]
 pub async fn declare_batch(
-    WithKey(caller, body): WithKey<DeclareBatchBody>,
+    With(Authenticated(caller), body): With<Authenticated, DeclareBatchBody>,
     broker: web::Data<Broker>,
 ) -> Result<HttpResponse, Problem> {
     upload_actions::declare_batch(&broker, &caller, body).await
@@ -76,7 +77,7 @@ pub async fn inspect(
     responses((status = 200, body = SignedPartsView), (status = "4XX", body = ProblemDocument))
 )]
 pub async fn sign_parts(
-    WithKey(caller, body): WithKey<PartsBody>,
+    With(Authenticated(caller), body): With<Authenticated, PartsBody>,
     broker: web::Data<Broker>,
     id: web::Path<String>,
 ) -> Result<HttpResponse, Problem> {

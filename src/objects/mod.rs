@@ -32,14 +32,7 @@ pub use range::{ByteRange, WantedRange};
 /// An upload must begin this soon after it was signed, whatever its contract says.
 pub const LONGEST_UPLOAD: Duration = Duration::from_secs(600);
 
-/// An upload has at most this many parts.
-pub const MOST_PARTS: u32 = 10_000;
-
-/// No part but the last of several may be smaller: 5 MiB.
-pub const SMALLEST_PART: u64 = 5 * 1024 * 1024;
-
-/// No part may be larger: 5 GiB.
-pub const LARGEST_PART: u64 = 5 * 1024 * 1024 * 1024;
+pub use crate::domain::parts::{LARGEST_PART, MOST_PARTS, SMALLEST_PART};
 
 /// The storage could not answer; nothing may be concluded from it.
 #[derive(Clone, Debug, thiserror::Error)]

@@ -42,7 +42,7 @@ impl IncomingPart {
         let sender = uploads.named(&name_of(&contract.upload)).send(contract.number).ok_or(Refused::Busy)?;
         receiving(move || {
             let files = {
-                let _open = sender.may_write().ok_or(Refused::Ended)?;
+                let _open = sender.may_write()?;
                 let folder = Folder::find(&files, &contract.key, &contract.upload)?.ok_or(Refused::Ended)?;
                 if folder.head.part_checksums && contract.sha256.is_none() {
                     return Err(Refused::Differs("the checksum of the part"));
@@ -101,7 +101,7 @@ impl IncomingPart {
 
 impl Writing {
     fn append(&mut self, piece: &[u8], contract: &PartContract) -> Result<(), Refused> {
-        let _open = self.sender.may_write().ok_or(Refused::Ended)?;
+        let _open = self.sender.may_write()?;
         let written = match self.written {
             Some(written) => written,
             None => {
@@ -120,7 +120,7 @@ impl Writing {
         if contract.sha256.is_some_and(|declared| declared != sha256) {
             return Err(Refused::Checksum);
         }
-        let _open = self.sender.may_write().ok_or(Refused::Ended)?;
+        let _open = self.sender.may_write()?;
         let PartContract { number, part_size, size, .. } = *contract;
         let slot = Slot { number, part_size, size, sha256 };
         self.files.arrived(&slot)?;

@@ -28,11 +28,11 @@ pub enum Refused {
     /// The key is taken: the URL was used before.
     #[error("this was uploaded before")]
     Taken,
-    /// The upload in parts is completed or aborted, or is being so.
+    /// The upload in parts is completed or aborted.
     #[error("this upload has ended")]
     Ended,
-    /// Somebody else sends the same part at this moment.
-    #[error("this part is being sent already")]
+    /// Somebody else sends the same part at this moment, or tries to end the upload.
+    #[error("this part is being sent, or its upload ended, at this moment: try again")]
     Busy,
     /// The disk is full, or what may be used of it.
     #[error("the storage is full")]

@@ -9,10 +9,12 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, Weak},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak},
 };
 
 use tokio::sync::OwnedMutexGuard;
+
+use super::refused::Refused;
 
 /// The uploads in parts that somebody works on.
 #[derive(Default)]
@@ -20,14 +22,22 @@ pub(super) struct Uploads(Mutex<HashMap<String, Weak<Upload>>>);
 
 /// One upload in parts.
 pub(super) struct Upload {
-    is_open: RwLock<bool>,
+    state: RwLock<State>,
     /// The parts that are being sent.
     sending: Mutex<HashSet<u32>>,
     ending: Arc<tokio::sync::Mutex<()>>,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Open,
+    /// It is being ended, which may fail: then it is open again.
+    Ending,
+    Ended,
+}
+
 /// While this lives, the upload stays open and may be written into. Hold it for one write.
-pub(super) struct MayWrite<'a>(#[expect(dead_code, reason = "held, not read")] RwLockReadGuard<'a, bool>);
+pub(super) struct MayWrite<'a>(#[expect(dead_code, reason = "held, not read")] RwLockReadGuard<'a, State>);
 
 /// The one sender of a part; dropping it lets the next one try. It is to live as
 /// long as any write of its own is under way.
@@ -36,8 +46,8 @@ pub(super) struct Sender {
     number: u32,
 }
 
-/// The one that ends an upload. Dropped, it leaves the upload closed: in doubt
-/// nobody writes, until somebody has looked at the disk.
+/// The one that ends an upload. Once it has closed it and is dropped, the upload has ended: in
+/// doubt nobody writes, until somebody has looked at the disk.
 pub(super) struct Ending {
     upload: Arc<Upload>,
     _alone: OwnedMutexGuard<()>,
@@ -51,7 +61,8 @@ impl Uploads {
             return upload;
         }
         uploads.retain(|_, upload| upload.strong_count() > 0);
-        let upload = Arc::new(Upload { is_open: RwLock::new(true), sending: Mutex::default(), ending: Arc::default() });
+        let upload =
+            Arc::new(Upload { state: RwLock::new(State::Open), sending: Mutex::default(), ending: Arc::default() });
         uploads.insert(name.to_owned(), Arc::downgrade(&upload));
         upload
     }
@@ -71,16 +82,24 @@ impl Upload {
     /// Waits until nobody else is ending it; nothing when somebody has.
     pub(super) async fn end(self: Arc<Self>) -> Option<Ending> {
         let alone = Arc::clone(&self.ending).lock_owned().await;
-        let is_open = *self.is_open.read().unwrap_or_else(PoisonError::into_inner);
-        is_open.then(|| Ending { upload: self, _alone: alone })
+        let state = *self.state.read().unwrap_or_else(PoisonError::into_inner);
+        (state == State::Open).then(|| Ending { upload: self, _alone: alone })
+    }
+
+    fn change(&self) -> RwLockWriteGuard<'_, State> {
+        self.state.write().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Sender {
-    /// Nothing when the upload is being ended, or has been. Blocks.
-    pub(super) fn may_write(&self) -> Option<MayWrite<'_>> {
-        let is_open = self.upload.is_open.read().unwrap_or_else(PoisonError::into_inner);
-        if *is_open { Some(MayWrite(is_open)) } else { None }
+    /// Busy while somebody tries to end the upload, and ended when somebody has. Blocks.
+    pub(super) fn may_write(&self) -> Result<MayWrite<'_>, Refused> {
+        let state = self.upload.state.read().unwrap_or_else(PoisonError::into_inner);
+        match *state {
+            State::Open => Ok(MayWrite(state)),
+            State::Ending => Err(Refused::Busy),
+            State::Ended => Err(Refused::Ended),
+        }
     }
 }
 
@@ -93,12 +112,21 @@ impl Drop for Sender {
 impl Ending {
     /// Keeps everybody from writing, once those that do have done. Blocks.
     pub(super) fn close(&self) {
-        *self.upload.is_open.write().unwrap_or_else(PoisonError::into_inner) = false;
+        *self.upload.change() = State::Ending;
     }
 
     /// It has certainly not ended.
     pub(super) fn reopen(self) {
-        *self.upload.is_open.write().unwrap_or_else(PoisonError::into_inner) = true;
+        *self.upload.change() = State::Open;
+    }
+}
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        let mut state = self.upload.change();
+        if *state == State::Ending {
+            *state = State::Ended;
+        }
     }
 }
 
@@ -124,18 +152,20 @@ mod tests {
         let uploads = Uploads::default();
         let sender = uploads.named("a").send(1).unwrap();
         let given_up = uploads.named("a").end().await.unwrap();
-        assert!(sender.may_write().is_some());
+        assert!(sender.may_write().is_ok());
         given_up.close();
-        assert!(sender.may_write().is_none());
+        assert!(matches!(sender.may_write(), Err(Refused::Busy)));
         given_up.reopen();
-        assert!(sender.may_write().is_some());
+        assert!(sender.may_write().is_ok());
+        drop(uploads.named("a").end().await.unwrap());
+        assert!(sender.may_write().is_ok());
 
         let ending = uploads.named("a").end().await.unwrap();
         ending.close();
         drop(ending);
-        assert!(sender.may_write().is_none());
+        assert!(matches!(sender.may_write(), Err(Refused::Ended)));
         assert!(uploads.named("a").end().await.is_none());
-        assert!(uploads.named("a").send(2).unwrap().may_write().is_none());
+        assert!(matches!(uploads.named("a").send(2).unwrap().may_write(), Err(Refused::Ended)));
     }
 
     #[tokio::test]
@@ -154,6 +184,6 @@ mod tests {
             is_written.store(true, Ordering::SeqCst);
             drop(written);
         });
-        assert!(sender.may_write().is_none());
+        assert!(sender.may_write().is_err());
     }
 }

@@ -1,0 +1,45 @@
+//! Origins: how people reach the pages and the content, and that both are apart.
+
+use std::net::IpAddr;
+
+use crate::http::guards::authority;
+
+use super::{ConfigError, wrong};
+
+/// Whether pages with a session and user content are on hosts that share no
+/// cookies: another name, and not among the hosts of artifacts.
+pub(super) fn apart(public: &str, content: &str) -> bool {
+    let below = public.strip_suffix(content).is_some_and(|rest| rest.ends_with('.'));
+    public != content && !below && content.parse::<IpAddr>().is_err()
+}
+
+/// The host name of an origin, without its port.
+pub(super) fn host(url: &str) -> &str {
+    let authority = authority(url);
+    match authority.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
+        _ => authority,
+    }
+}
+
+/// Whether what is sent to this host stays on this machine.
+pub(super) fn is_loopback(name: &str) -> bool {
+    let address = name.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    name == "localhost" || address.is_ok_and(|address| address.is_loopback())
+}
+
+/// An origin: scheme and authority and nothing else; plain HTTP on loopback only.
+pub(super) fn check_origin(setting: &'static str, url: &str) -> Result<(), ConfigError> {
+    let form = || wrong(setting, format!("{url} is not of the form https://host or https://host:port"));
+    let (scheme, rest) = url.split_once("://").ok_or_else(form)?;
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-:[]".contains(&byte);
+    if rest.is_empty() || !rest.bytes().all(plain) {
+        return Err(form());
+    }
+    match scheme {
+        "https" => Ok(()),
+        "http" if is_loopback(host(url)) => Ok(()),
+        "http" => Err(wrong(setting, format!("{url} must be https: only loopback may go without TLS"))),
+        _ => Err(form()),
+    }
+}
