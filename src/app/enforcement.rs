@@ -141,7 +141,7 @@ fn judged(report: &Report, unenforced: Unenforced, storage: &str) -> Result<Offe
         }
         tracing::warn!(
             ?offered,
-            "not everything is offered: the object storage does not check it, and takes forged requests still"
+            "withheld: the object storage does not check what is signed for it, and takes forged requests still"
         );
         return Ok(offered);
     }
@@ -150,8 +150,8 @@ fn judged(report: &Report, unenforced: Unenforced, storage: &str) -> Result<Offe
         .iter()
         .map(|finding| format!("{} ({}, {})", finding.constraint.attempt, finding.constraint.id, finding.answer()))
         .collect();
-    let withheld = |method| fatal.iter().any(|finding| finding.constraint.method == method);
-    let remedy = match (lost.is_empty(), withheld(Method::Post), withheld(Method::Part)) {
+    let concerns = |method| fatal.iter().any(|finding| finding.constraint.method == method);
+    let remedy = match (lost.is_empty(), concerns(Method::Post), concerns(Method::Part)) {
         (false, ..) => "no method of upload can be left out to mend that",
         (_, true, true) => "CLOAKROOM_UNENFORCED=downgrade starts without uploads by form and without uploads in parts",
         (_, true, false) => "CLOAKROOM_UNENFORCED=downgrade starts without uploads by form",
@@ -171,9 +171,9 @@ fn can_be_withheld(finding: &Finding) -> bool {
 
 fn withhold(offered: &mut Offered, method: Method) {
     match method {
-        Method::Put => offered.put = false,
         Method::Post => offered.post = false,
         Method::Part => offered.multipart = false,
-        Method::Get | Method::Copy => {}
+        // Without these there is no broker.
+        Method::Put | Method::Get | Method::Copy => {}
     }
 }
