@@ -8,7 +8,7 @@ use crate::objects::{CompleteError, PartContract, SMALLEST_PART, StoredPart};
 
 use super::{
     super::{
-        LIFE, Probing,
+        LIFE, Probing, caught,
         constraints::Part,
         diagnosis,
         request::{Sent, parameter, tampered, with_parameter},
@@ -24,23 +24,27 @@ const UPLOAD: &str = "uploadId";
 /// The agreed part, with and without a checksum of its own, and its completion, which
 /// must succeed before a refusal means anything.
 pub(in crate::doctor) async fn agreed(probing: &Probing<'_>) -> Result<(), String> {
-    for declared in [false, true] {
-        let contract = begun(probing, declared).await?;
-        let answer = probing.send(sent(probing, &contract).await?).await?;
-        if !(200..300).contains(&answer.status) {
-            return Err(diagnosis::of(&answer, probing.clock.now()));
-        }
-        let arrived = arrived(probing, &contract).await?;
-        if !matches!(&arrived[..], [part] if part.number == contract.number && part.size == contract.size) {
-            return Err("a part was answered as done, and the broker does not find it".into());
-        }
-        complete(probing, &contract, &arrived).await.map_err(|fault| format!("completing it fails: {fault}"))?;
-        let stored = probing.storage.head(&contract.key).await.map_err(|fault| fault.to_string())?;
-        if stored.is_none_or(|facts| facts.size != contract.size) {
-            return Err("it was answered as completed, and something else is stored".into());
-        }
+    // Each to its end, as all that is under way together.
+    let (plain, declared) = tokio::join!(caught(agreed_part(probing, false)), caught(agreed_part(probing, true)));
+    plain.and(declared)
+}
+
+async fn agreed_part(probing: &Probing<'_>, declared: bool) -> Result<(), String> {
+    let contract = begun(probing, declared).await?;
+    let answer = probing.send(sent(probing, &contract).await?).await?;
+    if !(200..300).contains(&answer.status) {
+        return Err(diagnosis::of(&answer, probing.clock.now()));
     }
-    Ok(())
+    let arrived = arrived(probing, &contract).await?;
+    if !matches!(&arrived[..], [part] if part.number == contract.number && part.size == contract.size) {
+        return Err("a part was answered as done, and the broker does not find it".into());
+    }
+    complete(probing, &contract, &arrived).await.map_err(|fault| format!("completing it fails: {fault}"))?;
+    let stored = probing.storage.head(&contract.key).await.map_err(|fault| fault.to_string())?;
+    match stored {
+        Some(facts) if facts.size == contract.size => Ok(()),
+        _ => Err("it was answered as completed, and something else is stored".into()),
+    }
 }
 
 pub(super) async fn try_out(probing: &Probing<'_>, probe: Part) -> Result<Seen, String> {
@@ -147,12 +151,12 @@ async fn expired(probing: &Probing<'_>, contract: &PartContract) -> Result<Sent,
 async fn send(probing: &Probing<'_>, request: Sent, contract: &PartContract) -> Result<Seen, String> {
     let answer = probing.send(request).await?;
     // Where the query is not looked at, a part is an object.
-    let is_object = probing.is_stored(&contract.key).await?;
+    let (is_object, arrived) = tokio::join!(probing.is_stored(&contract.key), arrived(probing, contract));
+    let is_object = is_object?;
     if !is_object {
         probing.forget(&contract.key);
     }
-    let done = is_object || !arrived(probing, contract).await?.is_empty();
-    Ok(Seen { status: Some(answer.status), done })
+    Ok(Seen { status: Some(answer.status), done: is_object || !arrived?.is_empty() })
 }
 
 /// The parts that have arrived; none of an upload that is over.
