@@ -78,6 +78,22 @@ fn a_refusal_that_is_none_is_seen() {
     assert_eq!(pretender.left(), [""; 0]);
 }
 
+#[test]
+fn a_life_that_its_holder_writes_longer_is_seen() {
+    // It goes by what the URL says, and by no signature. What is signed for a minute was so two minutes ago.
+    let pretender = Pretender::start(|request| {
+        request.query_string().contains("X-Amz-Expires=60&").then_some((403, "AccessDenied"))
+    });
+    let report = examined(&pretender, &SystemClock::default()).unwrap();
+    for method in ["put", "part", "get"] {
+        let outcome = |name: &str| {
+            let id = format!("{method}.{name}");
+            &report.findings.iter().find(|finding| finding.constraint.id == id).unwrap().outcome
+        };
+        assert_eq!([outcome("expired"), outcome("extended")], [&Outcome::Enforced, &Outcome::Ignored], "{method}");
+    }
+}
+
 fn is_signed(request: &actix_web::HttpRequest) -> bool {
     request.query_string().contains("X-Amz-Signature=")
 }
@@ -97,12 +113,13 @@ fn a_storage_without_forms_is_said_to_have_none() {
 
 #[test]
 fn a_storage_without_parts_is_said_to_have_none() {
-    let cases: [(Whim, &str); 4] = [
+    let cases: [(Whim, &str); 5] = [
         (|request| refused_if(request, "POST", "uploads", "MethodNotAllowed"), "MethodNotAllowed"),
         (|request| refused_if(request, "PUT", "uploadId=", "AccessDenied"), "role"),
         // Answered as if it were done.
         (|request| (request.query_string().contains("partNumber=")).then_some((200, "")), "does not find it"),
         (|request| refused_if(request, "POST", "uploadId=", "InvalidPart"), "completing it fails"),
+        (|request| refused_if(request, "POST", "uploadId=", "").map(|_| (200, "")), "something else is stored"),
     ];
     for (whim, words) in cases {
         let pretender = Pretender::start(whim);

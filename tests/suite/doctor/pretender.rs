@@ -28,7 +28,7 @@ struct Held {
 }
 
 /// What it refuses all the same: the status and the code of S3. With the code
-/// [`LIE`] it says so, and does it.
+/// [`LIE`] it says so, and does it; with 200 and no code it says that it has done it.
 pub type Whim = fn(&HttpRequest) -> Option<(u16, &'static str)>;
 
 pub const LIE: &str = "Lie";
@@ -96,7 +96,12 @@ fn answer(whim: Whim, request: &HttpRequest, body: &Bytes, stored: &Stored) -> H
     if code == LIE {
         done(request, body, stored);
     }
-    HttpResponse::build(StatusCode::from_u16(status).unwrap()).body(format!("<Error><Code>{code}</Code></Error>"))
+    let mut response = HttpResponse::build(StatusCode::from_u16(status).unwrap());
+    match code {
+        // As S3 answers where it matters: an SDK looks for it.
+        "" => response.body("<CompleteMultipartUploadResult></CompleteMultipartUploadResult>"),
+        code => response.body(format!("<Error><Code>{code}</Code></Error>")),
+    }
 }
 
 fn etag(bytes: &[u8]) -> String {
