@@ -3,6 +3,7 @@
 //! Each test has a data directory and ports of its own, and ends the processes
 //! that it started, each by its own id.
 
+mod crossing;
 mod pretending;
 pub mod process;
 
@@ -10,6 +11,7 @@ mod commands;
 mod description;
 mod downloading;
 mod first_start;
+mod interrupted;
 mod receipts;
 mod refusing_to_start;
 mod starting_again;
