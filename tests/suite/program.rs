@@ -5,11 +5,14 @@
 
 mod pretending;
 pub mod process;
+mod relaying;
 
 mod commands;
+mod delivering;
 mod description;
 mod downloading;
 mod first_start;
+mod many_files;
 mod receipts;
 mod refusing_to_start;
 mod starting_again;
