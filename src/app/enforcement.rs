@@ -106,7 +106,7 @@ pub(super) async fn checked(config: &Config, broker: &Broker) -> Result<Offered,
     let namespace = doctor::namespace(clock, entropy);
     let report = doctor::examine(broker.objects.as_ref(), clock, entropy, namespace).await?;
     if report.left_behind > 0 {
-        tracing::warn!(objects = report.left_behind, "objects of the examination could not be removed from the inbox");
+        tracing::warn!(left = report.left_behind, "what the examination left in the inbox could not be removed");
     }
     let offered = judged(&report, config.unenforced, &described(config)).map_err(StartError::Unenforced)?;
     let took_ms = u64::try_from(report.took.as_millis()).unwrap_or(u64::MAX);
@@ -139,7 +139,10 @@ fn judged(report: &Report, unenforced: Unenforced, storage: &str) -> Result<Offe
         for finding in fatal {
             withhold(&mut offered, finding.constraint.method);
         }
-        tracing::warn!("forms are not offered: the object storage does not check them, and takes forged ones still");
+        tracing::warn!(
+            ?offered,
+            "withheld: the object storage does not check what is signed for it, and takes forged requests still"
+        );
         return Ok(offered);
     }
     let named = if unenforced == Unenforced::Downgrade { &lost } else { &fatal };
@@ -147,10 +150,12 @@ fn judged(report: &Report, unenforced: Unenforced, storage: &str) -> Result<Offe
         .iter()
         .map(|finding| format!("{} ({}, {})", finding.constraint.attempt, finding.constraint.id, finding.answer()))
         .collect();
-    let remedy = if lost.is_empty() {
-        "CLOAKROOM_UNENFORCED=downgrade starts without uploads by form"
-    } else {
-        "no method of upload can be left out to mend that"
+    let concerns = |method| fatal.iter().any(|finding| finding.constraint.method == method);
+    let remedy = match (lost.is_empty(), concerns(Method::Post), concerns(Method::Part)) {
+        (false, ..) => "no method of upload can be left out to mend that",
+        (_, true, true) => "CLOAKROOM_UNENFORCED=downgrade starts without uploads by form and without uploads in parts",
+        (_, true, false) => "CLOAKROOM_UNENFORCED=downgrade starts without uploads by form",
+        _ => "CLOAKROOM_UNENFORCED=downgrade starts without uploads in parts",
     };
     Err(format!(
         "{storage} does not enforce what its URLs say: {}. Look at it with: cloakroom doctor. Use a storage that does; \
@@ -161,13 +166,14 @@ fn judged(report: &Report, unenforced: Unenforced, storage: &str) -> Result<Offe
 
 /// Whether there is another way to do the same.
 fn can_be_withheld(finding: &Finding) -> bool {
-    finding.constraint.method == Method::Post
+    matches!(finding.constraint.method, Method::Post | Method::Part)
 }
 
 fn withhold(offered: &mut Offered, method: Method) {
     match method {
-        Method::Put => offered.put = false,
         Method::Post => offered.post = false,
-        Method::Get | Method::Copy => {}
+        Method::Part => offered.multipart = false,
+        // Without these there is no broker.
+        Method::Put | Method::Get | Method::Copy => {}
     }
 }

@@ -13,6 +13,8 @@ pub enum Method {
     Put,
     /// An upload by a form.
     Post,
+    /// A part of a larger upload.
+    Part,
     /// A download.
     Get,
     /// The broker's own copy from the inbox to the vault.
@@ -21,13 +23,14 @@ pub enum Method {
 
 impl Method {
     /// All of them, in the order of a report.
-    pub const ALL: [Self; 4] = [Self::Put, Self::Post, Self::Get, Self::Copy];
+    pub const ALL: [Self; 5] = [Self::Put, Self::Post, Self::Part, Self::Get, Self::Copy];
 
     /// What it is, in words for people.
     pub fn title(self) -> &'static str {
         match self {
             Self::Put => "PUT: an upload in one request",
             Self::Post => "POST: an upload by a form",
+            Self::Part => "PART: an upload in parts",
             Self::Get => "GET: a download",
             Self::Copy => "COPY: from the inbox to the vault",
         }
@@ -78,6 +81,7 @@ impl Constraint {
     pub(super) fn words(&self) -> (&'static str, &'static str) {
         match self.probe {
             Probe::Copy(Copied::Checksum) => ("known", "UNKNOWN"),
+            Probe::Part(Part::Unnamed) => ("left out", "INCLUDED"),
             _ => ("refused", "ACCEPTED"),
         }
     }
@@ -88,6 +92,7 @@ impl Constraint {
 pub(super) enum Probe {
     Put(Put),
     Form(Form),
+    Part(Part),
     Get(Get),
     Copy(Copied),
 }
@@ -128,6 +133,30 @@ pub(super) enum Form {
 }
 
 #[derive(Clone, Copy, Debug)]
+pub(super) enum Part {
+    Longer,
+    Shorter,
+    OtherBytes,
+    OtherChecksum,
+    Tampered,
+    Extended,
+    Unsigned,
+    Expired,
+    OtherNumber,
+    OtherUpload,
+    /// An unsigned `x-amz-copy-source`.
+    CopySource,
+    /// An unsigned header.
+    Header,
+    Delete,
+    Aborted,
+    /// A completion that names bytes which were replaced.
+    Stale,
+    /// A completion that does not name all that arrived.
+    Unnamed,
+}
+
+#[derive(Clone, Copy, Debug)]
 pub(super) enum Get {
     Tampered,
     OtherAnswer,
@@ -156,6 +185,16 @@ const fn form(
     probe: Form,
 ) -> Constraint {
     Constraint { id, method: Method::Post, weight, attempt, meaning, probe: Probe::Form(probe) }
+}
+
+const fn part(
+    id: &'static str,
+    weight: Weight,
+    attempt: &'static str,
+    meaning: &'static str,
+    probe: Part,
+) -> Constraint {
+    Constraint { id, method: Method::Part, weight, attempt, meaning, probe: Probe::Part(probe) }
 }
 
 const fn get(id: &'static str, weight: Weight, attempt: &'static str, meaning: &'static str, probe: Get) -> Constraint {
@@ -243,6 +282,59 @@ pub const CONSTRAINTS: &[Constraint] = &[
     ),
     form("post.unsigned", Fatal, "no policy at all", OPEN_TO_WRITE, Form::Unsigned),
     form("post.expired", Fatal, "an expired policy", "A form that has been handed out works for ever.", Form::Expired),
+    part("part.longer", VerifiedLater, "a longer part", WASTE, Part::Longer),
+    part("part.shorter", VerifiedLater, "a shorter part", WASTE, Part::Shorter),
+    part("part.bytes", VerifiedLater, "other bytes than the declared SHA-256 says", WASTE, Part::OtherBytes),
+    part("part.checksum", VerifiedLater, "another SHA-256 than the signed one", WASTE, Part::OtherChecksum),
+    part("part.signature", Fatal, "an altered signature", ANYTHING, Part::Tampered),
+    part("part.extended", Fatal, "a longer life written into an expired URL", FOR_EVER, Part::Extended),
+    part("part.unsigned", Fatal, "no signature at all", OPEN_TO_WRITE, Part::Unsigned),
+    part("part.expired", Fatal, "an expired URL", FOR_EVER, Part::Expired),
+    part("part.number", Fatal, "the URL of another part", ANYTHING, Part::OtherNumber),
+    part("part.upload", Fatal, "the URL of another upload", ANYTHING, Part::OtherUpload),
+    part(
+        "part.copy_source",
+        Fatal,
+        "an unsigned x-amz-copy-source",
+        "Whoever holds the URL of a part copies somebody else's object into an upload of their own.",
+        Part::CopySource,
+    ),
+    part(
+        "part.metadata",
+        Notable,
+        "an unsigned x-amz-meta header",
+        "Whoever uploads can say more of a part than was agreed. The copy into the vault drops it.",
+        Part::Header,
+    ),
+    part(
+        "part.delete",
+        Notable,
+        "a DELETE with the URL of a part",
+        "Whoever sends a part can end the upload that it belongs to: their own.",
+        Part::Delete,
+    ),
+    part(
+        "part.aborted",
+        Notable,
+        "a part of an upload that was aborted",
+        "Its bytes are stored though nobody will complete them, until the rules of the bucket remove them.",
+        Part::Aborted,
+    ),
+    part(
+        "part.stale",
+        VerifiedLater,
+        "a completion with a part that was replaced",
+        "A part that is replaced while the upload is completed goes into it with its new bytes, if the whole has the \
+         declared size and SHA-256, too.",
+        Part::Stale,
+    ),
+    part(
+        "part.unnamed",
+        VerifiedLater,
+        "a part that a completion does not name",
+        "An upload is completed with bytes that nobody counted: it is then rejected for its size.",
+        Part::Unnamed,
+    ),
     get("get.signature", Fatal, "an altered signature", ANYTHING, Get::Tampered),
     get(
         "get.answer",

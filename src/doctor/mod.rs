@@ -3,8 +3,8 @@
 //! The broker promises that a URL gives exactly what its contract says, and
 //! it is the storage that keeps the promise. Here the storage is asked for
 //! signed requests, sent what violates them over real HTTP, and every
-//! constraint that it lets pass is named. All objects of the probes lie in an
-//! inbox of their own and are removed afterwards.
+//! constraint that it lets pass is named. All objects and uploads of the probes lie
+//! in an inbox of their own and are removed afterwards.
 
 mod constraints;
 mod diagnosis;
@@ -19,7 +19,7 @@ use std::{
     time::Duration,
 };
 
-use futures_util::{FutureExt, StreamExt, future::join_all, stream};
+use futures_util::{FutureExt, StreamExt, stream};
 use sha2::{Digest, Sha256};
 use ureq::Agent;
 
@@ -31,7 +31,7 @@ use crate::{
         tenant::{Mode, Namespace},
     },
     entropy::Entropy,
-    objects::{ContentType, InboxSecret, ObjectKey, ObjectStorage, UploadContract},
+    objects::{ContentType, InboxSecret, MultipartId, ObjectKey, ObjectStorage, Unavailable, UploadContract},
     outward,
 };
 
@@ -69,6 +69,8 @@ struct Probing<'a> {
     namespace: Namespace,
     /// Everything that may have been stored: removed in the end, whatever happens.
     keys: Mutex<Vec<ObjectKey>>,
+    /// Every upload in parts that was begun: aborted in the end, whatever happens.
+    uploads: Mutex<Vec<(ObjectKey, MultipartId)>>,
 }
 
 /// Tries every constraint on the storage.
@@ -87,7 +89,8 @@ pub async fn examine(
 ) -> Result<Report, NotExamined> {
     let began = clock.now();
     let agent = outward::agent(PATIENCE);
-    let probing = Probing { storage, clock, entropy, agent, namespace, keys: Mutex::default() };
+    let (keys, uploads) = (Mutex::default(), Mutex::default());
+    let probing = Probing { storage, clock, entropy, agent, namespace, keys, uploads };
     // A panic must not leave objects behind.
     let outcome = AssertUnwindSafe(probing.all()).catch_unwind().await;
     let left_behind = probing.clean_up().await;
@@ -107,11 +110,17 @@ type Found = (Vec<Finding>, Vec<(Method, String)>);
 impl Probing<'_> {
     async fn all(&self) -> Result<Found, NotExamined> {
         // Each to its end: nothing may still be on its way when everything is removed.
-        let (put, post, get) =
-            tokio::join!(caught(probes::put(self)), caught(probes::form(self)), caught(probes::get(self)));
+        let (put, post, part, get) = tokio::join!(
+            caught(probes::put(self)),
+            caught(probes::form(self)),
+            caught(probes::part(self)),
+            caught(probes::get(self))
+        );
         put.map_err(|fault| NotExamined(format!("an upload as agreed fails: {fault}")))?;
         get.map_err(|fault| NotExamined(format!("a download as agreed fails: {fault}")))?;
-        let unusable: Vec<_> = post.err().map(|fault| (Method::Post, fault)).into_iter().collect();
+        let refused = |method, agreed: Result<(), String>| agreed.err().map(|fault| (method, fault));
+        let unusable = [refused(Method::Post, post), refused(Method::Part, part)];
+        let unusable: Vec<_> = unusable.into_iter().flatten().collect();
         let usable = |method| unusable.iter().all(|(other, _)| *other != method);
         let tried = CONSTRAINTS.iter().filter(|constraint| usable(constraint.method));
         let findings = stream::iter(tried.map(|constraint| self.finding(constraint))).buffered(AT_ONCE).collect().await;
@@ -125,18 +134,13 @@ impl Probing<'_> {
         }
     }
 
-    /// Removes all objects of the probes. How many stayed.
+    /// Ends all uploads of the probes, and removes all objects. How many stayed.
     async fn clean_up(&self) -> usize {
+        let uploads = std::mem::take(&mut *self.uploads.lock().unwrap_or_else(PoisonError::into_inner));
+        let aborted = uploads.iter().map(|(key, upload)| self.storage.abort_multipart(key, upload));
+        let stayed = stayed(aborted.collect()).await;
         let keys = std::mem::take(&mut *self.keys.lock().unwrap_or_else(PoisonError::into_inner));
-        let mut stayed = 0;
-        for some in keys.chunks(AT_ONCE) {
-            let removed = join_all(some.iter().map(|key| self.storage.delete(key)));
-            stayed += match AssertUnwindSafe(removed).catch_unwind().await {
-                Ok(removed) => removed.iter().filter(|removed| removed.is_err()).count(),
-                Err(_) => some.len(),
-            };
-        }
-        stayed
+        stayed + self::stayed(keys.iter().map(|key| self.storage.delete(key)).collect()).await
     }
 
     /// A key that nothing lies under. What will lie there is removed in the end.
@@ -144,6 +148,14 @@ impl Probing<'_> {
         let key = ObjectKey::inbox(self.namespace, InboxSecret(self.entropy.bytes()));
         self.keys.lock().unwrap_or_else(PoisonError::into_inner).push(key.clone());
         key
+    }
+
+    /// Begins an upload in parts. It is aborted in the end.
+    async fn begin(&self, key: &ObjectKey, part_checksums: bool) -> Result<MultipartId, String> {
+        let begun = self.storage.begin_multipart(key, &ContentType::unknown(), part_checksums).await;
+        let upload = begun.map_err(|fault| fault.to_string())?;
+        self.uploads.lock().unwrap_or_else(PoisonError::into_inner).push((key.clone(), upload.clone()));
+        Ok(upload)
     }
 
     /// Nothing lies under this key: in a bucket with versions, removing it would leave a mark.
@@ -178,6 +190,13 @@ impl Probing<'_> {
     async fn is_stored(&self, key: &ObjectKey) -> Result<bool, String> {
         Ok(self.storage.head(key).await.map_err(|fault| fault.to_string())?.is_some())
     }
+}
+
+/// How many of these could not be done. One that panics does not keep another from it.
+async fn stayed(removals: Vec<impl Future<Output = Result<(), Unavailable>>>) -> usize {
+    let removals = removals.into_iter().map(|removal| AssertUnwindSafe(removal).catch_unwind());
+    let removed: Vec<_> = stream::iter(removals).buffer_unordered(AT_ONCE).collect().await;
+    removed.iter().filter(|removed| !matches!(removed, Ok(Ok(())))).count()
 }
 
 /// A panic as a reason why nothing can be told.

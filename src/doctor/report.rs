@@ -69,7 +69,7 @@ pub struct Report {
     pub findings: Vec<Finding>,
     /// Methods of which even the agreed request is refused, and why. Their constraints were not tried.
     pub unusable: Vec<(Method, String)>,
-    /// How many objects of the probes could not be removed.
+    /// How many objects and uploads of the probes could not be removed.
     pub left_behind: usize,
     /// How long it took.
     pub took: Duration,

@@ -119,6 +119,12 @@ pub(super) fn with_parameter(url: &str, name: &str, value: &str) -> String {
     }
 }
 
+/// The value of this query parameter, as it is spelled there.
+pub(super) fn parameter<'a>(url: &'a str, name: &str) -> Option<&'a str> {
+    let (_, query) = url.split_once('?')?;
+    query.split('&').find_map(|part| part.strip_prefix(name)?.strip_prefix('='))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -134,5 +140,7 @@ mod tests {
     fn a_parameter_is_replaced_or_added() {
         assert_eq!(with_parameter("http://a/k?x=1&y=2", "x", "3"), "http://a/k?y=2&x=3");
         assert_eq!(with_parameter("http://a/k", "x", "3"), "http://a/k?x=3");
+        assert_eq!(parameter("http://a/k?xy=1&x=2%2F", "x"), Some("2%2F"));
+        assert_eq!((parameter("http://a/x=1", "x"), parameter("http://a/k?xy=1", "x")), (None, None));
     }
 }

@@ -50,9 +50,19 @@ impl Report {
         if !open.is_empty() {
             text.push_str("\n  What this means\n");
         }
-        for finding in open {
+        for (position, finding) in open.iter().enumerate() {
             let constraint = finding.constraint;
-            line(text, format_args!("\n    {} ({})\n", constraint.id, constraint.weight.words()));
+            let says_the_same = |other: &&&Finding| {
+                let theirs = other.constraint;
+                (theirs.weight, theirs.meaning) == (constraint.weight, constraint.meaning)
+                    && other.outcome == finding.outcome
+            };
+            if open[..position].iter().any(|earlier| says_the_same(&earlier)) {
+                continue;
+            }
+            let ids: Vec<_> = open.iter().filter(says_the_same).map(|same| same.constraint.id).collect();
+            text.push('\n');
+            paragraph(text, "    ", &format!("{} ({})", ids.join(", "), constraint.weight.words()));
             if let Outcome::Unclear(reason) = &finding.outcome {
                 paragraph(text, "      ", &format!("It could not be told: {reason}. If the storage ignores it:"));
             }
@@ -71,7 +81,12 @@ impl Report {
         }
         if self.left_behind > 0 {
             let count = self.left_behind;
-            line(text, format_args!("  {count} objects of the probes could not be removed: they lie under inbox/.\n"));
+            line(
+                text,
+                format_args!(
+                    "  {count} objects or uploads of the probes could not be removed: they lie under inbox/.\n"
+                ),
+            );
         }
         text.push('\n');
         paragraph(

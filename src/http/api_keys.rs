@@ -186,8 +186,7 @@ pub async fn list(
     query: web::Query<PageQuery>,
 ) -> Result<HttpResponse, Problem> {
     let page = broker.list_api_keys(&caller, &query.into_inner().into()).await?;
-    let items: Vec<_> = page.items.into_iter().map(|key| ApiKeyView::new(key, broker.now())).collect();
-    Ok(HttpResponse::Ok().json(Listing { items, next_cursor: page.next_cursor }))
+    Ok(HttpResponse::Ok().json(Listing::of(page, |key| ApiKeyView::new(key, broker.now()))))
 }
 
 /// Inspect an API key, and how much of its quota is used.

@@ -141,8 +141,7 @@ pub async fn list(
     query: web::Query<PageQuery>,
 ) -> Result<HttpResponse, Problem> {
     let page = broker.list_artifacts(&caller, &query.into_inner().into()).await?;
-    let items: Vec<_> = page.items.into_iter().map(|artifact| ArtifactView::new(artifact, &broker)).collect();
-    Ok(HttpResponse::Ok().json(Listing { items, next_cursor: page.next_cursor }))
+    Ok(HttpResponse::Ok().json(Listing::of(page, |artifact| ArtifactView::new(artifact, &broker))))
 }
 
 /// Inspect an artifact.

@@ -171,8 +171,6 @@ pub async fn make(
     broker: web::Data<Broker>,
 ) -> Result<HttpResponse, Problem> {
     let closes_at = render::ends_at(&lifetime::FILE_REQUEST, body.expires_in, body.expires_at, broker.now())?;
-    let access = lifetime::SUBMISSION.seconds(body.access_expires_in);
-    let access = access.map_err(|fault| Problem::invalid("/access_expires_in", fault.to_string()))?;
     let submissions = body.submissions.unwrap_or(100);
     if !(1..=MOST_SUBMISSIONS).contains(&submissions) {
         return Err(Problem::invalid("/submissions", "must be between 1 and 10,000"));
@@ -188,7 +186,7 @@ pub async fn make(
         content_types: body.content_types,
         submissions,
         closes_at,
-        access_seconds: access.as_secs(),
+        access_seconds: render::access_seconds(&lifetime::SUBMISSION, body.access_expires_in)?,
         password: body.password,
         label: render::label(body.label)?,
         message: message.map_err(|fault| Problem::invalid("/message", fault.to_string()))?,
@@ -210,8 +208,7 @@ pub async fn list(
     query: web::Query<PageQuery>,
 ) -> Result<HttpResponse, Problem> {
     let page = broker.list_file_requests(&caller, &query.into_inner().into()).await?;
-    let items: Vec<FileRequestView> = page.items.into_iter().map(Into::into).collect();
-    Ok(HttpResponse::Ok().json(Listing { items, next_cursor: page.next_cursor }))
+    Ok(HttpResponse::Ok().json(Listing::of(page, FileRequestView::from)))
 }
 
 /// Inspect a file request, and how much was delivered.

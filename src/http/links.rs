@@ -114,12 +114,10 @@ pub async fn mint(
     broker: web::Data<Broker>,
 ) -> Result<HttpResponse, Problem> {
     let expires_at = render::ends_at(&lifetime::LINK, body.expires_in, body.expires_at, broker.now())?;
-    let access = lifetime::LINK_ACCESS.seconds(body.access_expires_in);
-    let access = access.map_err(|fault| Problem::invalid("/access_expires_in", fault.to_string()))?;
     let wanted = MintLink {
         artifact: body.artifact,
         expires_at,
-        access_seconds: access.as_secs(),
+        access_seconds: render::access_seconds(&lifetime::LINK_ACCESS, body.access_expires_in)?,
         password: body.password,
         label: render::label(body.label)?,
     };
@@ -140,8 +138,7 @@ pub async fn list(
     query: web::Query<PageQuery>,
 ) -> Result<HttpResponse, Problem> {
     let page = broker.list_links(&caller, &query.into_inner().into()).await?;
-    let items: Vec<LinkView> = page.items.into_iter().map(Into::into).collect();
-    Ok(HttpResponse::Ok().json(Listing { items, next_cursor: page.next_cursor }))
+    Ok(HttpResponse::Ok().json(Listing::of(page, LinkView::from)))
 }
 
 /// Inspect a link.

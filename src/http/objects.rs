@@ -26,8 +26,7 @@ pub async fn list(
     let query = query.into_inner();
     let request = PageRequest { limit: query.limit, cursor: query.cursor };
     let page = broker.list_objects(&caller, &query.prefix, &request).await?;
-    let items: Vec<ObjectView> = page.items.into_iter().map(Into::into).collect();
-    Ok(HttpResponse::Ok().json(Listing { items, next_cursor: page.next_cursor }))
+    Ok(HttpResponse::Ok().json(Listing::of(page, ObjectView::from)))
 }
 
 fn path(text: &str) -> Result<VaultPath, Problem> {

@@ -154,6 +154,16 @@ impl From<service::Error> for Problem {
             )
             .pointer("/path")
             .detail(format!("{path} is {reason}, going by its name; give it another one, if it is not")),
+            Error::MethodNotOffered { put_cap } => Self::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "method_not_offered",
+                "This method of upload is not offered here",
+            )
+            .pointer("/method")
+            .detail(format!(
+                "the storage does not enforce what is signed for it; use the method put, for files of up to {put_cap} \
+                 bytes; larger ones cannot be sent here"
+            )),
             Error::TooLarge { cap } => Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", "This is too large")
                 .pointer("/size")
                 .detail(format!("at most {cap} bytes")),

@@ -8,7 +8,10 @@ use utoipa::{IntoParams, ToSchema};
 use crate::{
     domain::{instant::Instant, lifetime::Bounds, object::VaultFile, path::VaultPath},
     objects::SignedRequest,
-    service::{Error, listing::PageRequest},
+    service::{
+        Error,
+        listing::{Page, PageRequest},
+    },
 };
 
 use super::{problem::Problem, receipt_views::ChecksumView};
@@ -51,6 +54,13 @@ pub struct Listing<T> {
     pub items: Vec<T>,
     /// Where the next page begins; null at the end.
     pub next_cursor: Option<String>,
+}
+
+impl<T> Listing<T> {
+    /// A page, each item as the API shows it.
+    pub fn of<S>(page: Page<S>, shown: impl Fn(S) -> T) -> Self {
+        Self { items: page.items.into_iter().map(shown).collect(), next_cursor: page.next_cursor }
+    }
 }
 
 /// A file.
@@ -129,6 +139,15 @@ pub fn ends_at(
         },
         (None, Some(end)) => bounds.until(end, now).map_err(|fault| Problem::invalid("/expires_at", fault.to_string())),
     }
+}
+
+/// For how many seconds a claimant may come back.
+///
+/// # Errors
+/// When it is out of bounds.
+pub fn access_seconds(bounds: &Bounds, access_expires_in: Option<u64>) -> Result<u64, Problem> {
+    let access = bounds.seconds(access_expires_in);
+    access.map(|span| span.as_secs()).map_err(|fault| Problem::invalid("/access_expires_in", fault.to_string()))
 }
 
 /// A label, checked.

@@ -117,8 +117,7 @@ pub async fn objects(
     let query = query.into_inner();
     let request = PageRequest { limit: query.limit, cursor: query.cursor };
     let page = broker.session_objects(&session, &query.prefix, &request).await?;
-    let items: Vec<ObjectView> = page.items.into_iter().map(Into::into).collect();
-    Ok(HttpResponse::Ok().json(Listing { items, next_cursor: page.next_cursor }))
+    Ok(HttpResponse::Ok().json(Listing::of(page, ObjectView::from)))
 }
 
 /// Get a URL to download one file of the session.

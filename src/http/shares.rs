@@ -136,13 +136,11 @@ pub async fn mint(
     };
     let pins = Pins::new(body.paths).map_err(|fault| Problem::invalid("/paths", fault.to_string()))?;
     let expires_at = render::ends_at(&lifetime::SHARE, body.expires_in, body.expires_at, broker.now())?;
-    let access = lifetime::SHARE_ACCESS.seconds(body.access_expires_in);
-    let access = access.map_err(|fault| Problem::invalid("/access_expires_in", fault.to_string()))?;
     let wanted = MintShare {
         pins,
         permission,
         expires_at,
-        access_seconds: access.as_secs(),
+        access_seconds: render::access_seconds(&lifetime::SHARE_ACCESS, body.access_expires_in)?,
         label: render::label(body.label)?,
         allow_missing: body.allow_missing,
     };
@@ -163,8 +161,7 @@ pub async fn list(
     query: web::Query<PageQuery>,
 ) -> Result<HttpResponse, Problem> {
     let page = broker.list_shares(&caller, &query.into_inner().into()).await?;
-    let items: Vec<ShareView> = page.items.into_iter().map(Into::into).collect();
-    Ok(HttpResponse::Ok().json(Listing { items, next_cursor: page.next_cursor }))
+    Ok(HttpResponse::Ok().json(Listing::of(page, ShareView::from)))
 }
 
 /// Inspect a share.

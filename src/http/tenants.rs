@@ -89,6 +89,5 @@ pub async fn list(
     query: web::Query<PageQuery>,
 ) -> Result<HttpResponse, Problem> {
     let page = broker.list_tenants(&caller, &query.into_inner().into()).await?;
-    let items: Vec<TenantView> = page.items.into_iter().map(Into::into).collect();
-    Ok(HttpResponse::Ok().json(Listing { items, next_cursor: page.next_cursor }))
+    Ok(HttpResponse::Ok().json(Listing::of(page, TenantView::from)))
 }

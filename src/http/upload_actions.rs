@@ -91,8 +91,7 @@ pub(super) async fn arrived_parts(
     query: PageQuery,
 ) -> Result<HttpResponse, Problem> {
     let page = broker.arrived_parts(who, render::id(id)?, &query.into()).await?;
-    let items: Vec<ArrivedPartView> = page.items.into_iter().map(Into::into).collect();
-    Ok(HttpResponse::Ok().json(Listing { items, next_cursor: page.next_cursor }))
+    Ok(HttpResponse::Ok().json(Listing::of(page, ArrivedPartView::from)))
 }
 
 pub(super) async fn receipt(broker: &Broker, who: &dyn MayUpload, id: &str) -> Result<HttpResponse, Problem> {

@@ -51,9 +51,7 @@ pub async fn list(
     query: web::Query<PageQuery>,
 ) -> Result<HttpResponse, Problem> {
     let page = broker.list_uploads(&caller, &query.into_inner().into()).await?;
-    let items: Vec<UploadView> =
-        page.items.into_iter().map(|upload| UploadView::new(upload, &caller, &broker)).collect();
-    Ok(HttpResponse::Ok().json(Listing { items, next_cursor: page.next_cursor }))
+    Ok(HttpResponse::Ok().json(Listing::of(page, |upload| UploadView::new(upload, &caller, &broker))))
 }
 
 /// Inspect an upload.

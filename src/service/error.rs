@@ -45,6 +45,12 @@ pub enum Error {
         /// What it is, in words.
         reason: &'static str,
     },
+    /// A method of upload that the storage here cannot be trusted with.
+    #[error("this method of upload is not offered")]
+    MethodNotOffered {
+        /// How large a file the caller may send by PUT, which is offered always.
+        put_cap: u64,
+    },
     /// A declared size over the cap.
     #[error("larger than the {cap} bytes allowed")]
     TooLarge {

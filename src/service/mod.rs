@@ -34,7 +34,7 @@ use std::sync::Arc;
 use crate::{
     clock::Clock,
     crypto::{edge_cookie::EdgeKey, keyring::Keyring},
-    domain::instant::Instant,
+    domain::{instant::Instant, upload::Method},
     entropy::Entropy,
     objects::ObjectStorage,
     scanner::Scanner,
@@ -63,11 +63,9 @@ pub struct Settings {
     pub offered: Offered,
 }
 
-/// The methods of upload that the storage can be trusted with.
+/// The methods of upload that the storage can be trusted with, besides PUT, which always is one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Offered {
-    /// In one request.
-    pub put: bool,
     /// By a form.
     pub post: bool,
     /// In parts.
@@ -76,7 +74,17 @@ pub struct Offered {
 
 impl Default for Offered {
     fn default() -> Self {
-        Self { put: true, post: true, multipart: true }
+        Self { post: true, multipart: true }
+    }
+}
+
+impl Offered {
+    fn has(self, method: Method) -> bool {
+        match method {
+            Method::Put => true,
+            Method::Post => self.post,
+            Method::Multipart => self.multipart,
+        }
     }
 }
 

@@ -122,3 +122,18 @@ fn the_reader_of_imports_sees_them() {
     let code = "use crate::{\n    a::{b, c},\n    d,\n};\nuse crate::e::f;\nlet x = crate::g();";
     assert_eq!(imports(code), ["a", "d", "e", "g"]);
 }
+
+#[test]
+fn every_promise_names_tests_that_are_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = fs::read_to_string(root.join("SECURITY.md")).unwrap();
+    let promises: Vec<_> = page.lines().filter(|line| line.starts_with("| ") && line.contains("**")).collect();
+    assert!(promises.len() >= 12, "the table was not found");
+    for promise in promises {
+        let cell = promise.trim_end_matches(" |").rsplit_once(" | ").unwrap().1;
+        for name in cell.split('`').skip(1).step_by(2) {
+            let test = root.join("tests/suite").join(name).with_extension("rs");
+            assert!(test.is_file() || root.join(name).is_file(), "{name}");
+        }
+    }
+}

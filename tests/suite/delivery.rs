@@ -45,6 +45,7 @@ mod storage_faults;
 mod store_faults;
 mod sweeping;
 mod upload_rights;
+mod withheld;
 
 on_every_backend! {
     admission:

@@ -2,6 +2,7 @@
 
 mod documented;
 mod fence;
+mod left_behind;
 mod pretended;
 mod pretender;
 mod printed;

@@ -14,5 +14,6 @@ mod delivery;
 mod doctor;
 mod objects;
 mod program;
+mod relaying;
 mod scanner;
 mod store;

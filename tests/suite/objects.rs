@@ -2,7 +2,7 @@
 //! each storage over real sockets; where a storage does less than S3 itself, the
 //! table in `refuses.rs` says so and the case asserts the gap as it is.
 
-mod bench;
+pub mod bench;
 mod completions;
 mod content_listener;
 mod downloads;

@@ -3,15 +3,16 @@
 //! Each test has a data directory and ports of its own, and ends the processes
 //! that it started, each by its own id.
 
+mod crossing;
 mod pretending;
 pub mod process;
-mod relaying;
 
 mod commands;
 mod delivering;
 mod description;
 mod downloading;
 mod first_start;
+mod interrupted;
 mod many_files;
 mod receipts;
 mod refusing_to_start;

@@ -16,6 +16,7 @@ use crate::{
         storage::Storage,
     },
     crypto::secret::SecretText,
+    domain::upload::LARGEST_SINGLE_REQUEST,
     entropy::{Entropy, SystemEntropy},
 };
 
@@ -85,7 +86,13 @@ impl Transfer<'_> {
         let progress = self.progress.file(chosen.path.as_str(), chosen.source.size);
         let sent = match Method::of(self.method, chosen.source.size) {
             Method::Put => self.put(chosen, ahead, &progress),
-            Method::Multipart => Parts::send(self, chosen, &progress),
+            Method::Multipart => match Parts::send(self, chosen, &progress) {
+                // Parts were our choice, and one request does it, too.
+                Err(fault) if fault.code == "method_not_offered" && self.may_be_put(chosen) => {
+                    self.put(chosen, || None, &progress)
+                }
+                sent => sent,
+            },
         };
         match sent {
             Err(fault) if fault.code == "path_taken" && !self.place.overwrites() => {
@@ -94,6 +101,10 @@ impl Transfer<'_> {
             }
             sent => sent,
         }
+    }
+
+    fn may_be_put(&self, chosen: &Chosen) -> bool {
+        self.method.is_none() && chosen.source.size <= LARGEST_SINGLE_REQUEST
     }
 
     /// The route of an upload.

@@ -4,13 +4,14 @@
 mod copy;
 mod form;
 mod get;
+mod part;
 mod put;
 
 use crate::objects::ObjectKey;
 
 use super::{Probing, constraints::Probe, request::Sent};
 
-pub(super) use self::{form::agreed as form, get::agreed as get, put::agreed as put};
+pub(super) use self::{form::agreed as form, get::agreed as get, part::agreed as part, put::agreed as put};
 
 /// What was agreed.
 const BYTES: &[u8] = b"cloakroom doctor";
@@ -30,6 +31,7 @@ pub(super) async fn try_out(probing: &Probing<'_>, probe: Probe) -> Result<Seen,
     match probe {
         Probe::Put(probe) => put::try_out(probing, probe).await,
         Probe::Form(probe) => form::try_out(probing, probe).await,
+        Probe::Part(probe) => part::try_out(probing, probe).await,
         Probe::Get(probe) => get::try_out(probing, probe).await,
         Probe::Copy(probe) => copy::try_out(probing, probe).await,
     }
@@ -44,6 +46,14 @@ impl Probing<'_> {
             self.forget(key);
         }
         Ok(Seen { status: Some(answer.status), done })
+    }
+
+    /// Sends what is agreed, so that there is something to attack.
+    async fn stored(&self, request: &Sent) -> Result<(), String> {
+        match self.send(request.clone()).await?.status {
+            200..300 => Ok(()),
+            status => Err(format!("the agreed upload before it was answered with {status}")),
+        }
     }
 
     /// Sends what has no effect that could be looked at.

@@ -70,23 +70,20 @@ pub(super) async fn try_out(probing: &Probing<'_>, probe: Put) -> Result<Seen, S
             probing.upload(agreed.url(url), &other).await
         }
         Put::Overwrite => {
-            stored(probing, &agreed).await?;
+            probing.stored(&agreed).await?;
             probing.ask(agreed).await
         }
         Put::Header(name, value) => probing.upload(agreed.header(name, value), key).await,
         Put::CopySource => {
-            let source = probing.contract(OTHERS, true);
-            let request = Sent { body: OTHERS.to_vec(), ..sent(probing, &source).await? };
-            stored(probing, &request).await?;
-            let header = source_of(&request, &source);
-            probing.upload(agreed.header("x-amz-copy-source", header), key).await
+            let source = foreign(probing).await?;
+            probing.upload(agreed.header("x-amz-copy-source", source), key).await
         }
         Put::Read => {
-            stored(probing, &agreed).await?;
+            probing.stored(&agreed).await?;
             probing.ask(Sent { method: "GET", ..agreed }).await
         }
         Put::Delete => {
-            stored(probing, &agreed).await?;
+            probing.stored(&agreed).await?;
             probing.remove(Sent { method: "DELETE", ..agreed }, key).await
         }
     }
@@ -106,20 +103,15 @@ async fn expired(probing: &Probing<'_>, contract: &UploadContract) -> Result<Sen
     Ok(Sent::of(&signed, BYTES))
 }
 
-/// Sends what is agreed, so that there is something to attack.
-async fn stored(probing: &Probing<'_>, request: &Sent) -> Result<(), String> {
-    match probing.send(request.clone()).await?.status {
-        200..300 => Ok(()),
-        status => Err(format!("the agreed upload before it was answered with {status}")),
-    }
-}
-
-/// How S3 names an object: `/bucket/key`, the bucket from the path or from the host.
-fn source_of(request: &Sent, contract: &UploadContract) -> String {
+/// Stores what is somebody else's, and names it as S3 does: `/bucket/key`, the bucket from the path or from the host.
+pub(super) async fn foreign(probing: &Probing<'_>) -> Result<String, String> {
+    let contract = probing.contract(OTHERS, true);
+    let request = Sent { body: OTHERS.to_vec(), ..sent(probing, &contract).await? };
+    probing.stored(&request).await?;
     let key = contract.key.as_str();
     let address = request.url.split_once("://").map_or("", |(_, rest)| rest);
     let (host, path) = address.split_once('/').unwrap_or((address, ""));
     let bucket = path.split(key).next().unwrap_or_default().trim_matches('/');
     let bucket = if bucket.is_empty() { host.split('.').next().unwrap_or_default() } else { bucket };
-    format!("/{bucket}/{key}")
+    Ok(format!("/{bucket}/{key}"))
 }

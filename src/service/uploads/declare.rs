@@ -22,7 +22,7 @@ use crate::{
 
 use super::{
     super::{
-        Broker, Error, Offered,
+        Broker, Error,
         records::{Committed, ROUNDS, committed, outrun},
         rows,
     },
@@ -149,20 +149,11 @@ impl Broker {
         {
             return Err(Error::PathProtected { path: shown, reason: class.reason() });
         }
-        let Offered { put, post, multipart } = self.settings.offered;
-        let is_offered = match wanted.method {
-            Method::Put => put,
-            Method::Post => post,
-            Method::Multipart => multipart,
-        };
-        if !is_offered {
-            return Err(Error::invalid(
-                "/method",
-                "is not offered here: the storage does not enforce what it promises",
-            ));
+        let allowed = self.settings.largest_upload.min(uploader.largest_upload.unwrap_or(u64::MAX));
+        if !self.settings.offered.has(wanted.method) {
+            return Err(Error::MethodNotOffered { put_cap: allowed.min(LARGEST_SINGLE_REQUEST) });
         }
-        let caps = [self.settings.largest_upload, by_method];
-        let cap = caps.into_iter().chain(uploader.largest_upload).min().unwrap_or_default();
+        let cap = allowed.min(by_method);
         if wanted.size > cap {
             return Err(Error::TooLarge { cap });
         }

@@ -44,7 +44,7 @@ pub(in crate::service) use end::{DUE_LATE, DUE_ROOM, DueRow};
 
 pub use complete::Completion;
 pub use declare::{DeclareUpload, DeclaredUpload};
-pub use parts::{ArrivedPart, PartsPage, SignedPart, WantedPart};
+pub use parts::{ArrivedPart, SignedPart, WantedPart};
 pub use under_way::UnderWay;
 
 /// Who uploads, as of this request.

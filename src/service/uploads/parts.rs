@@ -14,7 +14,10 @@ use crate::{
 };
 
 use super::{
-    super::{Broker, Error, listing::PageRequest},
+    super::{
+        Broker, Error,
+        listing::{Page, PageRequest},
+    },
     MayUpload, inbox_key, namespace_of, storage_id,
 };
 
@@ -48,15 +51,6 @@ pub struct ArrivedPart {
     pub size: u64,
     /// Their SHA-256 in hexadecimal, where the storage knows it.
     pub sha256: Option<String>,
-}
-
-/// Some of the parts that have arrived, in their order.
-#[derive(Clone, Debug)]
-pub struct PartsPage {
-    /// The parts.
-    pub items: Vec<ArrivedPart>,
-    /// Where the next page begins, if there is one.
-    pub next_cursor: Option<String>,
 }
 
 impl Broker {
@@ -129,7 +123,7 @@ impl Broker {
         who: &dyn MayUpload,
         id: UploadId,
         request: &PageRequest,
-    ) -> Result<PartsPage, Error> {
+    ) -> Result<Page<ArrivedPart>, Error> {
         let upload = self.upload_of(&who.uploader(self), id).await?.value;
         let declaration = &upload.declaration;
         who.may(&declaration.path, Permission::Read).map_err(|_| Error::NotFound)?;
@@ -146,7 +140,7 @@ impl Broker {
             (Some(_), Some(last)) => Some(self.cursor(&list, namespace_of(declaration), &last.number.to_string())?),
             _ => None,
         };
-        Ok(PartsPage { items, next_cursor })
+        Ok(Page { items, next_cursor })
     }
 }
 

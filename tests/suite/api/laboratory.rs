@@ -74,13 +74,19 @@ impl Laboratory {
 
     /// The same on real sockets, with what moves its clock and plans its faults.
     pub fn served() -> (Api, Arc<ManualClock>, Arc<FaultyStore<MemoryStore>>) {
+        Self::served_offering(Offered::default())
+    }
+
+    /// The same where only these methods of upload are offered.
+    pub fn served_offering(offered: Offered) -> (Api, Arc<ManualClock>, Arc<FaultyStore<MemoryStore>>) {
         let runtime = runtime();
         let bound = [(); 3].map(|()| bind("127.0.0.1:0".parse().unwrap()).unwrap());
         let ports = [&bound[0], &bound[1], &bound[2]].map(|bound| bound.address.port());
         let (public_url, content_url) =
             (format!("http://127.0.0.1:{}", ports[0]), format!("http://localhost:{}", ports[1]));
         let laboratory = runtime.block_on(Self::at(&public_url, &content_url));
-        let Self { broker, clock, faults, objects, tenant, folder } = laboratory;
+        let Self { mut broker, clock, faults, objects, tenant, folder } = laboratory;
+        broker.settings.offered = offered;
         let serving = async { Listeners::serve(broker.clone(), Some(objects), bound, 2).unwrap() };
         let listeners = runtime.block_on(serving);
         (Api::of(runtime, listeners, broker, folder, tenant, ports), clock, faults)

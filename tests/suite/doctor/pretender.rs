@@ -16,11 +16,19 @@ use actix_web::{
 use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
 use cloakroom::objects::s3::{S3Settings, S3Storage};
 
-/// Type and bytes of what is stored, by `bucket/key`.
-type Stored = Arc<Mutex<BTreeMap<String, (String, Vec<u8>)>>>;
+type Stored = Arc<Mutex<Held>>;
+
+#[derive(Default)]
+struct Held {
+    /// Type and bytes, by `bucket/key`.
+    objects: BTreeMap<String, (String, Vec<u8>)>,
+    /// The parts of uploads under way, by their ids.
+    uploads: BTreeMap<String, BTreeMap<u32, Vec<u8>>>,
+    begun: usize,
+}
 
 /// What it refuses all the same: the status and the code of S3. With the code
-/// [`LIE`] it says so, and does it.
+/// [`LIE`] it says so, and does it; with 200 and no code it says that it has done it.
 pub type Whim = fn(&HttpRequest) -> Option<(u16, &'static str)>;
 
 pub const LIE: &str = "Lie";
@@ -76,9 +84,10 @@ impl Pretender {
         S3Storage::new(settings, &configuration).unwrap()
     }
 
-    /// What is stored now.
-    pub fn keys(&self) -> Vec<String> {
-        self.stored.lock().unwrap().keys().cloned().collect()
+    /// What is in it now: the keys of objects, and the ids of uploads under way.
+    pub fn left(&self) -> Vec<String> {
+        let held = self.stored.lock().unwrap();
+        held.objects.keys().chain(held.uploads.keys()).cloned().collect()
     }
 }
 
@@ -87,14 +96,70 @@ fn answer(whim: Whim, request: &HttpRequest, body: &Bytes, stored: &Stored) -> H
     if code == LIE {
         done(request, body, stored);
     }
-    HttpResponse::build(StatusCode::from_u16(status).unwrap()).body(format!("<Error><Code>{code}</Code></Error>"))
+    let mut response = HttpResponse::build(StatusCode::from_u16(status).unwrap());
+    match code {
+        // As S3 answers where it matters: an SDK looks for it.
+        "" => response.body("<CompleteMultipartUploadResult></CompleteMultipartUploadResult>"),
+        code => response.body(format!("<Error><Code>{code}</Code></Error>")),
+    }
+}
+
+fn etag(bytes: &[u8]) -> String {
+    format!("\"{}\"", bytes.iter().map(|byte| u64::from(*byte)).sum::<u64>())
+}
+
+/// What is asked of an upload in parts, if anything is. Everybody may send parts of any
+/// upload, even of one that is over; and all that arrived goes into the object.
+fn of_parts(request: &HttpRequest, body: &Bytes, key: &str, held: &mut Held) -> Option<HttpResponse> {
+    let query: BTreeMap<_, _> =
+        request.query_string().split('&').map(|pair| pair.split_once('=').unwrap_or((pair, ""))).collect();
+    if query.contains_key("uploads") {
+        held.begun += 1;
+        let id = format!("upload-{}", held.begun);
+        held.uploads.insert(id.clone(), BTreeMap::new());
+        let begun = format!("<InitiateMultipartUploadResult><UploadId>{id}</UploadId></InitiateMultipartUploadResult>");
+        return Some(HttpResponse::Ok().body(begun));
+    }
+    let id = *query.get("uploadId")?;
+    let number = query.get("partNumber").map(|number| number.parse::<u32>().unwrap());
+    Some(match *request.method() {
+        Method::PUT => {
+            held.uploads.entry(id.into()).or_default().insert(number.unwrap(), body.to_vec());
+            HttpResponse::Ok().insert_header(("etag", etag(body))).finish()
+        }
+        Method::POST => {
+            let bytes = held.uploads.remove(id).unwrap_or_default().into_values().collect::<Vec<_>>().concat();
+            let tag = etag(&bytes);
+            held.objects.insert(key.into(), (String::new(), bytes));
+            let done = format!("<CompleteMultipartUploadResult><ETag>{tag}</ETag></CompleteMultipartUploadResult>");
+            HttpResponse::Ok().body(done)
+        }
+        Method::DELETE => {
+            held.uploads.remove(id);
+            HttpResponse::NoContent().finish()
+        }
+        _ => match held.uploads.get(id) {
+            None => HttpResponse::NotFound().body("<Error><Code>NoSuchUpload</Code></Error>"),
+            Some(parts) => {
+                let part = |(number, bytes): (&u32, &Vec<u8>)| {
+                    let (tag, size) = (etag(bytes), bytes.len());
+                    format!("<Part><PartNumber>{number}</PartNumber><ETag>{tag}</ETag><Size>{size}</Size></Part>")
+                };
+                let parts: String = parts.iter().map(part).collect();
+                HttpResponse::Ok().body(format!("<ListPartsResult>{parts}</ListPartsResult>"))
+            }
+        },
+    })
 }
 
 fn done(request: &HttpRequest, body: &Bytes, stored: &Stored) -> HttpResponse {
     let header = |name: &str| request.headers().get(name).map(|value| value.to_str().unwrap().to_owned());
     let key = request.path().trim_start_matches('/').to_owned();
-    let mut stored = stored.lock().unwrap();
-    let etag = |bytes: &[u8]| format!("\"{}\"", bytes.iter().map(|byte| u64::from(*byte)).sum::<u64>());
+    let mut held = stored.lock().unwrap();
+    if let Some(answer) = of_parts(request, body, &key, &mut held) {
+        return answer;
+    }
+    let stored = &mut held.objects;
     match *request.method() {
         Method::PUT => {
             let object = match header("x-amz-copy-source") {

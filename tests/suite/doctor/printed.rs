@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::program::process::{Place, fault, outcome, wrote};
 
 use super::{
-    fence::{Forms, before},
+    fence::{Fence, Pass},
     setting,
 };
 
@@ -44,6 +44,7 @@ fn something_fatal_ends_with_1() {
     let place = Place::new();
     let endpoint = setting("CLOAKROOM_TEST_S3_ENDPOINT");
     let (table, remarked) = wrote(&outcome(&mut doctor(&place, &endpoint)), 1);
+    assert!(table.contains("put.unsigned, post.unsigned, part.unsigned (fatal)"), "said once: {table}");
     assert!(table.contains(&endpoint) && table.contains("a forged policy signature"), "{table}");
     assert!(table.contains("must not hold anything of value") && remarked.is_empty(), "{table}{remarked}");
 
@@ -62,7 +63,8 @@ fn something_fatal_ends_with_1() {
 #[test]
 fn something_tolerable_ends_with_2() {
     let place = Place::new();
-    let fenced = before(&setting("CLOAKROOM_TEST_S3_ENDPOINT"), Forms::Refused);
+    let fence = Fence { forms: Pass::Nothing, parts: Pass::Signed };
+    let fenced = fence.before(&setting("CLOAKROOM_TEST_S3_ENDPOINT"));
     let (table, _) = wrote(&outcome(&mut doctor(&place, &fenced)), 2);
     assert!(table.contains("This storage can be used") && !table.contains('✗'), "{table}");
     assert!(table.contains("cannot be used, and is not offered"), "{table}");

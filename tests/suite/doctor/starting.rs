@@ -5,12 +5,17 @@ use std::{net::TcpListener, process::Command};
 use crate::program::process::{Place, fault, outcome};
 
 use super::{
-    fence::{Forms, before},
+    fence::{Fence, Pass},
     setting,
 };
 
 fn localstack() -> String {
     setting("CLOAKROOM_TEST_S3_ENDPOINT")
+}
+
+/// LocalStack behind a fence that lets these forms and requests of uploads in parts pass.
+fn fenced(forms: Pass, parts: Pass) -> String {
+    Fence { forms, parts }.before(&localstack())
 }
 
 /// A broker with its state here and its objects there.
@@ -61,7 +66,7 @@ fn what_cannot_be_left_out_is_not_downgraded() {
 
 #[test]
 fn forms_are_left_out_when_nothing_else_is_wrong() {
-    let fenced = before(&localstack(), Forms::Pass);
+    let fenced = fenced(Pass::All, Pass::Signed);
     let fault = refusal(&fenced, None);
     assert!(fault.contains("post.signature") && fault.contains("CLOAKROOM_UNENFORCED=downgrade"), "{fault}");
     assert!(!fault.contains("put.") && !fault.contains("get."), "{fault}");
@@ -69,20 +74,62 @@ fn forms_are_left_out_when_nothing_else_is_wrong() {
     let place = Place::new();
     let served = place.serve_as(serve(&place, &fenced, Some("downgrade")));
     let log = served.log();
-    assert!(log.contains("Offered { put: true, post: false, multipart: true }"), "{log}");
-    assert!(log.contains("forms are not offered"), "{log}");
+    assert!(log.contains("Offered { post: false, multipart: true }"), "{log}");
+    assert!(log.contains("withheld: the object storage does not check"), "{log}");
     served.stop();
 }
 
 #[test]
+fn parts_are_left_out_when_nothing_else_is_wrong() {
+    let fenced = fenced(Pass::Nothing, Pass::All);
+    let fault = refusal(&fenced, None);
+    assert!(fault.contains("no signature at all (part.unsigned, ACCEPTED, 200)"), "{fault}");
+    assert!(fault.contains("CLOAKROOM_UNENFORCED=downgrade starts without uploads in parts;"), "{fault}");
+    assert!(!fault.contains("put.") && !fault.contains("post.") && !fault.contains("get."), "{fault}");
+
+    for (unenforced, offered) in [("downgrade", "multipart: false"), ("accept", "multipart: true")] {
+        let place = Place::new();
+        let served = place.serve_as(serve(&place, &fenced, Some(unenforced)));
+        let log = served.log();
+        assert!(log.contains(&format!("Offered {{ post: false, {offered} }}")), "{unenforced}: {log}");
+        served.stop();
+    }
+}
+
+#[test]
+fn forms_and_parts_are_left_out_together() {
+    let fenced = fenced(Pass::All, Pass::All);
+    let fault = refusal(&fenced, None);
+    assert!(fault.contains("part.unsigned") && fault.contains("post.signature"), "{fault}");
+    assert!(fault.contains("starts without uploads by form and without uploads in parts"), "{fault}");
+    let place = Place::new();
+    let served = place.serve_as(serve(&place, &fenced, Some("downgrade")));
+    assert!(served.log().contains("Offered { post: false, multipart: false }"), "{}", served.log());
+    served.stop();
+}
+
+#[test]
+fn a_storage_without_parts_is_served_without_them() {
+    let fenced = fenced(Pass::Nothing, Pass::Nothing);
+    for unenforced in [None, Some("downgrade"), Some("accept")] {
+        let place = Place::new();
+        let served = place.serve_as(serve(&place, &fenced, unenforced));
+        let log = served.log();
+        assert!(log.contains("method=Part") || log.contains(r#""Part""#), "{log}");
+        assert!(log.contains("Offered { post: false, multipart: false }"), "{log}");
+        served.stop();
+    }
+}
+
+#[test]
 fn a_storage_without_forms_is_served_without_them() {
-    let fenced = before(&localstack(), Forms::Refused);
+    let fenced = fenced(Pass::Nothing, Pass::Signed);
     for unenforced in [None, Some("downgrade"), Some("accept")] {
         let place = Place::new();
         let served = place.serve_as(serve(&place, &fenced, unenforced));
         let log = served.log();
         assert!(log.contains("does not do what was agreed: not offered"), "{log}");
-        assert!(log.contains("Offered { put: true, post: false, multipart: true }"), "{log}");
+        assert!(log.contains("Offered { post: false, multipart: true }"), "{log}");
         served.stop();
     }
 }
@@ -92,7 +139,7 @@ fn an_emulator_is_accepted_by_name() {
     let place = Place::new();
     let served = place.serve_as(serve(&place, &localstack(), Some("accept")));
     let log = served.log();
-    assert!(log.contains("Offered { put: true, post: true, multipart: true }"), "{log}");
+    assert!(log.contains("Offered { post: true, multipart: true }"), "{log}");
     for constraint in ["put.unsigned", "post.signature", "get.unsigned"] {
         let line = log.lines().find(|line| line.contains(&format!("\"{constraint}\""))).unwrap_or_default();
         assert!(line.contains("WARN") && line.contains("fatal") && line.contains("ACCEPTED"), "{constraint}: {log}");

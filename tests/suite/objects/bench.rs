@@ -108,10 +108,15 @@ impl Bench {
 
     /// How many uploads in parts to this key are under way.
     pub fn unfinished(&self, key: &ObjectKey) -> usize {
+        self.unfinished_below(key.as_str())
+    }
+
+    /// How many uploads in parts to keys that begin so are under way; in the embedded storage, to any.
+    pub fn unfinished_below(&self, prefix: &str) -> usize {
         let Some(client) = &self.client else {
             return fs::read_dir(self.folder().join("parts")).unwrap().count();
         };
-        let request = client.list_multipart_uploads().bucket(setting("CLOAKROOM_TEST_BUCKET")).prefix(key.as_str());
+        let request = client.list_multipart_uploads().bucket(setting("CLOAKROOM_TEST_BUCKET")).prefix(prefix);
         self.wait(request.send()).unwrap().uploads().len()
     }
 

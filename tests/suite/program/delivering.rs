@@ -15,7 +15,6 @@ use crate::doctor::setting;
 use super::{
     pretending::Pretender,
     process::{Place, Served, fault, outcome, program, said, until, wrote},
-    relaying::relay,
 };
 
 /// `deliver` by somebody who has nothing but the link.
@@ -198,7 +197,7 @@ fn killed_in_the_middle_it_delivers_only_the_rest() {
     let gate = Arc::new((Mutex::new((0, false)), Condvar::new()));
     let held = gate.clone();
     // The second completion is held back until the program is dead.
-    let relay = relay(&served, move |asked| {
+    let relay = Pretender::before(&served, move |asked| {
         let (state, opened) = &*held;
         let mut state = state.lock().unwrap();
         if asked.line.ends_with("/complete") {

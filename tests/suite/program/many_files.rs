@@ -5,8 +5,8 @@ use std::{fs, process::Output};
 use serde_json::Value;
 
 use super::{
+    pretending::Pretender,
     process::{Place, Served, outcome, program, said, wrote},
-    relaying::relay,
 };
 
 fn run(place: &Place, url: &str, key: &str, arguments: &[&str]) -> Output {
@@ -28,7 +28,7 @@ fn many_files_are_declared_and_signed_a_hundred_at_a_time() {
     for number in 0..205 {
         fs::write(place.path(&format!("in/{number}.txt")), number.to_string()).unwrap();
     }
-    let relay = relay(&served, |_| true);
+    let relay = Pretender::before(&served, |_| true);
     let asked = |line: &str| relay.asked("POST").iter().filter(|asked| asked.line == line).count();
     assert_eq!(said(&run(&place, &relay.url(), &key, &["upload", "in"])).lines().count(), 205);
     assert_eq!((asked("POST /v1/uploads/batch"), asked("POST /v1/uploads")), (3, 0));

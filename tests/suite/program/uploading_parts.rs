@@ -125,10 +125,16 @@ impl Sender {
     }
 
     fn command(&self) -> Command {
+        let mut command = self.by_any_method();
+        command.args(["--method", "multipart"]);
+        command
+    }
+
+    fn by_any_method(&self) -> Command {
         let mut command = program();
         command.current_dir(self.place.path(".")).env("CLOAKROOM_URL", &self.url).env("CLOAKROOM_API_KEY", "x");
         command.env("XDG_STATE_HOME", self.place.path("state"));
-        command.args(["upload", "big.bin", "--method", "multipart", "--to", "docs/", "--json"]);
+        command.args(["upload", "big.bin", "--to", "docs/", "--json"]);
         command
     }
 
@@ -246,6 +252,39 @@ fn an_upload_that_the_server_has_ended_begins_anew() {
     said(&outcome(&mut sender.command()));
     assert_eq!(server.asked("POST /v1/uploads").iter().filter(|asked| asked.line == "POST /v1/uploads").count(), 2);
     assert_eq!(state.lock().unwrap().status, "completed");
+}
+
+#[test]
+fn where_parts_are_not_offered_one_request_does_it() {
+    let (server, _) = server(Box::new(|asked, state| match asked.line.as_str() {
+        "POST /v1/uploads" if asked.json()["method"] == "multipart" => Some(Reply::problem(422, "method_not_offered")),
+        "POST /v1/uploads" => {
+            state.declared = asked.json();
+            let url = format!("{}/whole", state.url);
+            Some(Reply::json(201, &json!({ "id": "upl_1", "url": url, "headers": {} })))
+        }
+        "PUT /whole" => Some(Reply::bytes(200, "")),
+        "POST /v1/uploads/upl_1/complete" => {
+            let (path, sha256) = (&state.declared["path"], &state.declared["sha256"]);
+            let checksum = json!({ "algorithm": "sha256", "type": "full", "value": sha256 });
+            let receipt = json!({ "payload": "x" });
+            let view =
+                json!({ "id": "upl_1", "status": "completed", "path": path, "checksum": checksum, "receipt": receipt });
+            Some(Reply::json(200, &view))
+        }
+        _ => None,
+    }));
+    let sender = Sender::with(0, &server.url());
+    let size = 64 * 1024 * 1024 + 1;
+    fs::File::create(sender.place.path("big.bin")).unwrap().set_len(size).unwrap();
+    // Who asks for parts is told that there are none.
+    let told = fault(&outcome(&mut sender.command()));
+    assert!(told.contains("big.bin: title of method_not_offered"), "{told}");
+    assert!(server.asked("PUT /").is_empty());
+    said(&outcome(&mut sender.by_any_method()));
+    let [sent] = &server.asked("PUT /whole")[..] else { panic!("it was not sent once") };
+    assert_eq!(sent.body.len() as u64, size);
+    assert!(sender.kept().is_empty());
 }
 
 #[test]

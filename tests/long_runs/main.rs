@@ -1,0 +1,16 @@
+//! Runs that take too long or too much disk for every change:
+//! `cargo test --release --test long_runs`.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test fails by panicking, and tells what it measured"
+)]
+#![expect(unreachable_pub, reason = "modules of one binary share by plain pub")]
+
+mod large_file;
+
+#[path = "../suite/program/process.rs"]
+#[expect(dead_code, reason = "it is shared with the other tests, which use all of it")]
+mod process;
