@@ -8,7 +8,9 @@
 //! are [`SHARDS`] accounts instead, each with an allowance of its own: an
 //! upload is charged to one of them. The allowances add up to the limit, so
 //! that no account needs to know the others; only when one runs short is room
-//! moved to it from the rest.
+//! moved to it from the rest. Where more is used than may be, since a limit was
+//! lowered, that does not hold: then every account is closed, until all of them
+//! have been looked at again and there is room.
 
 use serde::{Deserialize, Serialize};
 
@@ -105,6 +107,10 @@ pub struct Account {
     pub used: Amount,
     /// What may be.
     pub allowance: Limits,
+    /// More was used in all than may be: nothing is charged here before all
+    /// accounts have been looked at again.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub closed: bool,
 }
 
 /// A quota has no room for it.
@@ -120,7 +126,7 @@ impl Account {
     /// The account with this much more on it; none when it has no room for it.
     pub fn charge(&self, amount: Amount) -> Option<Self> {
         let used = self.used.plus(amount);
-        self.allowance.hold(used).then_some(Self { used, ..*self })
+        (!self.closed && self.allowance.hold(used)).then_some(Self { used, ..*self })
     }
 
     /// The account with this much less on it.
@@ -148,7 +154,7 @@ pub fn gather(accounts: &[Account; SHARDS], shard: usize, amount: Amount) -> Res
     if !limits.hold(used.plus(amount)) {
         return Err(Exceeded { used, limits });
     }
-    let mut moved = *accounts;
+    let mut moved = if accounts.iter().any(|account| account.closed) { divide(accounts, limits) } else { *accounts };
     move_room(
         &mut moved,
         shard,
@@ -193,8 +199,8 @@ fn move_room(accounts: &mut [Account; SHARDS], shard: usize, wanted: u64, field:
     }
 }
 
-/// The accounts under new limits. Where more is used already, nothing more is
-/// let in until it is less.
+/// The accounts under new limits, or with what is used set right. Where more is used
+/// already, nothing more is let in until it is less.
 pub fn divide(accounts: &[Account; SHARDS], limits: Limits) -> [Account; SHARDS] {
     let share = |limit: Option<u64>, used: fn(&Amount) -> u64| -> [Option<u64>; SHARDS] {
         let Some(limit) = limit else { return [None; SHARDS] };
@@ -214,9 +220,11 @@ pub fn divide(accounts: &[Account; SHARDS], limits: Limits) -> [Account; SHARDS]
     };
     let bytes = share(limits.bytes, |amount| amount.bytes);
     let objects = share(limits.objects, |amount| amount.objects);
+    let closed = !limits.hold(total(accounts).0);
     std::array::from_fn(|index| Account {
         used: accounts[index].used,
         allowance: Limits { bytes: bytes[index], objects: objects[index] },
+        closed,
     })
 }
 
@@ -277,8 +285,13 @@ mod tests {
         for account in lowered.iter_mut().take(6) {
             *account = account.discharge(Amount::file(100));
         }
+        // 200 are used, all on two accounts that may not have so much.
         assert!(charge(&mut lowered, 0, Amount::file(101)).is_err());
-        charge(&mut lowered, 7, Amount::file(100)).unwrap();
+        charge(&mut lowered, 0, Amount::file(60)).unwrap();
+        charge(&mut lowered, 7, Amount::file(40)).unwrap();
+        for shard in 0..SHARDS {
+            assert!(charge(&mut lowered, shard, Amount::file(1)).is_err(), "{shard}");
+        }
         let raised = divide(&lowered, Limits::default());
         assert_eq!((total(&raised).0.bytes, total(&raised).1.is_none()), (300, true));
     }
@@ -295,24 +308,27 @@ mod tests {
     #[test]
     fn no_walk_of_charges_and_discharges_oversteps_or_loses_room() {
         for seed in 1..50 {
-            let limits = Limits { bytes: Some(5_000), objects: Some(20) };
+            let mut limits = Limits { bytes: Some(5_000), objects: Some(20) };
             let mut accounts = divide(&[Account::default(); SHARDS], limits);
             let mut held: Vec<(usize, Amount)> = Vec::new();
             for step in steps(seed).take(2_000) {
                 let shard = (step % 8) as usize;
                 let amount = Amount::file(step / 8 % 700);
                 let sum = held.iter().fold(Amount::default(), |sum, (_, amount)| sum.plus(*amount));
-                if step % 3 == 0 && !held.is_empty() {
+                if step % 97 == 0 {
+                    limits = Limits { bytes: Some(step / 97 % 8_000), objects: Some(step / 97 % 30) };
+                    accounts = divide(&accounts, limits);
+                } else if step % 3 == 0 && !held.is_empty() {
                     let (shard, amount) = held.swap_remove((step / 64) as usize % held.len());
                     accounts[shard] = accounts[shard].discharge(amount);
                 } else if charge(&mut accounts, shard, amount).is_ok() {
                     held.push((shard, amount));
+                    assert!(limits.hold(sum.plus(amount)), "let in though there was no room");
                 } else {
                     assert!(!limits.hold(sum.plus(amount)), "refused though there was room");
                 }
                 let sum = held.iter().fold(Amount::default(), |sum, (_, amount)| sum.plus(*amount));
                 assert_eq!(total(&accounts), (sum, limits));
-                assert!(limits.hold(sum));
             }
         }
     }

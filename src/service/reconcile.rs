@@ -21,7 +21,7 @@ use crate::{
         instant::Instant,
         object::{PathEntry, VaultFile},
         path::VaultPath,
-        quota::{Account, Amount, Charge, SHARDS, Scope},
+        quota::{Account, Amount, Charge, SHARDS, Scope, divide, total},
         tenant::Namespace,
         upload::Upload,
     },
@@ -34,10 +34,11 @@ use super::{
     events::Origin,
     records::{Committed, Record, committed},
     rows,
+    uploads::LONGEST_PROMOTION,
 };
 
-/// A copy is committed within minutes, or never.
-const LONGEST_COMPLETION: Duration = Duration::from_secs(24 * 3600);
+/// A copy without a path is left alone for so long; it may still get one.
+const LONGEST_COMPLETION: Duration = LONGEST_PROMOTION.saturating_mul(2);
 
 const PORTION: usize = 1_000;
 
@@ -81,6 +82,9 @@ pub struct Reconciliation {
 /// What lies in storage, by its id: how many bytes.
 type Stored = HashMap<ObjectId, u64>;
 
+/// The accounts of a scope that have been charged, or have a limit: then all of them.
+type Accounts = Vec<(u8, Record<Account>)>;
+
 impl Broker {
     /// Holds the caller's vault against what is stored, and, unless it is a
     /// dry run, sets right what can be.
@@ -108,11 +112,21 @@ impl Broker {
         }
         differences.extend(self.missing(namespace, &files, &stored).await?);
         let charges = charges(&uploads, &files);
-        for (charge, account) in accounts {
-            let kept = charges.get(&charge).copied().unwrap_or_default();
-            let counted = account.value.used;
-            if counted != kept && (dry_run || self.set_right(origin, caller.actor(), charge, kept, &account).await?) {
-                differences.push(Difference::Miscounted { charge, counted, kept });
+        for (scope, accounts) in accounts {
+            let kept = |shard| charges.get(&Charge { scope, shard }).copied().unwrap_or_default();
+            let miscounted: Vec<_> = accounts
+                .iter()
+                .filter(|(shard, account)| account.value.used != kept(*shard))
+                .map(|(shard, account)| {
+                    let charge = Charge { scope, shard: *shard };
+                    Difference::Miscounted { charge, counted: account.value.used, kept: kept(*shard) }
+                })
+                .collect();
+            if miscounted.is_empty() {
+                continue;
+            }
+            if dry_run || self.set_right(origin, caller.actor(), scope, kept, &accounts).await? {
+                differences.extend(miscounted);
             }
         }
         Ok(Reconciliation { files: files.len(), differences })
@@ -175,41 +189,56 @@ impl Broker {
         Ok(missing)
     }
 
-    /// Every account that may have something on it.
-    async fn accounts_in_use(&self, namespace: Namespace) -> Result<Vec<(Charge, Record<Account>)>, Error> {
+    /// Every account that may have something on it, by what it belongs to.
+    async fn accounts_in_use(&self, namespace: Namespace) -> Result<Vec<(Scope, Accounts)>, Error> {
         let keys = self.all::<ApiKey>(rows::api_keys(namespace)).await?;
         let requests = self.all::<FileRequest>(rows::file_requests(namespace)).await?;
         let keys = keys.iter().filter(|key| !key.quota.is_none()).map(|key| Scope::Key(key.id));
         let scopes = [Scope::Tenant].into_iter().chain(keys);
-        let scopes = scopes.chain(requests.iter().map(|request| Scope::FileRequest(request.id)));
-        let charges: Vec<_> =
-            scopes.flat_map(|scope| (0..SHARDS as u8).map(move |shard| Charge { scope, shard })).collect();
-        let rows: Vec<_> =
-            charges.iter().map(|charge| rows::account(namespace, charge.scope, usize::from(charge.shard))).collect();
+        let scopes: Vec<_> = scopes.chain(requests.iter().map(|request| Scope::FileRequest(request.id))).collect();
+        let of_scope = |scope| (0..SHARDS).map(move |shard| rows::account(namespace, scope, shard));
+        let rows: Vec<_> = scopes.iter().flat_map(|scope| of_scope(*scope)).collect();
         let found = self.store.get_all(&rows).await?;
-        let mut accounts = Vec::new();
-        for (charge, row) in charges.into_iter().zip(found) {
-            if let Some(account) = self.decode_if::<Account>(row.as_ref())? {
-                accounts.push((charge, account));
+        let mut in_use = Vec::new();
+        for (scope, found) in scopes.into_iter().zip(found.chunks(SHARDS)) {
+            let mut accounts = Accounts::new();
+            for (shard, row) in (0..).zip(found) {
+                if let Some(account) = self.decode_if::<Account>(row.as_ref())? {
+                    accounts.push((shard, account));
+                }
             }
+            in_use.push((scope, accounts));
         }
-        Ok(accounts)
+        Ok(in_use)
     }
 
-    /// Sets an account right, if nobody has charged it since it was read.
+    /// Sets the accounts of a scope right, if nobody has charged one since they
+    /// were read. All together: what one has too much of, another may not have.
     async fn set_right(
         &self,
         origin: Origin,
         actor: Actor,
-        charge: Charge,
-        kept: Amount,
-        account: &Record<Account>,
+        scope: Scope,
+        kept: impl Fn(u8) -> Amount,
+        accounts: &Accounts,
     ) -> Result<bool, Error> {
-        let key = rows::account(origin.namespace, charge.scope, usize::from(charge.shard));
-        let right = Account { used: kept, ..account.value };
-        let event = origin.done(EventType::UsageCorrected, actor, charge.scope.name());
-        let write = self.put(key, Expected::Version(account.version), &right, None)?;
-        match committed(self.store.commit(self.recording(&event)?.write(write)).await)? {
+        let mut right = [Account::default(); SHARDS];
+        let (_, limits) = total(&std::array::from_fn(|index| {
+            let found = accounts.iter().find(|(shard, _)| usize::from(*shard) == index);
+            found.map_or_else(Account::default, |(_, account)| account.value)
+        }));
+        for (shard, account) in accounts {
+            right[usize::from(*shard)] = Account { used: kept(*shard), ..account.value };
+        }
+        let right = divide(&right, limits);
+        let event = origin.done(EventType::UsageCorrected, actor, scope.name());
+        let mut transaction = self.recording(&event)?;
+        for (shard, account) in accounts {
+            let index = usize::from(*shard);
+            let key = rows::account(origin.namespace, scope, index);
+            transaction = transaction.write(self.put(key, Expected::Version(account.version), &right[index], None)?);
+        }
+        match committed(self.store.commit(transaction).await)? {
             Committed::Done => Ok(true),
             Committed::ReadAgain => Ok(false),
         }
