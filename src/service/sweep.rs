@@ -77,6 +77,9 @@ enum Due {
     Bytes(ObjectId),
 }
 
+/// What came of one that was due.
+type Outcome = (Unswept, Result<Option<Swept>, Error>);
+
 /// Whether a sweep does what it finds to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sweeping {
@@ -180,7 +183,7 @@ impl Broker {
     async fn sweep_all(&self, due: &[Unswept], sweeping: Sweeping) -> Result<Sweep, Error> {
         let now = self.now();
         let mut of_uploads = Vec::new();
-        let mut work: Vec<BoxFuture<'_, (Unswept, Result<Option<Swept>, Error>)>> = Vec::new();
+        let mut work: Vec<BoxFuture<'_, Outcome>> = Vec::new();
         for unswept in due.iter().copied() {
             match unswept.what {
                 Due::Upload(upload) => of_uploads.push(rows::upload(unswept.namespace, upload)),

@@ -1,6 +1,7 @@
 //! One file on its way to the disk.
 
 use std::{
+    cell::Cell,
     collections::BTreeSet,
     ffi::OsString,
     fs::{self, File, OpenOptions},
@@ -30,6 +31,8 @@ pub(super) struct Wanted {
     pub(super) place: PathBuf,
     /// Where its bytes are gathered until they are whole.
     pub(super) part: PathBuf,
+    /// A URL that was asked for together with others.
+    pub(super) signed: Cell<Option<String>>,
 }
 
 /// Which bytes a partial file holds the beginning of.
@@ -103,7 +106,7 @@ impl Wanted {
 
     fn begun(&self, access: &Access, etag: &str) -> Begun {
         let Listed { path, size, checksum } = self.listed.clone();
-        Begun { server: access.server(), path, size, checksum, etag: etag.to_owned() }
+        Begun { server: access.server().to_owned(), path, size, checksum, etag: etag.to_owned() }
     }
 
     /// Whether this very file is in its place; another one there is a fault.
@@ -161,7 +164,7 @@ impl Wanted {
         progress: &FileProgress,
     ) -> Result<(), Fault> {
         let local = |fault: io::Error| Fault::other(&fault);
-        let url = access.url(&self.listed.path)?;
+        let url = self.signed.take().map_or_else(|| access.url(&self.listed.path), Ok)?;
         let mut from = file.metadata().map_err(local)?.len();
         let etag = begun.as_ref().map(|begun| begun.etag.clone()).filter(|etag| !etag.is_empty());
         if etag.is_none() || from == self.listed.size {
