@@ -146,8 +146,9 @@ impl Broker {
             Method::Put | Method::Post => LARGEST_SINGLE_REQUEST,
             Method::Multipart => LARGEST_OBJECT,
         };
+        // Only what they name themselves: the folder of a file request is not theirs to learn of.
         if self.settings.protect_paths
-            && let Some(class) = protected(wanted.path.as_str())
+            && let Some(class) = protected(&shown)
         {
             return Err(Error::PathProtected { path: shown, reason: class.reason() });
         }
