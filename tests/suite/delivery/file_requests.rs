@@ -72,6 +72,10 @@ pub fn each_delivers_into_a_folder_of_their_own(api: &Api) {
         assert!(path.starts_with("incoming/20") && path.ends_with("/2026/a.txt"), "{path}");
         assert_eq!(api.file(api.admin(), path), bytes);
     }
+    // No claim key decides which folder: keys can be tried out until one leads into that of somebody else.
+    let id: FileRequestId = text(&made, "id").parse().unwrap();
+    let claim = ClaimKey::parse(&SecretText::new(key.as_str())).unwrap().hash(id.as_bytes());
+    assert!(!delivered[0].contains(&base16ct::lower::encode_string(&claim.0[..6])), "{delivered:?}");
     // Whoever comes back with the same key goes on in the same folder.
     let again = text(&api.deliver(&made, &key, json!({})).expect(200), "session_token");
     api.send_file(&again, "b.txt", b"more");
