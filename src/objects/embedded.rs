@@ -154,7 +154,7 @@ impl EmbeddedStorage {
     /// Begins to take the bytes of one part of an upload.
     ///
     /// # Errors
-    /// When the upload has ended, somebody else sends this part, or nothing can be stored.
+    /// When the upload has ended, somebody else sends this part, too many others are sent, or nothing can be stored.
     pub async fn receive_part(&self, contract: PartContract) -> Result<IncomingPart, Refused> {
         IncomingPart::begin(&self.uploads, self.files.clone(), contract).await
     }
