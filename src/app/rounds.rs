@@ -3,17 +3,20 @@
 use std::{sync::Arc, time::Duration};
 
 use crate::{
-    domain::{instant::Instant, lifetime::CLOCK_SKEW},
+    domain::instant::Instant,
     high_water::HighWaterMark,
     service::{
         Broker,
-        sweep::{LOOK_BACK, Sweep, Sweeping},
+        sweep::{LOOK_BACK, Sweeping, Unswept},
     },
     store::embedded::EmbeddedStore,
 };
 
 /// How often what has to be done from time to time is done.
 const ROUND: Duration = Duration::from_secs(60);
+
+/// How many of what could not be swept are tried again in the next round.
+const MOST_FAILED: usize = 1_000;
 
 /// How many rows are purged in one go, so that commits never wait long.
 const PURGE_PORTION: usize = 1_000;
@@ -22,11 +25,10 @@ const PURGE_PORTION: usize = 1_000;
 pub(super) async fn rounds(broker: Broker, embedded: Option<Arc<EmbeddedStore>>, mark: HighWaterMark) {
     let mut ticks = tokio::time::interval(ROUND);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    // A process that starts looks at everything once, and from then on at what has become due.
-    let mut swept = broker.now().minus(LOOK_BACK);
+    let mut sweeper = Sweeper::new(broker.now());
     loop {
         ticks.tick().await;
-        swept = sweep(&broker, swept).await;
+        sweeper.round(&broker).await;
         broker.record_refusal_summaries(false).await;
         raise(&mark, &broker);
         if let Some(store) = &embedded {
@@ -39,24 +41,49 @@ pub(super) async fn rounds(broker: Broker, embedded: Option<Arc<EmbeddedStore>>,
     }
 }
 
-/// Sweeps uploads, and says from where the next round goes on: a little
-/// earlier than now, since replicas' clocks differ.
-async fn sweep(broker: &Broker, since: Instant) -> Instant {
-    let now = broker.now();
-    match broker.sweep(since, Sweeping::Really).await {
-        Ok(Sweep { swept, failed: 0 }) => {
-            if !swept.is_empty() {
-                tracing::info!(uploads = swept.len(), "abandoned uploads were swept");
+/// How far sweeping has come.
+struct Sweeper {
+    /// All that was due before has been looked at.
+    since: Instant,
+    /// What could not be dealt with.
+    failed: Vec<Unswept>,
+}
+
+impl Sweeper {
+    /// A process that starts looks at everything once, and from then on at what has become due.
+    fn new(now: Instant) -> Self {
+        Self { since: now.minus(LOOK_BACK), failed: Vec::new() }
+    }
+
+    async fn round(&mut self, broker: &Broker) {
+        // Rows are written well before they are due, but for those of commits that took long.
+        let next = broker.now().minus(2 * ROUND);
+        let done = match broker.sweep_again(&self.failed).await {
+            Ok(again) => broker.sweep(self.since, Sweeping::Really).await.map(|sweep| (again, sweep)),
+            Err(fault) => Err(fault),
+        };
+        let (again, sweep) = match done {
+            Ok(done) => done,
+            Err(fault) => {
+                tracing::warn!(%fault, "abandoned uploads could not be swept yet");
+                return;
             }
-            now.minus(2 * CLOCK_SKEW)
+        };
+        self.since = next;
+        self.failed = again.failed;
+        for one in sweep.failed {
+            if !self.failed.contains(&one) {
+                self.failed.push(one);
+            }
         }
-        Ok(Sweep { failed, .. }) => {
-            tracing::warn!(failed, "abandoned uploads could not be swept yet");
-            since
+        // A start looks at what is beyond that.
+        self.failed.truncate(MOST_FAILED);
+        let swept = again.swept.len() + sweep.swept.len();
+        if swept > 0 {
+            tracing::info!(uploads = swept, "abandoned uploads were swept");
         }
-        Err(fault) => {
-            tracing::warn!(%fault, "abandoned uploads could not be swept yet");
-            since
+        if !self.failed.is_empty() {
+            tracing::warn!(failed = self.failed.len(), "abandoned uploads could not be swept yet");
         }
     }
 }

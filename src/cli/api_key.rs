@@ -5,8 +5,10 @@ use serde_json::{Value, json};
 
 use super::{
     Failed,
-    client::{Client, Server, cleaned, text},
+    client::{Client, Server, all_pages, cleaned, encoded, text},
+    measures::{Lifetime, Size},
     remark, say,
+    uploads::used,
 };
 
 #[derive(Args, Debug)]
@@ -27,17 +29,23 @@ enum Action {
         /// For trying things out, in a namespace of its own
         #[arg(long)]
         test: bool,
-        /// The largest upload it may declare
-        #[arg(long, value_name = "BYTES")]
-        largest_upload: Option<u64>,
-        /// For how many seconds it lives
-        #[arg(long, value_name = "SECONDS")]
-        expires_in: Option<u64>,
+        /// The largest upload it may declare, as 50MB or 1.5GiB
+        #[arg(long, value_name = "SIZE")]
+        largest_upload: Option<Size>,
+        /// How much may be kept of what comes by it, as 50GB or 1.5TiB
+        #[arg(long, value_name = "SIZE")]
+        quota_bytes: Option<Size>,
+        /// How many files may be kept of those that come by it
+        #[arg(long, value_name = "NUMBER")]
+        quota_objects: Option<u64>,
+        /// How long it lives, as 24h or 90d [default: until it is revoked]
+        #[arg(long, value_name = "TIME")]
+        expires_in: Option<Lifetime>,
         /// Your own name for it
         #[arg(long)]
         label: Option<String>,
     },
-    /// List the keys
+    /// List the keys, and how much those with a quota use
     List,
     /// Revoke a key, and with it all that it minted
     Revoke {
@@ -60,7 +68,7 @@ fn grant(text: &str) -> Result<Grant, String> {
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failed> {
     let client = Client::with_key(&arguments.server)?;
     match &arguments.action {
-        Action::Create { grants, test, largest_upload, expires_in, label } => {
+        Action::Create { grants, test, largest_upload, quota_bytes, quota_objects, expires_in, label } => {
             let grants: Vec<Value> =
                 grants.iter().map(|grant| json!({ "path": grant.path, "permission": grant.permission })).collect();
             let key = client.post(
@@ -70,6 +78,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failed> {
                     "mode": test.then_some("test"),
                     "grants": grants,
                     "largest_upload": largest_upload,
+                    "quota": { "bytes": quota_bytes, "objects": quota_objects },
                     "expires_in": expires_in,
                 }),
             )?;
@@ -86,28 +95,26 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failed> {
 }
 
 fn list(client: &Client) -> Result<(), Failed> {
-    let mut cursor = String::new();
-    loop {
-        let page = client.get(&format!("/v1/api-keys?limit=200{cursor}"))?;
-        for key in page["items"].as_array().into_iter().flatten() {
-            let grants: Vec<String> = key["grants"]
-                .as_array()
-                .into_iter()
-                .flatten()
-                .map(|grant| format!("{}={}", text(grant, "path"), text(grant, "permission")))
-                .collect();
-            say(format!(
-                "{}  {}  {:<8} {}  {}",
-                text(key, "id"),
-                text(key, "preview"),
-                text(key, "status"),
-                cleaned(&grants.join(" ")),
-                cleaned(text(key, "label"))
-            ))?;
-        }
-        match page["next_cursor"].as_str() {
-            Some(next) => cursor = format!("&cursor={next}"),
-            None => return Ok(()),
-        }
+    for key in all_pages(|cursor| client.get(&format!("/v1/api-keys?limit=200{cursor}")))? {
+        let grants = key["grants"].as_array().into_iter().flatten();
+        let grants: Vec<String> =
+            grants.map(|grant| format!("{}={}", text(grant, "path"), text(grant, "permission"))).collect();
+        let limits = &key["quota"];
+        let usage = if limits["bytes"].is_u64() || limits["objects"].is_u64() {
+            let inspected = client.get(&format!("/v1/api-keys/{}", encoded(text(&key, "id"))))?;
+            format!("  ({})", used(&inspected["usage"]))
+        } else {
+            String::new()
+        };
+        let line = format!(
+            "{}  {}  {:<8} {}{usage}  {}",
+            text(&key, "id"),
+            text(&key, "preview"),
+            text(&key, "status"),
+            cleaned(&grants.join(" ")),
+            cleaned(text(&key, "label"))
+        );
+        say(line.trim_end())?;
     }
+    Ok(())
 }

@@ -16,6 +16,7 @@ use crate::{crypto::secret::SecretText, domain::text::is_invisible};
 
 use super::{
     Failed,
+    claim::Claim,
     fault::{Fault, retry_after},
 };
 
@@ -41,9 +42,17 @@ pub(super) struct Server {
 pub(super) struct Client {
     agent: Agent,
     url: String,
-    key: Option<SecretText>,
+    credential: Credential,
     /// Whether anything ever answered.
     was_reached: Arc<AtomicBool>,
+}
+
+/// Who the client says that it is.
+#[derive(Clone)]
+enum Credential {
+    Nobody,
+    Key(SecretText),
+    Claim(Arc<Claim>),
 }
 
 /// An answer of the API that is no refusal.
@@ -79,18 +88,18 @@ impl Client {
             None => std::env::var("CLOAKROOM_API_KEY")
                 .map_err(|_| "set CLOAKROOM_API_KEY to your API key, or name its file with --key-file")?,
         };
-        Ok(Self { key: Some(SecretText::new(key.trim())), ..Self::public(&server.url) })
+        Ok(Self { credential: Credential::Key(SecretText::new(key.trim())), ..Self::public(&server.url) })
     }
 
     /// A client without a key.
     pub(super) fn public(url: &str) -> Self {
         let url = url.trim_end_matches('/').to_owned();
-        Self { agent: agent(), url, key: None, was_reached: Arc::default() }
+        Self { agent: agent(), url, credential: Credential::Nobody, was_reached: Arc::default() }
     }
 
-    /// The same client with this bearer token instead.
-    pub(super) fn bearing(self, token: SecretText) -> Self {
-        Self { key: Some(token), ..self }
+    /// The same client with the credential of a claim instead.
+    pub(super) fn claiming(self, claim: Arc<Claim>) -> Self {
+        Self { credential: Credential::Claim(claim), ..self }
     }
 
     /// The server's URL, without a slash at its end.
@@ -121,12 +130,34 @@ impl Client {
     }
 
     fn send(&self, method: &str, path: &str, body: Option<&Value>, once: Option<&str>) -> Result<Answer, Fault> {
+        let bearer = match &self.credential {
+            Credential::Nobody => None,
+            Credential::Key(key) => Some(key.clone()),
+            Credential::Claim(claim) => Some(claim.credential()),
+        };
+        let answer = self.send_as(bearer.as_ref(), method, path, body, once);
+        match (answer, &self.credential, bearer) {
+            (Err(fault), Credential::Claim(claim), Some(stale)) if fault.status == Some(401) => {
+                self.send_as(Some(&claim.renew(&stale)?), method, path, body, once)
+            }
+            (answer, ..) => answer,
+        }
+    }
+
+    fn send_as(
+        &self,
+        bearer: Option<&SecretText>,
+        method: &str,
+        path: &str,
+        body: Option<&Value>,
+        once: Option<&str>,
+    ) -> Result<Answer, Fault> {
         let mut request = Request::builder().method(method).uri(format!("{}{path}", self.url));
         if let Some(once) = once {
             request = request.header("Idempotency-Key", once);
         }
-        if let Some(key) = &self.key {
-            request = request.header("Authorization", format!("Bearer {}", key.expose()));
+        if let Some(bearer) = bearer {
+            request = request.header("Authorization", format!("Bearer {}", bearer.expose()));
         }
         let sent = match body {
             Some(body) => {
@@ -209,6 +240,11 @@ pub(super) fn bytes(count: u64) -> String {
         unit += 1;
     }
     format!("{value:.1} {}", UNITS[unit])
+}
+
+/// So many of something: `1 file`, `2 files`.
+pub(super) fn counted(count: u64, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
 
 #[cfg(test)]

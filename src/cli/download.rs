@@ -4,6 +4,7 @@ pub(super) mod access;
 mod fetch;
 
 use std::{
+    cell::Cell,
     collections::BTreeMap,
     path::{Path, PathBuf},
 };
@@ -14,7 +15,9 @@ use serde_json::json;
 use crate::domain::path::{PathPin, VaultPath};
 
 use super::{
-    Failed, checked_jobs,
+    Failed,
+    ahead::Ahead,
+    checked_jobs,
     checksum::{Told, hex},
     client::{Client, Server, bytes, cleaned, json_line, text},
     local::place_below,
@@ -25,6 +28,9 @@ use super::{
 };
 use access::{Access, Listed};
 use fetch::{Outcome, Wanted, parts_of};
+
+/// What is signed together is fetched before its URLs, which live a minute, are stale on most lines.
+const MOST_BYTES_SIGNED: u64 = 16 * 1024 * 1024;
 
 const LONG_HELP: &str = "\
 A share is claimed by the first who redeems it. This machine keeps the key of
@@ -107,12 +113,21 @@ pub(super) fn fetch_all(
 ) -> Result<(), Failed> {
     let count = files.len();
     let total = files.iter().fold(0_u64, |total, listed| total.saturating_add(listed.size));
-    let storage = Storage::of(&access.server());
+    let storage = Storage::of(access.server());
     let progress = Progress::new(count, total);
     let places: Vec<PathBuf> = files.iter().map(|listed| folder.join(&listed.path)).collect();
+    let wanted = files.iter().zip(&places).enumerate();
+    // What is there is not asked for.
+    let wanted = wanted.filter(|(_, (_, place))| access.has_batches() && place.symlink_metadata().is_err());
+    let ahead = Ahead::of(wanted.map(|(number, (listed, _))| (number, listed.size)), MOST_BYTES_SIGNED);
     let files: Vec<_> = files.into_iter().zip(parts_of(&places)).collect();
-    let faults = each(&files, jobs, |(listed, part)| {
-        let fetched = fetch(access, &storage, listed, folder, part, &progress);
+    let sign = |batch: &[usize]| {
+        let paths = batch.iter().filter_map(|number| files.get(*number)).map(|(listed, _)| listed.path.as_str());
+        access.urls(&paths.collect::<Vec<_>>())
+    };
+    let faults = each(&files, jobs, |number, (listed, part)| {
+        let signed = ahead.take(number, sign);
+        let fetched = fetch(access, &storage, listed, signed, folder, part, &progress);
         let told = fetched.and_then(|(wanted, outcome)| tell(&progress, &wanted, outcome, telling));
         told.map_err(|fault| format!("{}: {fault}", cleaned(&listed.path)))
     });
@@ -127,6 +142,7 @@ fn fetch(
     access: &Access,
     storage: &Storage,
     listed: &Listed,
+    signed: Option<String>,
     folder: &Path,
     part: &Path,
     progress: &Progress,
@@ -134,7 +150,7 @@ fn fetch(
     let place = place_below(folder, &listed.path)?;
     // Beside its place, which is checked now.
     let part = place.with_file_name(part.file_name().unwrap_or_default());
-    let wanted = Wanted { listed: listed.clone(), part, place };
+    let wanted = Wanted { listed: listed.clone(), part, place, signed: Cell::new(signed) };
     let outcome = wanted.fetch(access, storage, &progress.file(&listed.path, listed.size))?;
     Ok((wanted, outcome))
 }

@@ -19,14 +19,15 @@ const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// Why a request failed.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Fault {
     /// The status of an answer; none when there was no whole answer.
     pub(super) status: Option<u16>,
     /// The code of the problem document, if it was one.
     pub(super) code: String,
     retry_after: Option<Duration>,
-    is_passing: bool,
+    /// Whether another try may help.
+    pub(super) is_passing: bool,
     said: String,
 }
 

@@ -1,5 +1,5 @@
 //! What a command keeps for its next run: uploads and downloads under way,
-//! and the claim keys of shares.
+//! and the claim keys of shares and of deliveries.
 //!
 //! Small files, each of them in `$XDG_STATE_HOME/cloakroom` or
 //! `~/.local/state/cloakroom`, readable by their owner alone. Where there is no
@@ -9,7 +9,7 @@ use std::{
     fs::{self, DirBuilder, OpenOptions},
     io::{self, Write},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::Duration,
 };
 
@@ -39,18 +39,38 @@ impl Kept {
         Self { file: folder().map(|folder| folder.join(kind).join(URL_SAFE_NO_PAD.encode(name) + ".json")) }
     }
 
+    /// What it is kept under: a hash of the words.
+    pub(super) fn name(&self) -> String {
+        let name = self.file.as_ref().and_then(|file| file.file_name());
+        name.map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+    }
+
     /// What was kept, if it can be read.
     pub(super) fn read<T: DeserializeOwned>(&self) -> Option<T> {
         serde_json::from_slice(&fs::read(self.file.as_ref()?).ok()?).ok()
     }
 
+    /// All that was added, as far as it can be read.
+    pub(super) fn entries<T: DeserializeOwned>(&self) -> Vec<T> {
+        let text = self.file.as_ref().and_then(|file| fs::read_to_string(file).ok()).unwrap_or_default();
+        text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+    }
+
+    /// Adds this to what is kept. A power cut may undo it.
+    pub(super) fn add(&self, entry: &impl Serialize) -> io::Result<()> {
+        let Some(file) = &self.file else { return Ok(()) };
+        if !file.exists() {
+            make_room(file)?;
+        }
+        // In one write: several threads, and several programs, may add at a time.
+        let line = serde_json::to_string(entry)? + "\n";
+        OpenOptions::new().append(true).create(true).mode(0o600).open(file)?.write_all(line.as_bytes())
+    }
+
     /// Keeps this, on the disk before it returns.
     pub(super) fn write(&self, value: &impl Serialize) -> io::Result<()> {
         let Some(file) = &self.file else { return Ok(()) };
-        if let Some(folder) = file.parent() {
-            DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-            forget_old(folder);
-        }
+        make_room(file)?;
         let draft = file.with_extension(URL_SAFE_NO_PAD.encode((&SystemEntropy as &dyn Entropy).bytes::<9>()));
         let mut written = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?;
         written.write_all(&serde_json::to_vec(value)?)?;
@@ -67,6 +87,14 @@ impl Kept {
     }
 }
 
+fn make_room(file: &Path) -> io::Result<()> {
+    if let Some(folder) = file.parent() {
+        DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+        forget_old(folder);
+    }
+    Ok(())
+}
+
 fn folder() -> Option<PathBuf> {
     let named = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
     let state = named("XDG_STATE_HOME").or_else(|| named("HOME").map(|home| home.join(".local/state")))?;
@@ -74,7 +102,7 @@ fn folder() -> Option<PathBuf> {
 }
 
 /// Clears away what ended without a word: it is of no use to anybody.
-fn forget_old(folder: &std::path::Path) {
+fn forget_old(folder: &Path) {
     let now = SystemClock::default().now();
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         let age = entry.metadata().and_then(|metadata| metadata.modified()).ok();

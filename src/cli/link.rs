@@ -1,13 +1,13 @@
 //! `cloakroom link`: publish files and mint a link to them.
 
-use std::io::{self, BufRead};
-
 use clap::Args;
 use serde_json::json;
 
 use super::{
     Failed,
-    client::{Client, Server, text},
+    client::{Client, Server, counted, text},
+    measures::Lifetime,
+    password::PasswordOptions,
     remark, say,
 };
 
@@ -16,12 +16,9 @@ pub(super) struct Arguments {
     /// Vault paths; one that ends in / is a folder with all below it
     #[arg(required = true)]
     paths: Vec<String>,
-    /// Read a password from standard input, which whoever opens the link must know
-    #[arg(long)]
-    password_stdin: bool,
-    /// For how many seconds it may be claimed: 60 to 604800 [default: 604800]
-    #[arg(long, value_name = "SECONDS")]
-    expires_in: Option<u64>,
+    /// For how long it may be claimed: 60s to 7d [default: 7d]
+    #[arg(long, value_name = "TIME")]
+    expires_in: Option<Lifetime>,
     /// The file that is shown first [default: index.html]
     #[arg(long, value_name = "PATH")]
     index: Option<String>,
@@ -29,17 +26,13 @@ pub(super) struct Arguments {
     #[arg(long)]
     label: Option<String>,
     #[command(flatten)]
+    password: PasswordOptions,
+    #[command(flatten)]
     server: Server,
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failed> {
-    let password = if arguments.password_stdin {
-        let mut line = String::new();
-        io::stdin().lock().read_line(&mut line)?;
-        Some(line.trim_end_matches(['\r', '\n']).to_owned())
-    } else {
-        None
-    };
+    let password = arguments.password.read()?;
     let client = Client::with_key(&arguments.server)?;
     let artifact = client.post(
         "/v1/artifacts",
@@ -50,16 +43,16 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failed> {
         &json!({
             "artifact": artifact["id"],
             "expires_in": arguments.expires_in,
-            "password": password,
+            "password": password.as_ref().map(|password| password.expose()),
             "label": arguments.label,
         }),
     )?;
-    let files = artifact["files"].as_array().map_or(0, Vec::len);
+    let files = artifact["files"].as_array().map_or(0, Vec::len) as u64;
     remark(format!(
-        "{}  {}, {files} file{}, opens once, until {}",
+        "{}  {}, {}, opens once, until {}",
         text(&link, "id"),
         text(&artifact, "id"),
-        if files == 1 { "" } else { "s" },
+        counted(files, "file"),
         text(&link, "expires_at")
     ));
     say(text(&link, "url"))

@@ -10,13 +10,19 @@ use std::{
 
 use super::{Failed, progress::Progress};
 
-/// Does the work for each item, several at a time, and answers what failed.
-pub(super) fn each<T: Sync>(items: &[T], jobs: usize, work: impl Fn(&T) -> Result<(), String> + Sync) -> Vec<String> {
+/// Does the work for each item and its number, several at a time, and answers what failed.
+pub(super) fn each<T: Sync>(
+    items: &[T],
+    jobs: usize,
+    work: impl Fn(usize, &T) -> Result<(), String> + Sync,
+) -> Vec<String> {
     let next = AtomicUsize::new(0);
     let faults = Mutex::new(Vec::new());
     let worker = || {
-        while let Some(item) = items.get(next.fetch_add(1, Ordering::Relaxed)) {
-            if let Err(fault) = work(item) {
+        loop {
+            let number = next.fetch_add(1, Ordering::Relaxed);
+            let Some(item) = items.get(number) else { return };
+            if let Err(fault) = work(number, item) {
                 faults.lock().unwrap_or_else(PoisonError::into_inner).push(fault);
             }
         }

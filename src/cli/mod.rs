@@ -4,10 +4,13 @@
 //! `bootstrap`, `recover-admin` and `check-config` open the data directory, and
 //! only `doctor` besides them the object storage.
 
+mod ahead;
 mod api_key;
 mod bootstrap;
 mod checksum;
+mod claim;
 mod client;
+mod deliver;
 mod doctor;
 mod download;
 mod fault;
@@ -16,9 +19,13 @@ mod kept;
 mod link;
 mod local;
 mod many;
+mod measures;
+mod password;
 mod progress;
 mod receipt;
 mod redeem;
+mod request;
+mod sending;
 mod serve;
 mod share;
 mod source;
@@ -56,6 +63,8 @@ enum Command {
     Redeem(redeem::Arguments),
     /// Upload files and folders into the vault
     Upload(upload::Arguments),
+    /// Deliver files to whoever asked for them by a link, without an API key
+    Deliver(deliver::Arguments),
     /// Download files of a share, or of the vault
     Download(download::Arguments),
     /// List, call off and sweep uploads; say how much is kept
@@ -64,6 +73,8 @@ enum Command {
     Receipt(receipt::Arguments),
     /// Publish files and mint a link to them, with a password if wanted
     Link(link::Arguments),
+    /// Ask outsiders for files: make, list, show and close links to deliver by
+    Request(request::Arguments),
     /// Create, list and revoke API keys
     ApiKey(api_key::Arguments),
     /// Create and list tenants, for operators
@@ -94,10 +105,12 @@ pub fn run() -> ExitCode {
         Some(Command::Share(arguments)) => share::run(&arguments),
         Some(Command::Redeem(arguments)) => redeem::run(&arguments),
         Some(Command::Upload(arguments)) => upload::run(&arguments),
+        Some(Command::Deliver(arguments)) => deliver::run(&arguments),
         Some(Command::Download(arguments)) => download::run(&arguments),
         Some(Command::Uploads(arguments)) => uploads::run(&arguments),
         Some(Command::Receipt(arguments)) => receipt::run(&arguments),
         Some(Command::Link(arguments)) => link::run(&arguments),
+        Some(Command::Request(arguments)) => request::run(&arguments),
         Some(Command::ApiKey(arguments)) => api_key::run(&arguments),
         Some(Command::Tenant(arguments)) => tenant::run(&arguments),
         Some(Command::Bootstrap(given)) => bootstrap::first(given),

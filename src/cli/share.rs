@@ -1,11 +1,14 @@
 //! `cloakroom share`: mint a share.
 
 use clap::Args;
-use serde_json::json;
+use serde_json::{Value, json};
+
+use crate::domain::share::MOST_PATHS;
 
 use super::{
     Failed,
-    client::{Client, Server, text},
+    client::{Client, Server, json_line, text},
+    measures::Lifetime,
     remark, say,
 };
 
@@ -17,12 +20,12 @@ pub(super) struct Arguments {
     /// Let the claimant upload as well
     #[arg(long)]
     write: bool,
-    /// For how many seconds it may be claimed: 60 to 604800 [default: 900]
-    #[arg(long, value_name = "SECONDS")]
-    expires_in: Option<u64>,
-    /// For how many seconds the claimant may keep coming back: 60 to 604800 [default: 3600]
-    #[arg(long, value_name = "SECONDS")]
-    access_expires_in: Option<u64>,
+    /// For how long it may be claimed: 60s to 7d [default: 15m]
+    #[arg(long, value_name = "TIME")]
+    expires_in: Option<Lifetime>,
+    /// For how long the claimant may keep coming back: 60s to 7d [default: 1h]
+    #[arg(long, value_name = "TIME")]
+    access_expires_in: Option<Lifetime>,
     /// Your own name for it
     #[arg(long)]
     label: Option<String>,
@@ -33,18 +36,46 @@ pub(super) struct Arguments {
     server: Server,
 }
 
+/// A share that is to be minted.
+#[derive(Debug)]
+pub(super) struct Minting(Value);
+
+impl Minting {
+    /// Of exactly these files, to be read.
+    ///
+    /// # Errors
+    /// When one share cannot name them all.
+    pub(super) fn to_read(files: &[&str], expires_in: Option<Lifetime>) -> Result<Self, Failed> {
+        if files.len() > MOST_PATHS {
+            let count = files.len();
+            return Err(format!(
+                "--share is for at most {MOST_PATHS} files, and these are {count}: upload them without it, and share \
+                 their folder with cloakroom share FOLDER/"
+            )
+            .into());
+        }
+        Ok(Self(json!({ "paths": files, "permission": "read", "expires_in": expires_in })))
+    }
+
+    /// Mints it and prints its link, this once.
+    pub(super) fn mint(&self, client: &Client, as_json: bool) -> Result<(), Failed> {
+        let share = client.post("/v1/shares", &self.0)?;
+        if as_json {
+            return say(json_line(&json!({ "share": share })));
+        }
+        remark(format!("{}  opens once, until {}", text(&share, "id"), text(&share, "expires_at")));
+        say(text(&share, "url"))
+    }
+}
+
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failed> {
-    let share = Client::with_key(&arguments.server)?.post(
-        "/v1/shares",
-        &json!({
-            "paths": arguments.paths,
-            "permission": if arguments.write { "write" } else { "read" },
-            "expires_in": arguments.expires_in,
-            "access_expires_in": arguments.access_expires_in,
-            "label": arguments.label,
-            "allow_missing": arguments.allow_missing,
-        }),
-    )?;
-    remark(format!("{}  opens once, until {}", text(&share, "id"), text(&share, "expires_at")));
-    say(text(&share, "url"))
+    let minting = Minting(json!({
+        "paths": arguments.paths,
+        "permission": if arguments.write { "write" } else { "read" },
+        "expires_in": arguments.expires_in,
+        "access_expires_in": arguments.access_expires_in,
+        "label": arguments.label,
+        "allow_missing": arguments.allow_missing,
+    }));
+    minting.mint(&Client::with_key(&arguments.server)?, false)
 }

@@ -5,7 +5,8 @@ use serde_json::json;
 
 use super::{
     Failed,
-    client::{Client, Server, cleaned, text},
+    client::{Client, Server, all_pages, cleaned, text},
+    measures::Size,
     remark, say,
 };
 
@@ -30,11 +31,11 @@ enum Action {
     Quota {
         /// The tenant's id
         id: String,
-        /// At most so many bytes
-        #[arg(long)]
-        bytes: Option<u64>,
+        /// At most so much, as 50GB or 1.5TiB
+        #[arg(long, value_name = "SIZE")]
+        bytes: Option<Size>,
         /// At most so many files
-        #[arg(long)]
+        #[arg(long, value_name = "NUMBER")]
         files: Option<u64>,
     },
 }
@@ -53,22 +54,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failed> {
             Ok(())
         }
         Action::List => {
-            let mut cursor = String::new();
-            loop {
-                let page = client.get(&format!("/v1/tenants?limit=200{cursor}"))?;
-                for tenant in page["items"].as_array().into_iter().flatten() {
-                    say(format!(
-                        "{}  {:<9} {}",
-                        text(tenant, "id"),
-                        text(tenant, "status"),
-                        cleaned(text(tenant, "name"))
-                    ))?;
-                }
-                match page["next_cursor"].as_str() {
-                    Some(next) => cursor = format!("&cursor={next}"),
-                    None => return Ok(()),
-                }
+            for tenant in all_pages(|cursor| client.get(&format!("/v1/tenants?limit=200{cursor}")))? {
+                let (id, status) = (text(&tenant, "id"), text(&tenant, "status"));
+                say(format!("{id}  {status:<9} {}", cleaned(text(&tenant, "name"))))?;
             }
+            Ok(())
         }
     }
 }

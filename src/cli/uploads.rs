@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{
     Failed,
-    client::{Client, Server, all_pages, bytes, cleaned, text},
+    client::{Client, Server, all_pages, bytes, cleaned, counted, text},
     remark, say,
 };
 
@@ -81,14 +81,12 @@ fn sweep(client: &Client, dry_run: bool) -> Result<(), Failed> {
         say(format!("{}  {size:>10}  {}", text(item, "upload"), cleaned(what)))?;
     }
     let verb = if dry_run { "would be swept; nothing was changed" } else { "swept" };
-    remark(format!("{} {verb}", counted(items.len(), "upload")));
+    remark(format!("{} {verb}", counted(items.len() as u64, "upload")));
     match swept["failed"].as_u64().unwrap_or_default() {
         0 => Ok(()),
-        failed => Err(format!(
-            "{} could not be dealt with now; the next sweep tries again",
-            counted(usize::try_from(failed).unwrap_or(usize::MAX), "upload")
-        )
-        .into()),
+        failed => {
+            Err(format!("{} could not be dealt with now; the next sweep tries again", counted(failed, "upload")).into())
+        }
     }
 }
 
@@ -114,7 +112,7 @@ fn reconcile(client: &Client, dry_run: bool) -> Result<(), Failed> {
             other => cleaned(other),
         })?;
     }
-    let differences = counted(items(&found).len(), "difference");
+    let differences = counted(items(&found).len() as u64, "difference");
     let changed = if dry_run { "; nothing was changed" } else { "" };
     remark(format!("{}, {differences}{changed}", counted_value(&found["files"])));
     if lost == 0 {
@@ -130,17 +128,18 @@ fn usage(client: &Client) -> Result<(), Failed> {
         if part.is_null() {
             continue;
         }
-        let of = |limit: &Value| limit.as_u64().map_or(String::new(), |limit| format!(" of {}", bytes(limit)));
-        let files = |limit: &Value| limit.as_u64().map_or(String::new(), |limit| format!(" of {limit}"));
-        say(format!(
-            "{name:<9} {}{}, {}{}",
-            bytes(part["bytes"].as_u64().unwrap_or_default()),
-            of(&part["limits"]["bytes"]),
-            counted_value(&part["objects"]),
-            files(&part["limits"]["objects"]),
-        ))?;
+        say(format!("{name:<9} {}", used(part)))?;
     }
     Ok(())
+}
+
+/// How much is used, and of how much: a usage as the API tells it.
+pub(super) fn used(usage: &Value) -> String {
+    let limits = &usage["limits"];
+    let of_bytes = limits["bytes"].as_u64().map_or(String::new(), |limit| format!(" of {}", bytes(limit)));
+    let of_files = limits["objects"].as_u64().map_or(String::new(), |limit| format!(" of {limit}"));
+    let size = bytes(usage["bytes"].as_u64().unwrap_or_default());
+    format!("{size}{of_bytes}, {}{of_files}", counted_value(&usage["objects"]))
 }
 
 fn items(answer: &Value) -> &[Value] {
@@ -149,9 +148,5 @@ fn items(answer: &Value) -> &[Value] {
 
 /// A number of files, as an answer tells it.
 fn counted_value(number: &Value) -> String {
-    counted(usize::try_from(number.as_u64().unwrap_or_default()).unwrap_or(usize::MAX), "file")
-}
-
-fn counted(count: usize, what: &str) -> String {
-    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+    counted(number.as_u64().unwrap_or_default(), "file")
 }

@@ -29,8 +29,8 @@ impl ScannerConfig {
         timeout: Option<u64>,
     ) -> Result<Option<Self>, ConfigError> {
         let timeout = timeout.unwrap_or(300);
-        if !(1..=86_400).contains(&timeout) {
-            return Err(wrong("CLOAKROOM_SCANNER_TIMEOUT", "must be 1 to 86400 seconds"));
+        if !(1..=21_600).contains(&timeout) {
+            return Err(wrong("CLOAKROOM_SCANNER_TIMEOUT", "must be 1 to 21600 seconds"));
         }
         let kind = match (command, url) {
             (None, None) => return Ok(None),

@@ -242,7 +242,8 @@ pub struct Upload {
     /// Where it stands.
     pub progress: Progress,
     /// The accounts that its room is charged to. Empty once that has passed to
-    /// the file, or has been given back.
+    /// the file, or has been given back. It comes back from a file that is
+    /// deleted while a form could still bring as much again.
     pub charges: Vec<Charge>,
 }
 
@@ -251,7 +252,8 @@ pub struct Upload {
 pub enum Leftover {
     /// It was never completed: it ends, and its room is given back.
     Expire,
-    /// It was called off or rejected, and its URLs are silent now: its room is given back.
+    /// It was called off or rejected, or its file deleted early, and its URLs are silent now:
+    /// its room is given back.
     Release,
     /// It was completed, and its URLs are silent now: what came late is removed.
     Late,
@@ -273,6 +275,14 @@ impl Upload {
     #[must_use]
     pub fn released(&self) -> Self {
         Self { charges: Vec::new(), ..self.clone() }
+    }
+
+    /// The upload that takes its room back from its file, which is being deleted, where the form
+    /// that brought it could still bring as much: the storage cannot be told to refuse that.
+    pub fn takes_back(&self, charges: &[Charge], now: Instant) -> Option<Self> {
+        let is_form = self.declaration.transfer == Transfer::Post;
+        let takes = is_form && matches!(self.progress, Progress::Completed { .. }) && now < self.due_at();
+        takes.then(|| Self { charges: charges.to_vec(), ..self.clone() })
     }
 
     /// When it has to be looked at again, and by then nobody else can.
@@ -297,10 +307,12 @@ impl Upload {
         }
         match self.progress {
             Progress::Pending => Some(Leftover::Expire),
-            Progress::Completed { .. } => Some(Leftover::Late),
-            Progress::Rejected { .. } | Progress::Cancelled { .. } if !self.charges.is_empty() => {
+            Progress::Completed { .. } | Progress::Rejected { .. } | Progress::Cancelled { .. }
+                if !self.charges.is_empty() =>
+            {
                 Some(Leftover::Release)
             }
+            Progress::Completed { .. } => Some(Leftover::Late),
             Progress::Rejected { .. } | Progress::Cancelled { .. } | Progress::Expired { .. } => None,
         }
     }

@@ -152,7 +152,7 @@ pub async fn sweep(
     let sweeping = if dry_run { Sweeping::DryRun } else { Sweeping::Really };
     let sweep = broker.sweep_uploads(&caller, sweeping).await?;
     let items = sweep.swept.into_iter().map(Into::into).collect();
-    Ok(HttpResponse::Ok().json(SweepView { dry_run, items, failed: sweep.failed }))
+    Ok(HttpResponse::Ok().json(SweepView { dry_run, items, failed: sweep.failed.len() }))
 }
 
 /// What to do about what differs.

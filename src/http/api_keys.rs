@@ -20,7 +20,7 @@ use crate::{
 };
 
 use super::{
-    administration::LimitsView,
+    administration::{LimitsView, UsageView},
     extract::{Authenticated, With},
     problem::{Problem, ProblemDocument},
     render::{self, Listing, PageQuery},
@@ -89,6 +89,9 @@ pub struct ApiKeyView {
     /// How much may be kept of what comes by it.
     #[schema(value_type = LimitsView)]
     pub quota: Limits,
+    /// When inspected, and it has a quota: how much of it is used.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub usage: Option<UsageView>,
     /// When it was created (RFC 3339).
     pub created_at: String,
     /// When it ends (RFC 3339).
@@ -114,6 +117,7 @@ impl ApiKeyView {
             operator: key.operator,
             largest_upload: key.largest_upload,
             quota: key.quota,
+            usage: None,
             created_at: key.created_at.to_string(),
             expires_at: key.expires_at.map(|at| at.to_string()),
             revoked_at: key.revoked_at.map(|at| at.to_string()),
@@ -185,7 +189,7 @@ pub async fn list(
     Ok(HttpResponse::Ok().json(Listing::of(page, |key| ApiKeyView::new(key, broker.now()))))
 }
 
-/// Inspect an API key.
+/// Inspect an API key, and how much of its quota is used.
 #[utoipa::path(
     get, path = "/v1/api-keys/{id}", tag = "administration", security(("api_key" = [])),
     params(("id" = String, Path, description = "The key's id")),
@@ -197,7 +201,8 @@ pub async fn inspect(
     id: web::Path<String>,
 ) -> Result<HttpResponse, Problem> {
     let key = broker.inspect_api_key(&caller, render::id(&id)?).await?;
-    Ok(HttpResponse::Ok().json(ApiKeyView::new(key, broker.now())))
+    let usage = broker.usage_of_key(&key).await?.map(Into::into);
+    Ok(HttpResponse::Ok().json(ApiKeyView { usage, ..ApiKeyView::new(key, broker.now()) }))
 }
 
 /// Revoke an API key, and with it all that it minted.

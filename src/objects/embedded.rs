@@ -362,6 +362,11 @@ impl ObjectStorage for EmbeddedStorage {
         blocking(move || files.list(folder, after.as_ref())).await
     }
 
+    /// Keys that were deleted take no more bytes here.
+    async fn close(&self, key: &ObjectKey) -> Result<(), Unavailable> {
+        self.delete(key).await
+    }
+
     async fn delete(&self, key: &ObjectKey) -> Result<(), Unavailable> {
         let settled = key.is_inbox().then(|| self.inbox.settle(key, self.clock.now()));
         let (files, remembered, key) = (self.files.clone(), self.settled.clone(), key.clone());

@@ -136,6 +136,10 @@ pub trait ObjectStorage: Send + Sync + 'static {
     /// Objects of a folder in the order of their keys, after a key: at most 1,000.
     async fn list(&self, folder: &ObjectFolder, after: Option<&ObjectKey>) -> Result<Vec<ListedObject>, Unavailable>;
 
+    /// Removes what lies under an inbox key in such a way that a PUT signed for it stays
+    /// refused as long as its URL lives. Until it is deleted, an empty object may lie there.
+    async fn close(&self, key: &ObjectKey) -> Result<(), Unavailable>;
+
     /// Removes an object; removing one that is not there succeeds.
     async fn delete(&self, key: &ObjectKey) -> Result<(), Unavailable>;
 

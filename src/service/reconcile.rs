@@ -34,10 +34,11 @@ use super::{
     events::Origin,
     records::{Committed, Record, committed},
     rows,
+    uploads::LONGEST_PROMOTION,
 };
 
-/// A copy is committed within minutes, or never.
-const LONGEST_COMPLETION: Duration = Duration::from_secs(24 * 3600);
+/// A copy without a path is left alone for so long; it may still get one.
+const LONGEST_COMPLETION: Duration = LONGEST_PROMOTION.saturating_mul(2);
 
 const PORTION: usize = 1_000;
 

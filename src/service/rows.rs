@@ -18,7 +18,7 @@
 //! | `request#F` | `namespace`, `state`, `tries`, `submission#C` | what became of it |
 //! | `request-token#H` | `pointer` | from the hash of a token to its file request |
 //! | `uploads#T#M` | upload id | an upload |
-//! | `due#K#H#n` | time, namespace, upload id | uploads to look at in hour H, by kind K |
+//! | `due#K#H#n` | time, namespace, id | uploads and bytes to look at in hour H, by kind K |
 //! | `receipts#T#M` | upload id | a receipt |
 //! | `usage#T#M#S#n` | `account` | what is charged to scope S |
 //! | `vault#T#M` | path | what lies under a path |
@@ -180,11 +180,15 @@ pub(super) fn due_partition(kind: &str, hour: u64, shard: u8) -> String {
     format!("due#{kind}#{hour:08x}#{shard}")
 }
 
-/// The row by which a sweeper finds an upload when its time has come.
-pub(super) fn due(kind: &str, at: Instant, namespace: Namespace, upload: UploadId) -> RowKey {
-    let shard = upload.as_bytes()[15] % DUE_SHARDS;
-    let partition = due_partition(kind, at.as_unix_seconds() / 3600, shard);
-    RowKey::new(partition, format!("{:012x}#{}#{upload}", at.as_unix_millis(), of(namespace)))
+/// The row by which a sweeper finds something when its time has come.
+pub(super) fn due(kind: &str, at: Instant, namespace: Namespace, id: &impl Display, spread: u8) -> RowKey {
+    let partition = due_partition(kind, at.as_unix_seconds() / 3600, spread % DUE_SHARDS);
+    RowKey::new(partition, format!("{}#{}#{id}", due_position(at), of(namespace)))
+}
+
+/// Where in its partition stands what is due at a time; everything earlier stands before it.
+pub(super) fn due_position(at: Instant) -> String {
+    format!("{:012x}", at.as_unix_millis())
 }
 
 pub(super) fn receipt(namespace: Namespace, upload: UploadId) -> RowKey {

@@ -21,7 +21,7 @@ use crate::{
         redemption::{Redemption, UseState},
         refusal::Refusal,
         tenant::{Namespace, Tenant},
-        upload::Within,
+        upload::{Method, Within},
     },
     store::Expected,
 };
@@ -310,6 +310,10 @@ impl MayUpload for Delivering {
     }
 
     fn takes(&self, wanted: &DeclareUpload) -> Result<(), Error> {
+        // A form can be sent again and again, and nobody here vouches for who sends it.
+        if wanted.method == Method::Post {
+            return Err(Error::invalid("/method", "what is delivered is sent by put or multipart"));
+        }
         if wanted.overwrite {
             return Err(Error::invalid("/overwrite", "what was delivered cannot be replaced"));
         }

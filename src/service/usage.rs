@@ -5,8 +5,9 @@
 
 use crate::{
     domain::{
+        api_key::ApiKey,
         event::EventType,
-        ids::{ApiKeyId, TenantId},
+        ids::TenantId,
         quota::{Account, Amount, Charge, Exceeded, Limits, SHARDS, Scope, divide, gather, total},
         tenant::{Mode, Namespace, Tenant},
     },
@@ -146,20 +147,15 @@ impl Broker {
     /// # Errors
     /// When the store does not answer.
     pub async fn usage(&self, caller: &Caller) -> Result<UsageReport, Error> {
-        let namespace = caller.namespace();
-        let key = match caller.key.quota.is_none() {
-            true => None,
-            false => Some(self.usage_of(namespace, Scope::Key(caller.key.id)).await?),
-        };
-        Ok(UsageReport { tenant: self.usage_of(namespace, Scope::Tenant).await?, key })
+        let tenant = self.usage_of(caller.namespace(), Scope::Tenant).await?;
+        Ok(UsageReport { tenant, key: self.usage_of_key(&caller.key).await? })
     }
 
-    /// How much a key of the caller's namespace uses, where it has a quota.
+    /// How much of what came by a key is kept, where it has a quota.
     ///
     /// # Errors
-    /// When the caller does not administer the tenant.
-    pub async fn usage_of_key(&self, caller: &Caller, key: ApiKeyId) -> Result<Option<Usage>, Error> {
-        let key = self.inspect_api_key(caller, key).await?;
+    /// When the store does not answer.
+    pub async fn usage_of_key(&self, key: &ApiKey) -> Result<Option<Usage>, Error> {
         match key.quota.is_none() {
             true => Ok(None),
             false => self.usage_of(key.namespace, Scope::Key(key.id)).await.map(Some),

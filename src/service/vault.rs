@@ -220,6 +220,12 @@ impl Broker {
     /// When the caller may not write the path, or nothing is there.
     pub async fn delete_object(&self, caller: &Caller, path: &VaultPath) -> Result<(), Error> {
         caller.may(path, Permission::Write)?;
+        let (broker, caller, path) = (self.clone(), caller.clone(), path.clone());
+        // A caller who hangs up does not stop it between the commit and the bytes.
+        self.under_way.to_its_end(async move { broker.delete_file(&caller, &path).await }).await
+    }
+
+    async fn delete_file(&self, caller: &Caller, path: &VaultPath) -> Result<(), Error> {
         let namespace = caller.namespace();
         for _ in 0..ROUNDS {
             let entry = self.path_entry(namespace, path).await?.ok_or(Error::NotFound)?;
@@ -232,7 +238,7 @@ impl Broker {
             let purge = Some(origin.at.plus(lifetime::REMEMBERED));
             let write = self.put(rows::vault_path(namespace, path), expected, &deleted, purge)?;
             let mut transaction = self.recording(&event)?.write(write);
-            for write in self.discharge(namespace, &file.charges, file.amount()).await? {
+            for write in self.leaving(namespace, &file, origin.at).await? {
                 transaction = transaction.write(write);
             }
             match committed(self.store.commit(transaction).await)? {
@@ -247,7 +253,7 @@ impl Broker {
     }
 
     /// Deletes bytes that nothing points to any more. If that fails they only
-    /// take up room, so that nobody has to wait for it or be told.
+    /// take up room until the sweeper comes, so that nobody has to wait for it or be told.
     pub(super) async fn delete_bytes(&self, key: ObjectKey) {
         if let Err(fault) = self.objects.delete(&key).await {
             tracing::warn!(%fault, ?key, "bytes that nothing points to were left behind");

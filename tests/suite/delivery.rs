@@ -126,7 +126,9 @@ on_every_backend! {
         what_is_completed_stays_charged_and_what_is_deleted_does_not,
         an_upload_that_was_called_off_still_takes_its_room,
         a_key_has_a_quota_of_its_own,
-        quotas_are_the_operators;
+        quotas_are_the_operators,
+        what_a_form_could_bring_again_keeps_its_room,
+        a_lowered_quota_lets_nothing_in_before_there_is_room;
     passwords:
         a_password_is_wanted_and_nothing_is_used_up,
         a_dead_link_does_not_say_that_it_had_a_password,

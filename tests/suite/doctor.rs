@@ -25,7 +25,7 @@ fn s3(data_dir: &Path, endpoint: &str, bucket: &str) -> Config {
     given.complete().unwrap()
 }
 
-fn setting(name: &str) -> String {
+pub fn setting(name: &str) -> String {
     match std::env::var(name) {
         Ok(value) if !value.is_empty() => value,
         _ => panic!("{name} is not set: run ./test, or start the emulators with localstack/emulators"),

@@ -8,10 +8,12 @@ mod pretending;
 pub mod process;
 
 mod commands;
+mod delivering;
 mod description;
 mod downloading;
 mod first_start;
 mod interrupted;
+mod many_files;
 mod receipts;
 mod refusing_to_start;
 mod starting_again;

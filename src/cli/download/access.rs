@@ -1,40 +1,24 @@
-//! Who may download what: the claimant of a share, or the holder of an API key.
+//! What may be listed and downloaded: a share, or the caller's own vault.
 
-use std::sync::{Mutex, PoisonError};
+use std::collections::HashMap;
 
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::{
     cli::{
         Failed,
         checksum::Told,
+        claim::{Claim, Kind},
         client::{Client, all_pages, encoded, text},
         fault::{Fault, patiently},
-        kept::Kept,
     },
-    crypto::secret::SecretText,
     domain::path::PathPin,
-    entropy::{Entropy, SystemEntropy},
 };
 
 /// A right to list and to download.
 pub(in crate::cli) struct Access {
-    claim: Option<Claim>,
-    client: Mutex<Client>,
-}
-
-/// A claim on a share, which comes back to the same session as long as the key is kept.
-struct Claim {
-    public: Client,
-    token: SecretText,
-    key: SecretText,
-}
-
-#[derive(Serialize, Deserialize)]
-struct KeptClaim {
-    claim_key: String,
+    client: Client,
+    is_share: bool,
 }
 
 /// A file as a server lists it.
@@ -51,43 +35,31 @@ impl Access {
         let (server, token) = link
             .split_once("/s#")
             .ok_or("this is not a whole share link: put it in quotes, and copy all of it, to the end")?;
-        let public = Client::public(server);
-        let kept = Kept::of("claims", &[public.url(), token]);
-        let before = kept.read::<KeptClaim>();
-        let is_new = before.is_none();
-        let entropy: &dyn Entropy = &SystemEntropy;
-        let claim = before.unwrap_or_else(|| KeptClaim { claim_key: URL_SAFE_NO_PAD.encode(entropy.bytes::<32>()) });
-        if is_new {
-            // Before it is used: a claim whose key is lost is lost.
-            kept.write(&claim).map_err(|fault| format!("the claim key cannot be kept: {fault}"))?;
-        }
-        let claim = Claim { public, token: SecretText::new(token), key: SecretText::new(claim.claim_key) };
-        let session = claim.redeem().inspect_err(|fault| {
-            if is_new && fault.code == "dead_token" {
-                kept.forget();
+        let claim = Claim::of(Kind::Share, Client::public(server), token, &[])?;
+        let session = claim.redeem(&Value::Null).inspect_err(|fault| {
+            if claim.is_new() && fault.code == "dead_token" {
+                claim.forget();
             }
         })?;
-        let client = claim.client(&session);
-        Ok((Self { claim: Some(claim), client: Mutex::new(client) }, session))
+        Ok((Self { client: claim.client(), is_share: true }, session))
     }
 
     /// The caller's own vault.
     pub(in crate::cli) fn of_vault(client: Client) -> Self {
-        Self { claim: None, client: Mutex::new(client) }
+        Self { client, is_share: false }
     }
 
     /// The server's URL.
-    pub(super) fn server(&self) -> String {
-        self.client().url().to_owned()
+    pub(super) fn server(&self) -> &str {
+        self.client.url()
     }
 
     /// The files under a pin.
     pub(in crate::cli) fn list(&self, pin: &PathPin) -> Result<Vec<Listed>, Fault> {
-        let route = if self.claim.is_some() { "/v1/session/objects" } else { "/v1/objects" };
+        let route = if self.is_share { "/v1/session/objects" } else { "/v1/objects" };
         let prefix = encoded(&pin.listing_prefix());
-        let files = all_pages(|cursor| {
-            self.renewing(|client| client.get(&format!("{route}?limit=1000&prefix={prefix}{cursor}")))
-        })?;
+        let files =
+            all_pages(|cursor| patiently(|| self.client.get(&format!("{route}?limit=1000&prefix={prefix}{cursor}"))))?;
         let listed = |file: &Value| Listed {
             path: text(file, "path").to_owned(),
             size: file["size"].as_u64().unwrap_or_default(),
@@ -96,39 +68,28 @@ impl Access {
         Ok(files.iter().map(listed).collect())
     }
 
+    /// URLs for several files at a time, each good for a minute; none for those
+    /// that are better asked for alone, where it can be told why.
+    pub(super) fn urls(&self, paths: &[&str]) -> Vec<Option<String>> {
+        let signed = patiently(|| self.client.post("/v1/session/downloads/batch", &json!({ "paths": paths })));
+        let items = signed.ok().and_then(|mut signed| signed["items"].as_array_mut().map(std::mem::take));
+        let urls: HashMap<String, String> = items
+            .into_iter()
+            .flatten()
+            .filter_map(|item| Some((item["path"].as_str()?.to_owned(), item["url"].as_str()?.to_owned())))
+            .collect();
+        paths.iter().map(|path| urls.get(*path).cloned()).collect()
+    }
+
+    /// Whether several files may be asked for at a time.
+    pub(super) fn has_batches(&self) -> bool {
+        self.is_share
+    }
+
     /// A URL for one file, good for a minute.
     pub(super) fn url(&self, path: &str) -> Result<String, Fault> {
-        let route = if self.claim.is_some() { "/v1/session/downloads" } else { "/v1/objects/downloads" };
-        let signed = self.renewing(|client| client.post(route, &json!({ "path": path })))?;
+        let route = if self.is_share { "/v1/session/downloads" } else { "/v1/objects/downloads" };
+        let signed = patiently(|| self.client.post(route, &json!({ "path": path })))?;
         Ok(text(&signed, "url").to_owned())
-    }
-
-    /// Asks; and where the credential has run out, again with a new one.
-    fn renewing<T>(&self, ask: impl Fn(&Client) -> Result<T, Fault>) -> Result<T, Fault> {
-        let client = self.client();
-        match (patiently(|| ask(&client)), &self.claim) {
-            (Err(fault), Some(claim)) if fault.status == Some(401) => {
-                let renewed = claim.client(&claim.redeem()?);
-                self.client.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&renewed);
-                patiently(|| ask(&renewed))
-            }
-            (asked, _) => asked,
-        }
-    }
-
-    fn client(&self) -> Client {
-        self.client.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-}
-
-impl Claim {
-    /// An answer that got lost is asked for again with the same key: still one claim.
-    fn redeem(&self) -> Result<Value, Fault> {
-        let redemption = json!({ "token": self.token.expose(), "claim_key": self.key.expose() });
-        patiently(|| self.public.post("/v1/shares/redeem", &redemption))
-    }
-
-    fn client(&self, session: &Value) -> Client {
-        self.public.clone().bearing(SecretText::new(text(session, "session_token")))
     }
 }

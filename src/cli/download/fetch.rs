@@ -1,6 +1,7 @@
 //! One file on its way to the disk.
 
 use std::{
+    cell::Cell,
     collections::BTreeSet,
     ffi::OsString,
     fs::{self, File, OpenOptions},
@@ -32,6 +33,8 @@ pub(super) struct Wanted {
     pub(super) place: PathBuf,
     /// Where its bytes are gathered until they are whole.
     pub(super) part: PathBuf,
+    /// A URL that was asked for together with others.
+    pub(super) signed: Cell<Option<String>>,
 }
 
 /// A partial file of ours, and which bytes it holds the beginning of.
@@ -137,7 +140,7 @@ impl Wanted {
     fn begun(&self, access: &Access, etag: &str, file: &File) -> io::Result<Begun> {
         let Listed { path, size, checksum } = self.listed.clone();
         let file = Identity::of(&file.metadata()?);
-        Ok(Begun { file, server: access.server(), path, size, checksum, etag: etag.to_owned() })
+        Ok(Begun { file, server: access.server().to_owned(), path, size, checksum, etag: etag.to_owned() })
     }
 
     /// Whether this very file is in its place; another one there is a fault.
@@ -195,7 +198,7 @@ impl Wanted {
         progress: &FileProgress,
     ) -> Result<(), Fault> {
         let local = |fault: io::Error| Fault::other(&fault);
-        let url = access.url(&self.listed.path)?;
+        let url = self.signed.take().map_or_else(|| access.url(&self.listed.path), Ok)?;
         let mut from = file.metadata().map_err(local)?.len();
         let etag = begun.as_ref().map(|begun| begun.etag.clone()).filter(|etag| !etag.is_empty());
         if etag.is_none() || from == self.listed.size {

@@ -4,9 +4,10 @@
 use crate::{
     domain::{
         event::{Actor, EventType},
-        ids::UploadId,
+        ids::{ObjectId, UploadId},
         instant::Instant,
         lifetime,
+        object::VaultFile,
         permission::Permission,
         tenant::Namespace,
         upload::{Declaration, Progress, Rejection, Transfer, Upload},
@@ -36,10 +37,19 @@ pub(in crate::service) struct DueRow {
     pub(in crate::service) upload: UploadId,
 }
 
+/// What brings a sweeper to bytes that no path leads to any more.
+#[derive(Debug, Serialize, Deserialize)]
+pub(in crate::service) struct DueBytes {
+    pub(in crate::service) namespace: Namespace,
+    pub(in crate::service) object: ObjectId,
+}
+
 /// Uploads that may have room to give back.
 pub(in crate::service) const DUE_ROOM: &str = "room";
 /// Completed uploads whose URLs may have brought more.
 pub(in crate::service) const DUE_LATE: &str = "late";
+/// Bytes whose file was deleted or replaced.
+pub(in crate::service) const DUE_BYTES: &str = "bytes";
 
 impl Broker {
     /// Calls off an upload; calling it off again changes nothing.
@@ -117,12 +127,41 @@ impl Broker {
     /// The row that brings a sweeper back to this upload.
     pub(super) fn due(&self, upload: &Upload, now: Instant) -> Result<Write, Error> {
         let namespace = namespace_of(&upload.declaration);
-        let kind = if matches!(upload.progress, Progress::Completed { .. }) { DUE_LATE } else { DUE_ROOM };
+        let is_late = matches!(upload.progress, Progress::Completed { .. }) && upload.charges.is_empty();
+        let kind = if is_late { DUE_LATE } else { DUE_ROOM };
         let row = DueRow { namespace, upload: upload.declaration.id };
         // Never in a past that a sweeper may have been through already.
         let at = upload.due_at().max(now.plus(lifetime::CLOCK_SKEW));
-        let key = rows::due(kind, at, namespace, row.upload);
+        let key = rows::due(kind, at, namespace, &row.upload, row.upload.as_bytes()[15]);
         self.put(key, Expected::Absent, &row, purge(upload))
+    }
+
+    /// The writes by which a file leaves the vault, but for that to its path: its room is given
+    /// back, and a sweeper finds its bytes should nobody have removed them.
+    pub(in crate::service) async fn leaving(
+        &self,
+        namespace: Namespace,
+        file: &VaultFile,
+        now: Instant,
+    ) -> Result<Vec<Write>, Error> {
+        let bytes = DueBytes { namespace, object: file.object };
+        let at = now.plus(lifetime::CLOCK_SKEW);
+        let key = rows::due(DUE_BYTES, at, namespace, &file.object, file.object.as_bytes()[15]);
+        let mut writes = vec![self.put(key, Expected::Absent, &bytes, Some(at.plus(lifetime::REMEMBERED)))?];
+        let upload = match file.upload {
+            Some(id) => self.upload(namespace, id).await?,
+            None => None,
+        };
+        if let Some(upload) = upload
+            && let Some(again) = upload.value.takes_back(&file.charges, now)
+        {
+            let key = rows::upload(namespace, again.declaration.id);
+            writes.push(self.put(key, Expected::Version(upload.version), &again, purge(&again))?);
+            writes.push(self.due(&again, now)?);
+        } else {
+            writes.extend(self.discharge(namespace, &file.charges, file.amount()).await?);
+        }
+        Ok(writes)
     }
 
     /// The transaction that ends or releases an upload, and gives its room back.
@@ -162,9 +201,22 @@ impl Broker {
         Ok(self.objects.delete(&key).await?)
     }
 
-    /// Whether anything lies in the inbox of an upload.
-    pub(in crate::service) async fn has_arrivals(&self, declaration: &Declaration) -> Result<bool, Error> {
-        Ok(self.objects.head(&inbox_key(declaration)?).await?.is_some())
+    /// Removes what has arrived of a completed upload, and keeps its URL from bringing it again.
+    /// Parts cannot come any more: their upload has ended at the storage.
+    pub(super) async fn close_inbox(&self, declaration: &Declaration) {
+        let closed = match (inbox_key(declaration), &declaration.transfer) {
+            (Ok(key), Transfer::Put | Transfer::Post) => self.objects.close(&key).await.map_err(Error::from),
+            (Ok(_), Transfer::Multipart { .. }) => self.try_clear_inbox(declaration).await,
+            (Err(fault), _) => Err(fault),
+        };
+        if let Err(fault) = closed {
+            tracing::warn!(%fault, upload = %declaration.id, "what arrived could not be removed yet");
+        }
+    }
+
+    /// How many bytes lie in the inbox of an upload, if anything does.
+    pub(in crate::service) async fn arrivals(&self, declaration: &Declaration) -> Result<Option<u64>, Error> {
+        Ok(self.objects.head(&inbox_key(declaration)?).await?.map(|facts| facts.size))
     }
 
     /// Ends an upload in parts that never came on record.

@@ -15,6 +15,8 @@ mod parts;
 mod promote;
 mod under_way;
 
+use std::time::Duration;
+
 use crate::{
     domain::{
         authority::MadeUnder,
@@ -40,12 +42,15 @@ use super::{
 };
 
 pub use crate::domain::upload::Upload;
-pub(in crate::service) use end::{DUE_LATE, DUE_ROOM, DueRow};
+pub(in crate::service) use end::{DUE_BYTES, DUE_LATE, DUE_ROOM, DueBytes, DueRow};
 
 pub use complete::Completion;
 pub use declare::{DeclareUpload, DeclaredUpload};
 pub use parts::{ArrivedPart, SignedPart, WantedPart};
 pub use under_way::UnderWay;
+
+/// A copy is in the vault after so long, or never.
+pub(in crate::service) const LONGEST_PROMOTION: Duration = Duration::from_secs(12 * 3600);
 
 /// Who uploads, as of this request.
 #[derive(Clone, Debug)]

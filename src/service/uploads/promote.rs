@@ -8,23 +8,22 @@ use crate::{
         checksum::Checksum,
         event::EventType,
         ids::ObjectId,
-        instant::Instant,
         object::{PathEntry, VaultFile},
         parts::PartPlan,
         upload::{Arrived, Declaration, Progress, Rejection, Transfer, Upload},
     },
     objects::{self, CompleteError, CopyError, ObjectFacts, ObjectKey},
     scanner::{ScanRequest, Verdict},
-    store::Expected,
+    store::{Expected, Transaction},
 };
 
 use super::{
     super::{
         Broker, Error,
-        records::{Committed, Record, committed},
+        records::{Committed, ROUNDS, Record, committed},
         rows,
     },
-    Uploader, inbox_key, namespace_of, storage_id,
+    LONGEST_PROMOTION, Uploader, inbox_key, namespace_of, storage_id,
 };
 
 /// How a round ended; nothing where the next one has to look again.
@@ -63,7 +62,10 @@ impl Broker {
         let stored = match copied.await {
             Ok(stored) => stored,
             Err(CopyError::Changed) => return Ok(None),
-            Err(CopyError::Unavailable(fault)) => return Err(fault.into()),
+            Err(CopyError::Unavailable(fault)) => {
+                self.delete_bytes(vault_key).await;
+                return Err(fault.into());
+            }
         };
         if let Err(reason) = verify(declaration, &stored) {
             self.delete_bytes(vault_key).await;
@@ -82,7 +84,13 @@ impl Broker {
                 return Err(fault);
             }
         }
-        let checksum = checksum(declaration, &stored)?;
+        let checksum = match checksum(declaration, &stored) {
+            Ok(checksum) => checksum,
+            Err(fault) => {
+                self.delete_bytes(vault_key).await;
+                return Err(fault);
+            }
+        };
         let file = VaultFile {
             path: declaration.path.clone(),
             object,
@@ -93,21 +101,19 @@ impl Broker {
             charges: upload.value.charges.clone(),
             created_at: now,
         };
-        match self.commit_promotion(uploader, &upload, file, entry, now).await {
-            Ok(Committed::Done) => {
-                self.clear_inbox(declaration).await;
+        let round = self.commit_promotion(uploader, &upload, &file, entry.as_ref()).await;
+        match &round {
+            Ok(Some(_)) => {
+                self.close_inbox(declaration).await;
                 if let Some(replaced) = replaced {
                     self.delete_bytes(ObjectKey::vault(namespace, replaced.object)).await;
                 }
-                Ok(Some(Ok(())))
             }
-            Ok(Committed::ReadAgain) => {
-                self.delete_bytes(vault_key).await;
-                Ok(None)
-            }
-            // It may have been applied: the copy stays where the path may point to it.
-            Err(fault) => Err(fault),
+            Ok(None) | Err(NotCommitted::Certainly(_)) => self.delete_bytes(vault_key).await,
+            // The copy stays where the path may point to it.
+            Err(NotCommitted::Perhaps(_)) => {}
         }
+        round.map_err(NotCommitted::into_fault)
     }
 
     async fn rejecting(&self, uploader: &Uploader, upload: &Record<Upload>, reason: Rejection) -> Result<Round, Error> {
@@ -153,34 +159,80 @@ impl Broker {
         scanner.scan(&what, bytes).await.map_err(|fault| Error::Unavailable(fault.to_string()))
     }
 
-    /// The one commit: upload, path, receipt and room, together or not at all.
+    /// Commits, unless somebody else has changed upload or path.
     async fn commit_promotion(
         &self,
         uploader: &Uploader,
         upload: &Record<Upload>,
-        file: VaultFile,
-        entry: Option<Record<PathEntry>>,
-        now: Instant,
-    ) -> Result<Committed, Error> {
+        file: &VaultFile,
+        entry: Option<&Record<PathEntry>>,
+    ) -> Result<Round, NotCommitted> {
+        let namespace = namespace_of(&upload.value.declaration);
+        for _ in 0..ROUNDS {
+            // By then reconciling may take it for one that nobody commits any more.
+            if self.now().since(file.object.created_at()) > LONGEST_PROMOTION {
+                return Err(NotCommitted::Certainly(Error::Busy));
+            }
+            let transaction = self.promotion(uploader, upload, file, entry).await.map_err(NotCommitted::Certainly)?;
+            match committed(self.store.commit(transaction).await).map_err(NotCommitted::Perhaps)? {
+                Committed::Done => return Ok(Some(Ok(()))),
+                Committed::ReadAgain => {}
+            }
+            // It may have been an account alone: then the copy is still good.
+            let keys = [rows::upload(namespace, upload.value.declaration.id), rows::vault_path(namespace, &file.path)];
+            let [upload_now, entry_now] =
+                self.store.get(keys).await.map_err(|fault| NotCommitted::Certainly(fault.into()))?;
+            let is_same = upload_now.is_some_and(|row| row.version == upload.version)
+                && entry_now.map(|row| row.version) == entry.map(|entry| entry.version);
+            if !is_same {
+                return Ok(None);
+            }
+        }
+        Ok(None)
+    }
+
+    /// The one transaction: upload, path, receipt and room, together or not at all.
+    async fn promotion(
+        &self,
+        uploader: &Uploader,
+        upload: &Record<Upload>,
+        file: &VaultFile,
+        entry: Option<&Record<PathEntry>>,
+    ) -> Result<Transaction, Error> {
         let declaration = &upload.value.declaration;
         let namespace = namespace_of(declaration);
-        let (object, checksum) = (file.object, file.checksum.clone());
-        let receipt = self.receipt(declaration, &file)?;
-        let expected = entry.as_ref().map_or(Expected::Absent, |entry| Expected::Version(entry.version));
-        let progress = Progress::Completed { object, checksum, completed_at: now };
+        let (object, checksum, completed_at) = (file.object, file.checksum.clone(), file.created_at);
+        let receipt = self.receipt(declaration, file)?;
+        let expected = entry.map_or(Expected::Absent, |entry| Expected::Version(entry.version));
+        let progress = Progress::Completed { object, checksum, completed_at };
         let (_, transaction) =
             self.settle(uploader.origin, &uploader.actor, upload, EventType::UploadCompleted, progress)?;
         let path_row = rows::vault_path(namespace, &declaration.path);
         let receipt_row = rows::receipt(namespace, declaration.id);
         let mut transaction = transaction
-            .write(self.put(path_row, expected, &PathEntry::File(file), None)?)
+            .write(self.put(path_row, expected, &PathEntry::File(file.clone()), None)?)
             .write(self.put(receipt_row, Expected::Absent, &receipt, None)?);
-        if let Some(replaced) = entry.and_then(|entry| entry.value.file()) {
-            for write in self.discharge(namespace, &replaced.charges, replaced.amount()).await? {
+        if let Some(replaced) = entry.and_then(|entry| entry.value.clone().file()) {
+            for write in self.leaving(namespace, &replaced, self.now()).await? {
                 transaction = transaction.write(write);
             }
         }
-        committed(self.store.commit(transaction).await)
+        Ok(transaction)
+    }
+}
+
+/// A copy was not committed.
+enum NotCommitted {
+    /// Nothing was asked of the store.
+    Certainly(Error),
+    /// The store was asked, and its answer was lost.
+    Perhaps(Error),
+}
+
+impl NotCommitted {
+    fn into_fault(self) -> Error {
+        let (Self::Certainly(fault) | Self::Perhaps(fault)) = self;
+        fault
     }
 }
 

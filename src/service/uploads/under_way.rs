@@ -138,6 +138,15 @@ impl UnderWay {
         Joined { outcome, is_new: true }
     }
 
+    /// Runs something to its end, though its caller may hang up.
+    pub(in crate::service) async fn to_its_end<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, Error>> + Send + 'static,
+    ) -> Result<T, Error> {
+        let lost = |_| Error::Internal("a task was lost".into());
+        self.runtime.spawn(work).await.map_err(lost)?
+    }
+
     /// Waits until nothing is under way.
     pub async fn settled(&self) {
         loop {

@@ -173,6 +173,10 @@ impl ObjectStorage for AwayStorage {
         self.run(Step::Read, self.storage.read(key, range)).await
     }
 
+    async fn close(&self, key: &ObjectKey) -> Result<(), Unavailable> {
+        self.run(Step::Delete, self.storage.close(key)).await
+    }
+
     async fn delete(&self, key: &ObjectKey) -> Result<(), Unavailable> {
         self.run(Step::Delete, self.storage.delete(key)).await
     }

@@ -137,6 +137,9 @@ pub fn no_path_leads_out_and_nothing_is_replaced(api: &Api) {
     let body = json!({ "path": "a.txt", "size": 1, "content_type": "text/plain", "overwrite": true });
     let problem = api.post(&token, "/v1/session/uploads", &body).problem(422, "invalid");
     assert_eq!(problem.pointer.as_deref(), Some("/overwrite"));
+    let body = json!({ "path": "b.txt", "size": 1, "content_type": "text/plain", "method": "post" });
+    let problem = api.post(&token, "/v1/session/uploads", &body).problem(422, "invalid");
+    assert_eq!(problem.pointer.as_deref(), Some("/method"), "a form can be sent again");
     for name in ["a/b", "..\\x", "", "\u{202e}x", &"x".repeat(61)] {
         api.deliver(&made, &claim_key(), json!({ "name": name })).problem(422, "invalid");
     }

@@ -79,6 +79,24 @@ pub fn what_is_completed_stays_charged_and_what_is_deleted_does_not(api: &Api) {
     api.upload(secret, "b", &[b'c'; 100]);
 }
 
+pub fn what_a_form_could_bring_again_keeps_its_room(api: &Api) {
+    let tenant = api.new_tenant("Limited");
+    let secret = &tenant.admin.secret;
+    api.set_quota(&tenant, &json!({ "bytes": 100 })).expect(200);
+    for (size, left) in [(60, (60, 1)), (40, (100, 2))] {
+        let mut body = declaration("a", size);
+        body["method"] = json!("post");
+        let declared = api.declare_as(secret, &body);
+        assert!((200..300).contains(&api.send_form(&declared, &vec![b'a'; size as usize]).status));
+        api.complete(secret, &text(&declared, "id")).expect(200);
+        // The second one has replaced the first.
+        assert_eq!(api.used(secret), left);
+    }
+    api.delete(secret, "/v1/objects/a").expect(204);
+    assert_eq!(api.used(secret), (100, 2));
+    api.post(secret, "/v1/uploads", &declaration("b", 1)).problem(409, "quota_exceeded");
+}
+
 pub fn an_upload_that_was_called_off_still_takes_its_room(api: &Api) {
     let tenant = api.new_tenant("Limited");
     let secret = &tenant.admin.secret;
@@ -105,6 +123,28 @@ pub fn a_key_has_a_quota_of_its_own(api: &Api) {
     let body = declaration("in/session", 11);
     api.post(&session.token, "/v1/session/uploads", &body).problem(409, "quota_exceeded");
     api.post(&session.token, "/v1/session/uploads", &declaration("in/session", 10)).expect(201);
+}
+
+pub fn a_lowered_quota_lets_nothing_in_before_there_is_room(api: &Api) {
+    let tenant = api.new_tenant("Limited");
+    let secret = &tenant.admin.secret;
+    let names: Vec<_> = (0..24).map(|number| number.to_string()).collect();
+    for name in &names {
+        api.upload(secret, name, &[b'a'; 10]);
+    }
+    api.set_quota(&tenant, &json!({ "bytes": 100 })).expect(200);
+    // Whichever accounts the files are on, those that stay take up all that may be.
+    for name in &names[..14] {
+        api.post(secret, "/v1/uploads", &declaration("more", 1)).problem(409, "quota_exceeded");
+        api.delete(secret, &format!("/v1/objects/{name}")).expect(204);
+    }
+    for _ in 0..16 {
+        api.post(secret, "/v1/uploads", &declaration("more", 1)).problem(409, "quota_exceeded");
+    }
+    api.delete(secret, "/v1/objects/14").expect(204);
+    api.post(secret, "/v1/uploads", &declaration("more", 10)).expect(201);
+    api.post(secret, "/v1/uploads", &declaration("more", 1)).problem(409, "quota_exceeded");
+    assert_eq!(api.used(secret), (100, 10));
 }
 
 pub fn quotas_are_the_operators(api: &Api) {

@@ -21,8 +21,7 @@ pub fn a_url_sent_again_after_completion_changes_nothing(api: &Api) {
     assert!((200..300).contains(&api.put(&declared, FIRST).status));
     let id = text(&declared, "id");
     api.complete(api.admin(), &id).expect(200);
-    // The storage may take them: nobody will look.
-    api.put(&declared, AGAIN);
+    assert_eq!(api.put(&declared, AGAIN).status, 412, "they would take up room that nobody counts");
     assert_unchanged(api, &id);
 }
 
@@ -32,6 +31,7 @@ pub fn a_form_sent_again_after_completion_changes_nothing(api: &Api) {
     assert!((200..300).contains(&api.send_form(&declared, FIRST).status));
     let id = text(&declared, "id");
     api.complete(api.admin(), &id).expect(200);
+    // The storage may take them: nobody will look.
     api.send_form(&declared, AGAIN);
     assert_unchanged(api, &id);
 }
@@ -63,7 +63,7 @@ pub fn a_url_sent_again_after_the_file_was_deleted_changes_nothing(api: &Api) {
     api.complete(api.admin(), &id).expect(200);
     let download = api.post(api.admin(), "/v1/objects/downloads", &json!({ "path": "a.txt" })).expect(200);
     api.delete(api.admin(), "/v1/objects/a.txt").expect(204);
-    api.put(&declared, AGAIN);
+    assert_eq!(api.put(&declared, AGAIN).status, 412);
     api.complete(api.admin(), &id).expect(200);
     assert_eq!(api.vault(api.admin()), [""; 0], "what was completed stays deleted");
     api.get(api.admin(), "/v1/objects/a.txt").problem(404, "not_found");

@@ -4,19 +4,24 @@
 use std::{fs, sync::Arc, time::Duration};
 
 use cloakroom::{
-    clock::ManualClock,
-    domain::{instant::Instant, upload::Upload},
+    clock::{ManualClock, SystemClock},
+    domain::{instant::Instant, path::VaultPath, upload::Upload},
     objects::{ContentType, InboxSecret, ObjectKey},
+    service::sweep::Sweeping,
 };
 use serde_json::json;
 
 use super::{
     away::{Fails, Step, served_at},
+    storage_faults::caller,
     words::at_once,
 };
-use crate::api::{
-    harness::{Api, text},
-    laboratory::Laboratory,
+use crate::{
+    api::{
+        harness::{Api, text},
+        laboratory::Laboratory,
+    },
+    program::process::until,
 };
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -128,6 +133,96 @@ fn what_comes_after_completion_is_removed_and_read_by_nobody() {
     assert_eq!(api.sweep(false), [("remove_late".to_owned(), id.clone())]);
     assert_eq!((api.has_arrivals(&id), api.sweep(false)), (false, vec![]));
     assert_eq!((api.file(api.admin(), "a.txt"), api.reserved()), (b"agreed".to_vec(), 6));
+}
+
+#[test]
+fn what_a_form_could_bring_again_is_given_back_when_it_cannot() {
+    let (api, clock) = served();
+    let body = json!({ "path": "a.txt", "size": 5, "content_type": "text/plain", "method": "post" });
+    let declared = api.declare_as(api.admin(), &body);
+    assert!((200..300).contains(&api.send_form(&declared, b"bytes").status));
+    let id = text(&declared, "id");
+    api.complete(api.admin(), &id).expect(200);
+    api.delete(api.admin(), "/v1/objects/a.txt").expect(204);
+    clock.advance(10 * MINUTE);
+    assert_eq!((api.sweep(false), api.reserved()), (vec![], 5));
+    clock.advance(7 * MINUTE);
+    assert_eq!((api.sweep(false), api.reserved()), (vec![("release".to_owned(), id)], 0));
+    assert_eq!((api.sweep(false), api.reserved()), (vec![], 0));
+    // Deleted later, nothing is kept back.
+    let declared = api.declare_as(api.admin(), &body);
+    assert!((200..300).contains(&api.send_form(&declared, b"bytes").status));
+    api.complete(api.admin(), &text(&declared, "id")).expect(200);
+    clock.advance(17 * MINUTE);
+    api.delete(api.admin(), "/v1/objects/a.txt").expect(204);
+    assert_eq!(api.reserved(), 0);
+}
+
+impl Api {
+    /// The key of a file's bytes.
+    fn bytes_of(&self, path: &str) -> ObjectKey {
+        let caller = self.wait(caller(self));
+        let file = self.wait(self.broker().inspect_object(&caller, &VaultPath::parse(path).unwrap())).unwrap();
+        ObjectKey::vault(caller.namespace(), file.object)
+    }
+
+    fn is_there(&self, key: &ObjectKey) -> bool {
+        self.wait(self.broker().objects.head(key)).unwrap().is_some()
+    }
+}
+
+#[test]
+fn bytes_that_could_not_be_removed_go_later() {
+    let clock = Arc::new(ManualClock::at(Instant::from_unix_seconds(1_800_000_000)));
+    let (api, away) = served_at(Arc::<ManualClock>::clone(&clock));
+    api.upload(api.admin(), "deleted.txt", b"bytes");
+    api.upload(api.admin(), "replaced.txt", b"bytes");
+    let left = [api.bytes_of("deleted.txt"), api.bytes_of("replaced.txt")];
+    let body = json!({ "path": "replaced.txt", "size": 5, "content_type": "text/plain", "overwrite": true });
+    let declared = api.declare_as(api.admin(), &body);
+    api.put(&declared, b"other");
+    away.plan(Step::Delete, Fails::Undone, 3);
+    api.delete(api.admin(), "/v1/objects/deleted.txt").expect(204);
+    api.complete(api.admin(), &text(&declared, "id")).expect(200);
+    assert!(!away.is_planned());
+    assert_eq!((api.sweep(false), left.each_ref().map(|key| api.is_there(key))), (vec![], [true; 2]));
+    clock.advance(6 * MINUTE);
+    assert_eq!((api.sweep(true), left.each_ref().map(|key| api.is_there(key))), (vec![], [true; 2]));
+    assert_eq!((api.sweep(false), left.each_ref().map(|key| api.is_there(key))), (vec![], [false; 2]));
+    assert_eq!(api.file(api.admin(), "replaced.txt"), b"other");
+}
+
+#[test]
+fn who_hangs_up_does_not_keep_bytes_from_being_removed() {
+    let (api, away) = served_at(Arc::new(SystemClock::default()));
+    api.upload(api.admin(), "a.txt", b"bytes");
+    let bytes = api.bytes_of("a.txt");
+    let gate = away.gate(Step::Delete);
+    api.wait(async {
+        let (caller, path) = (caller(&api).await, VaultPath::parse("a.txt").unwrap());
+        tokio::select! {
+            _ = api.broker().delete_object(&caller, &path) => panic!("it passed the gate"),
+            () = gate.come.notified() => {}
+        }
+    });
+    gate.go_on.notify_one();
+    until("the bytes are gone", || (!api.is_there(&bytes)).then_some(()));
+}
+
+#[test]
+fn what_was_looked_at_is_not_looked_at_again() {
+    let (api, clock) = served();
+    let sweep = |since| api.wait(api.broker().sweep(since, Sweeping::DryRun)).unwrap().swept.len();
+    let declared = api.declare(api.admin(), "/v1/uploads", "a.txt", b"bytes");
+    let begin = api.broker().now();
+    clock.advance(2 * DAY);
+    let due: Upload = {
+        let row = api.row(&format!("uploads#{}", api.ledger()), &text(&declared, "id"));
+        serde_json::from_slice(api.broker().keyring.authentic(&row.key.partition, &row.key.sort, &row.body).unwrap())
+            .unwrap()
+    };
+    assert_eq!((sweep(begin), sweep(due.due_at())), (1, 1));
+    assert_eq!((sweep(due.due_at().plus(Duration::from_millis(1))), sweep(api.broker().now())), (0, 0));
 }
 
 #[test]

@@ -129,11 +129,45 @@ fn keys_are_created_listed_and_revoked() {
         fault(&served.client(secret, &["share", "docs/", "--allow-missing"])).contains("A valid API key is needed")
     );
     assert!(said(&served.client(&key, &["api-key", "list"])).contains("revoked"));
+    // A quota, and how much of it is used.
+    let quota = ["api-key", "create", "in/=write", "--quota-bytes", "1KB", "--quota-objects", "2", "--label", "shop"];
+    let limited = said(&served.client(&key, &quota));
+    let list = || said(&served.client(&key, &["api-key", "list"]));
+    assert!(list().contains("in/=write  (0 B of 1.0 KB, 0 files of 2)  shop"), "{}", list());
+    let upload = ["upload", "Cargo.toml", "--to", "in/"];
+    assert!(fault(&served.client(&limited, &upload)).contains("this API key's quota is 1000 bytes"));
+    said(&served.client(&limited, &["upload", "rustfmt.toml", "--to", "in/"]));
+    let size = fs::metadata("rustfmt.toml").unwrap().len();
+    assert!(list().contains(&format!("({size} B of 1.0 KB, 1 file of 2)")), "{}", list());
     for wrong in [vec!["api-key", "create", "docs/"], vec!["api-key", "create"], vec!["api-key"]] {
         assert_eq!(served.client(&key, &wrong).status.code(), Some(2), "{wrong:?}");
     }
     assert!(fault(&served.client(&key, &["api-key", "create", "docs/=own"])).contains("/grants/0"));
     served.stop();
+}
+
+#[test]
+fn sizes_and_times_are_read_at_the_border() {
+    for (arguments, told) in [
+        (vec!["request", "create", "in/", "--max-file", "50M"], "write a size as 50MB"),
+        (vec!["request", "create", "in/", "--max-total", "-1"], "write a size as 50MB"),
+        (vec!["api-key", "create", "/=read", "--largest-upload", "much"], "write a size as 50MB"),
+        (vec!["api-key", "create", "/=read", "--quota-bytes", "1,5GB"], "write a size as 50MB"),
+        (vec!["tenant", "quota", "x", "--bytes", "1e9"], "write a size as 50MB"),
+        (vec!["request", "create", "in/", "--closes-in", "7D"], "write a time as 90s"),
+        (vec!["share", "x", "--expires-in", "soon"], "write a time as 90s"),
+        (vec!["share", "x", "--access-expires-in", "1h30m"], "write a time as 90s"),
+        (vec!["link", "x", "--expires-in", ""], "write a time as 90s"),
+        (vec!["upload", "x", "--share", "--expires-in", "1M"], "write a time as 90s"),
+        (vec!["api-key", "create", "/=read", "--expires-in", "1y"], "write a time as 90s"),
+    ] {
+        // With its value in one word: some begin with a dash.
+        let (last, first) = arguments.split_last().unwrap();
+        let (flag, first) = first.split_last().unwrap();
+        let output = program().args(first).arg(format!("{flag}={last}")).output().unwrap();
+        let (said, remark) = wrote(&output, 2);
+        assert!(said.is_empty() && remark.contains(told) && remark.contains(flag), "{arguments:?}: {remark}");
+    }
 }
 
 #[test]
@@ -195,6 +229,8 @@ fn every_command_explains_itself() {
         "share",
         "redeem",
         "upload",
+        "deliver",
+        "request",
         "download",
         "receipt",
         "link",
@@ -208,9 +244,12 @@ fn every_command_explains_itself() {
         assert!(all.contains(&format!("  {command} ")), "{command}: {all}");
         help(&[command]);
     }
-    for (command, actions) in
-        [("api-key", "create list revoke"), ("tenant", "create list"), ("receipt", "verify get key")]
-    {
+    for (command, actions) in [
+        ("api-key", "create list revoke"),
+        ("tenant", "create list"),
+        ("receipt", "verify get key"),
+        ("request", "create list show close"),
+    ] {
         actions.split(' ').for_each(|action| drop(help(&[command, action])));
     }
     assert!(help(&["serve"]).contains("CLOAKROOM_DATA_DIR"));
@@ -253,6 +292,10 @@ fn names_cannot_steer_a_terminal() {
     });
     let session = (200, json!({ "session_token": "x", "access_expires_at": evil }));
     let minted = (201, json!({ "id": evil, "url": evil, "expires_at": evil, "files": [], "secret": evil }));
+    let asked = json!({
+        "id": evil, "status": evil, "folder": evil, "label": evil, "message": evil, "content_types": [evil],
+        "expires_at": evil, "url": evil,
+    });
     for (arguments, answers) in [
         (vec!["tenant", "list"], vec![listed.clone()]),
         (vec!["api-key", "list"], vec![listed.clone()]),
@@ -264,6 +307,9 @@ fn names_cannot_steer_a_terminal() {
         (vec!["upload", "Cargo.toml", "--method", "multipart"], vec![minted]),
         (vec!["download", "x/"], vec![listed.clone()]),
         (vec!["receipt", "get", "upl_1"], vec![(200, json!({ "payload": evil }))]),
+        (vec!["request", "list"], vec![items(asked.clone())]),
+        (vec!["request", "show", "x"], vec![(200, asked.clone())]),
+        (vec!["request", "create", "x/"], vec![(201, asked)]),
         (vec!["receipt", "key"], vec![items(json!({ "id": evil, "status": "active", "public_key": evil }))]),
     ] {
         let url = pretender(answers);
@@ -273,6 +319,9 @@ fn names_cannot_steer_a_terminal() {
     }
     let link = format!("{}/s#x", pretender(vec![session, listed]));
     assert_harmless(&program().args(["redeem", &link]).output().unwrap());
+    let opened = json!({ "session_token": "x", "sender": evil, "closes_at": evil, "message": evil });
+    let link = format!("{}/r#x", pretender(vec![(200, opened), (403, problem.clone())]));
+    assert_harmless(&program().args(["deliver", "Cargo.toml", "--to", &link]).output().unwrap());
     let link = format!("{}/s#x", pretender(vec![(403, problem)]));
     assert_harmless(&program().args(["redeem", &link]).output().unwrap());
 }

@@ -11,6 +11,8 @@ use std::{
 
 use serde_json::{Value, json};
 
+use super::process::Served;
+
 /// A request, whole.
 #[derive(Clone, Debug)]
 pub struct Asked {
@@ -109,6 +111,39 @@ impl Pretender {
             }
         });
         server
+    }
+
+    /// One that passes on to the API of a real broker; what it is not let to pass is lost.
+    pub fn before(served: &Served, lets: impl Fn(&Asked) -> bool + Send + Sync + 'static) -> Self {
+        let url = served.url();
+        Self::start(move |asked| {
+            if !lets(asked) {
+                return Reply::lost();
+            }
+            let (method, target) = asked.line.split_once(' ').unwrap();
+            let mut request = ureq::http::Request::builder().method(method).uri(format!("{url}{target}"));
+            for name in ["authorization", "content-type"] {
+                if let Some(value) = asked.headers.get(name) {
+                    request = request.header(name, value);
+                }
+            }
+            let agent: ureq::Agent = ureq::Agent::config_builder()
+                .http_status_as_error(false)
+                .max_idle_connections(0)
+                .proxy(None)
+                .build()
+                .into();
+            let mut answer = match asked.body.as_slice() {
+                [] => agent.run(request.body(()).unwrap()),
+                body => agent.run(request.body(body.to_vec()).unwrap()),
+            }
+            .unwrap();
+            let status = answer.status().as_u16();
+            match serde_json::from_str::<Value>(&answer.body_mut().read_to_string().unwrap()) {
+                Ok(body) => Reply::json(status, &body),
+                Err(_) => Reply::bytes(status, ""),
+            }
+        })
     }
 
     pub fn url(&self) -> String {

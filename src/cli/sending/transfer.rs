@@ -1,4 +1,4 @@
-//! One file on its way into the vault.
+//! One file on its way.
 
 use std::{
     sync::{Condvar, Mutex, PoisonError},
@@ -20,24 +20,33 @@ use crate::{
     entropy::{Entropy, SystemEntropy},
 };
 
-use super::{Method, parts::Parts, selection::Chosen};
+use super::{
+    Method, Place,
+    batches::Prepared,
+    memory::{Declared, Memory},
+    parts::Parts,
+    selection::Chosen,
+};
 
 /// How often a signed URL is asked for anew when the storage does not take it.
 pub(super) const SIGNATURES: u32 = 3;
 
-/// What all files of an upload have in common.
+/// What all files of a command have in common.
 pub(super) struct Transfer<'a> {
     pub(super) client: Client,
+    pub(super) place: Place,
     pub(super) storage: Storage,
     pub(super) slots: Slots,
     pub(super) progress: &'a Progress,
     pub(super) jobs: usize,
     pub(super) content_type: Option<&'a str>,
     pub(super) method: Option<Method>,
-    pub(super) overwrite: bool,
+    pub(super) memory: Memory,
+    /// Tells apart, in what is kept for the next run, deliveries to several places of one server.
+    pub(super) scope: String,
 }
 
-/// A file that is in the vault.
+/// A file that has arrived.
 pub(super) struct Sent {
     /// What the server says of it.
     pub(super) view: Value,
@@ -72,21 +81,21 @@ impl Slots {
 }
 
 impl Transfer<'_> {
-    /// Sends one file, by whichever method suits it.
-    pub(super) fn send(&self, chosen: &Chosen) -> Result<Sent, Fault> {
+    /// Sends one file, by whichever method suits it; `ahead` gives what was prepared for it.
+    pub(super) fn send(&self, chosen: &Chosen, ahead: impl FnOnce() -> Option<Prepared>) -> Result<Sent, Fault> {
         let progress = self.progress.file(chosen.path.as_str(), chosen.source.size);
         let sent = match Method::of(self.method, chosen.source.size) {
-            Method::Put => self.put(chosen, &progress),
+            Method::Put => self.put(chosen, ahead, &progress),
             Method::Multipart => match Parts::send(self, chosen, &progress) {
                 // Parts were our choice, and one request does it, too.
                 Err(fault) if fault.code == "method_not_offered" && self.may_be_put(chosen) => {
-                    self.put(chosen, &progress)
+                    self.put(chosen, || None, &progress)
                 }
                 sent => sent,
             },
         };
         match sent {
-            Err(fault) if fault.code == "path_taken" && !self.overwrite => {
+            Err(fault) if fault.code == "path_taken" && !self.place.overwrites() => {
                 progress.note("comparing …");
                 self.compared(chosen, fault)
             }
@@ -98,19 +107,37 @@ impl Transfer<'_> {
         self.method.is_none() && chosen.source.size <= LARGEST_SINGLE_REQUEST
     }
 
+    /// The route of an upload.
+    pub(super) fn upload(&self, id: &str) -> String {
+        format!("{}/{}", self.place.route(), encoded(id))
+    }
+
     /// Declares an upload. One whose answer is lost is not declared twice.
     pub(super) fn declare(&self, chosen: &Chosen, method: &Value) -> Result<Value, Fault> {
+        let declaration = self.declaration(chosen, method);
+        let once = SecretText::new(base16ct::lower::encode_string(&(&SystemEntropy as &dyn Entropy).bytes::<16>()));
+        let upload = patiently(|| self.client.post_once(self.place.route(), &declaration, once.expose()))?;
+        self.memory.add(chosen.path.as_str(), &Declared::of(&upload));
+        Ok(upload)
+    }
+
+    /// What a file is declared to be.
+    pub(super) fn declaration(&self, chosen: &Chosen, method: &Value) -> Value {
         let mut declaration = json!({
             "path": chosen.path.as_str(),
             "size": chosen.source.size,
             "content_type": self.content_type(chosen),
-            "overwrite": self.overwrite,
+            "overwrite": self.place.overwrites(),
         });
         for (name, value) in method.as_object().into_iter().flatten() {
             declaration[name] = value.clone();
         }
-        let once = SecretText::new(base16ct::lower::encode_string(&(&SystemEntropy as &dyn Entropy).bytes::<16>()));
-        patiently(|| self.client.post_once("/v1/uploads", &declaration, once.expose()))
+        declaration
+    }
+
+    /// How a file is declared that goes in one request.
+    pub(super) fn by_put(hash: &Hash) -> Value {
+        json!({ "method": "put", "sha256": hex(hash) })
     }
 
     /// The media type: as said, or as told by the name.
@@ -119,19 +146,31 @@ impl Transfer<'_> {
         self.content_type.map_or_else(told, str::to_owned)
     }
 
-    fn put(&self, chosen: &Chosen, progress: &FileProgress) -> Result<Sent, Fault> {
+    fn put(
+        &self,
+        chosen: &Chosen,
+        ahead: impl FnOnce() -> Option<Prepared>,
+        progress: &FileProgress,
+    ) -> Result<Sent, Fault> {
         let source = &chosen.source;
         progress.note("reading …");
-        let hash = self.slots.within(|| source.hash(0, source.size)).map_err(|fault| Fault::other(&fault))?;
+        let (hash, mut declared) = match ahead() {
+            Some(prepared) => prepared?,
+            None => {
+                let hash = self.slots.within(|| source.hash(0, source.size)).map_err(|fault| Fault::other(&fault))?;
+                (hash, self.begun(chosen, &hash)?)
+            }
+        };
         progress.resume();
         let mut signatures = 1;
         let id = loop {
-            let upload = self.declare(chosen, &json!({ "method": "put", "sha256": hex(&hash) }))?;
-            let id = text(&upload, "id").to_owned();
-            let url = text(&upload, "url");
+            let Declared { id, url, headers } = match declared.take() {
+                Some(declared) => declared,
+                None => Declared::of(&self.declare(chosen, &Self::by_put(&hash))?),
+            };
             let sent = self
                 .slots
-                .within(|| patiently(|| self.put_section(chosen, (0, source.size), url, &upload["headers"], progress)));
+                .within(|| patiently(|| self.put_section(chosen, (0, source.size), &url, &headers, progress)));
             match sent {
                 Ok(()) => break id,
                 // It has arrived; the answer has not.
@@ -152,6 +191,22 @@ impl Transfer<'_> {
                 Err(Fault::other(&"the server tells another SHA-256 than the file has"))
             }
             _ => Ok(Sent { view, was_there: false, hash: Some(hash) }),
+        }
+    }
+
+    /// What an interrupted run has declared for these very bytes, if it can still be sent.
+    fn begun(&self, chosen: &Chosen, hash: &Hash) -> Result<Option<Declared>, Fault> {
+        let before = self.memory.declared(chosen.path.as_str()).filter(|declared| !declared.url.is_empty());
+        let Some(declared) = before else { return Ok(None) };
+        match patiently(|| self.client.get(&self.upload(&declared.id))) {
+            Ok(view) => {
+                let is_same = view["size"].as_u64() == Some(chosen.source.size)
+                    && text(&view, "sha256").eq_ignore_ascii_case(&hex(hash))
+                    && text(&view, "content_type") == self.content_type(chosen);
+                Ok((is_same && text(&view, "status") == "pending").then(|| declared.clone()))
+            }
+            Err(fault) if fault.status == Some(404) => Ok(None),
+            Err(fault) => Err(fault),
         }
     }
 
@@ -188,7 +243,7 @@ impl Transfer<'_> {
         progress.note("verifying …");
         let mut tries = 0;
         loop {
-            let path = format!("/v1/uploads/{}/complete", encoded(id));
+            let path = format!("{}/complete", self.upload(id));
             let answer = patiently(|| self.client.ask("POST", &path, Some(&Value::Null)))?;
             let is_verifying = answer.is_preliminary || text(&answer.body, "status") == "verifying";
             match text(&answer.body, "status") {
@@ -204,12 +259,25 @@ impl Transfer<'_> {
 
     /// Calls an upload off. If that fails it ends by itself.
     pub(super) fn cancel(&self, id: &str) {
-        let _ = self.client.delete(&format!("/v1/uploads/{}", encoded(id)));
+        let _ = self.client.delete(&self.upload(id));
     }
 
     /// Whether the file that is there is this very file.
     fn compared(&self, chosen: &Chosen, taken: Fault) -> Result<Sent, Fault> {
-        let there = patiently(|| self.client.get(&format!("/v1/objects/{}", encoded(chosen.path.as_str()))));
+        let path = chosen.path.as_str();
+        let taken = match self.place {
+            Place::Vault { .. } => taken,
+            Place::Delivery => {
+                Fault::other(&"another file was delivered under this name, and stays; give this one another")
+            }
+        };
+        let route = match (self.place, self.memory.declared(path)) {
+            (Place::Vault { .. }, _) => format!("/v1/objects/{}", encoded(path)),
+            // What is there cannot be looked at, but what was delivered from here.
+            (Place::Delivery, Some(declared)) => self.upload(&declared.id),
+            (Place::Delivery, None) => return Err(taken),
+        };
+        let there = patiently(|| self.client.get(&route));
         let Ok(view) = there else { return Err(taken) };
         let source = &chosen.source;
         let told = Told::of(&view).filter(|_| view["size"].as_u64() == Some(source.size));

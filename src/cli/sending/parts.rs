@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::cli::{
     checksum::{Hash, Told, composite, hash_of, hex},
-    client::{all_pages, encoded, text},
+    client::{all_pages, text},
     fault::{Fault, patiently},
     kept::Kept,
     progress::FileProgress,
@@ -89,7 +89,8 @@ impl<'a> Parts<'a> {
                 &source.changed_at(),
                 chosen.path.as_str(),
                 &transfer.content_type(chosen),
-                if transfer.overwrite { "overwrite" } else { "" },
+                if transfer.place.overwrites() { "overwrite" } else { "" },
+                &transfer.scope,
             ],
         );
         let underway = match Self::resumed(transfer, &kept, source.size)? {
@@ -119,7 +120,7 @@ impl<'a> Parts<'a> {
     /// The upload of an earlier run, if the server still knows it as under way.
     fn resumed(transfer: &Transfer<'_>, kept: &Kept, size: u64) -> Result<Option<Underway>, Fault> {
         let Some(underway) = kept.read::<Underway>() else { return Ok(None) };
-        let path = format!("/v1/uploads/{}", encoded(&underway.upload));
+        let path = transfer.upload(&underway.upload);
         let status = match patiently(|| transfer.client.get(&path)) {
             Ok(view) => text(&view, "status").to_owned(),
             Err(fault) if fault.status == Some(404) => String::new(),
@@ -135,7 +136,7 @@ impl<'a> Parts<'a> {
 
     fn send_and_complete(&self) -> Result<Sent, Fault> {
         let id = &self.underway.upload;
-        let path = format!("/v1/uploads/{}", encoded(id));
+        let path = self.transfer.upload(id);
         let mut rounds = 0;
         loop {
             let status = patiently(|| self.transfer.client.get(&path))?;
@@ -162,10 +163,9 @@ impl<'a> Parts<'a> {
 
     /// Which parts have arrived whole.
     fn arrived(&self) -> Result<Arrived, Fault> {
-        let id = encoded(&self.underway.upload);
-        let parts = all_pages(|cursor| {
-            patiently(|| self.transfer.client.get(&format!("/v1/uploads/{id}/parts?limit=1000{cursor}")))
-        })?;
+        let upload = self.transfer.upload(&self.underway.upload);
+        let parts =
+            all_pages(|cursor| patiently(|| self.transfer.client.get(&format!("{upload}/parts?limit=1000{cursor}"))))?;
         let facts = |part: &Value| {
             Some((part["number"].as_u64()?, (part["size"].as_u64()?, part["sha256"].as_str().and_then(hash_of))))
         };
@@ -242,7 +242,7 @@ impl<'a> Parts<'a> {
     fn sign(&self, missing: &BTreeMap<u64, Hash>) -> Result<Vec<Value>, Fault> {
         let wanted: Vec<_> =
             missing.iter().map(|(number, hash)| json!({ "number": number, "sha256": hex(hash) })).collect();
-        let path = format!("/v1/uploads/{}/parts", encoded(&self.underway.upload));
+        let path = format!("{}/parts", self.transfer.upload(&self.underway.upload));
         let mut answer = patiently(|| self.transfer.client.post(&path, &json!({ "parts": wanted })))?;
         Ok(answer["items"].as_array_mut().map(std::mem::take).unwrap_or_default())
     }

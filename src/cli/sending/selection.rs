@@ -25,16 +25,16 @@ pub(super) const IGNORE_FILE: &str = ".cloakroomignore";
 
 /// One file and its place in the vault.
 #[derive(Debug)]
-pub(super) struct Chosen {
+pub(in crate::cli) struct Chosen {
     pub(super) source: Source,
-    pub(super) path: VaultPath,
+    pub(in crate::cli) path: VaultPath,
 }
 
 /// All that was found under what was named.
 #[derive(Debug, Default)]
-pub(super) struct Selection {
+pub(in crate::cli) struct Selection {
     /// What is sent.
-    pub(super) files: Vec<Chosen>,
+    pub(in crate::cli) files: Vec<Chosen>,
     /// What an ignore file names.
     pub(super) ignored: Vec<String>,
     /// Links and devices: what is no file of its own.
