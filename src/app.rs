@@ -19,7 +19,7 @@ use crate::{
     high_water::{HighWaterMark, MarkError},
     http::{
         guards,
-        server::{self, Bound, DRAIN, Listeners},
+        server::{self, Bound, Capacity, DRAIN, Listeners},
     },
     keys::{
         Keys,
@@ -313,7 +313,8 @@ impl Prepared {
         let Self { parts, bound, workers } = self;
         let [api, content, ops] = [bound[0].address, bound[1].address, bound[2].address];
         let embedded = parts.embedded_objects.clone();
-        let listeners = Listeners::serve(parts.broker.clone(), embedded, bound, workers).map_err(StartError::Serve)?;
+        let listeners = Listeners::serve(parts.broker.clone(), embedded, bound, Capacity::of_workers(workers));
+        let listeners = listeners.map_err(StartError::Serve)?;
         let rounds =
             tokio::spawn(rounds::rounds(parts.broker.clone(), parts.embedded_store.clone(), parts.mark.clone()));
         Ok(Running { parts, listeners, rounds, api, content, ops })

@@ -14,7 +14,7 @@ use super::{
 /// The most media types that a file request names.
 pub const MOST_TYPES: usize = 50;
 
-/// How the folder of a submission begins: the day, and a piece of the claim.
+/// How the folder of a submission begins: the day, and what the broker has drawn for it.
 const DATE: usize = "2026-11-22".len();
 
 /// What a file request asks for. Never changed once made.
@@ -55,15 +55,16 @@ impl FileRequest {
         self.content_types.is_empty() || self.content_types.iter().any(|pattern| pattern.covers(content_type))
     }
 
-    /// The folder of a submission that begins now: nobody else delivers there.
+    /// The folder of a submission that begins now. Nothing that they choose decides it, so that nobody
+    /// gets into the folder of somebody else.
     ///
     /// # Errors
     /// When the path would be too long.
-    pub fn submission_folder(&self, claim: &[u8; 32], name: Option<&str>, now: Instant) -> Result<PathPin, NotAPath> {
+    pub fn submission_folder(&self, drawn: [u8; 6], name: Option<&str>, now: Instant) -> Result<PathPin, NotAPath> {
         let day = now.to_string();
-        let claim = base16ct::lower::encode_string(&claim[..6]);
+        let drawn = base16ct::lower::encode_string(&drawn);
         let name = name.map(|name| format!("-{name}")).unwrap_or_default();
-        PathPin::parse(&format!("{}{}-{claim}{name}/", self.folder.listing_prefix(), &day[..DATE]))
+        PathPin::parse(&format!("{}{}-{drawn}{name}/", self.folder.listing_prefix(), &day[..DATE]))
     }
 }
 

@@ -2,10 +2,13 @@
 //!
 //! The command line asks before it sends, the broker asks again before it takes.
 //! Each rule is a line of a table. Letters count alike, large and small, since
-//! file systems disagree about them.
+//! file systems disagree about them; so does what nobody sees in a name, and
+//! what an editor adds for its backups.
 //!
 //! Said of names only: what a file holds is never looked at, so a secret in
 //! `notes.txt` is not found here.
+
+use super::text::shows_nothing;
 
 /// A kind of file that stays where it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -96,20 +99,33 @@ const FILES: [(Class, &str); 4] = [
 const ALLOWED: &str = ".env.example .env.sample .env.template .env.dist .env-example .env-sample .env-template \
                        *.pub *.crt *.cer";
 
+/// What is added to the name of a file that is kept beside a newer one.
+const BACKUPS: [&str; 4] = [".bak", ".old", ".orig", ".save"];
+
 /// Why the file at this path must not leave, if it must not. The path is
 /// relative, with `/` between its segments, as in a vault; one with a `/` at
 /// its end is a folder with whatever is below it.
 pub fn protected(path: &str) -> Option<Class> {
     let path = path.to_lowercase();
-    let segments: Vec<&str> = path.split('/').filter(|segment| !segment.is_empty()).collect();
+    let segments: Vec<String> = path.split('/').filter(|segment| !segment.is_empty()).map(bare).collect();
     let (folders, name) = match segments.split_last() {
-        Some((name, folders)) if !path.ends_with('/') => (folders, Some(*name)),
+        Some((name, folders)) if !path.ends_with('/') => (folders, Some(name.as_str())),
         _ => (segments.as_slice(), None),
     };
     // A file may have the name of a folder, as `.git` has in a worktree.
     let dotted = name.filter(|name| name.starts_with('.'));
-    let held: Vec<&str> = folders.iter().copied().chain(dotted).collect();
+    let held: Vec<&str> = folders.iter().map(String::as_str).chain(dotted).collect();
     folder_class(&held).or_else(|| file_class(name?))
+}
+
+/// A name without what nobody sees in it, and without the marks of a backup: `#.env#`, `id_rsa~`, `server.key.bak`.
+fn bare(name: &str) -> String {
+    let seen: String = name.chars().filter(|character| !shows_nothing(*character)).collect();
+    let is_mark = |character: char| character.is_whitespace() || matches!(character, '.' | '~' | '#');
+    let name = seen.trim_start_matches(|character: char| character.is_whitespace() || character == '#');
+    let name = name.trim_end_matches(is_mark);
+    let original = BACKUPS.iter().find_map(|backup| name.strip_suffix(backup)).unwrap_or(name);
+    original.trim_end_matches(is_mark).to_owned()
 }
 
 fn folder_class(segments: &[&str]) -> Option<Class> {
@@ -188,6 +204,22 @@ mod tests {
             ("CLAUDE.md", Prompts),
             ("docs/Agents.md", Prompts),
             ("sum.prompt", Prompts),
+            (".env~", Credentials),
+            ("#.env#", Credentials),
+            (".env.bak", Credentials),
+            (".env ", Credentials),
+            (" .env.", Credentials),
+            (".netrc.old", Credentials),
+            (".e\u{200c}n\u{fe0f}v", Credentials),
+            ("\u{34f}.env\u{200d}", Credentials),
+            ("id_rsa~", PrivateKey),
+            ("id_rsa.", PrivateKey),
+            ("server.pem~", PrivateKey),
+            ("server.key.bak", PrivateKey),
+            ("server.key.ORIG", PrivateKey),
+            ("server.pem~.save", PrivateKey),
+            (".ssh /config", Settings),
+            (".git.bak/config", VersionControl),
         ] {
             assert_eq!(protected(path), Some(class), "{path}");
         }
@@ -201,8 +233,10 @@ mod tests {
                      credentials/readme.md my-credentials-guide.pdf .gitignore .gitattributes .gitmodules git/config \
                      x.git.txt prompt.txt prompts prompts.md workers.csv coworkers/a.txt agents.txt gcloud/a \
                      .config/app.toml config/gcloud/a database.txt db sql.txt report.pdf photo.raw \
-                     docker/compose.yml service-accounting.txt / schema.sql cvs/ada.pdf .cargo/config.toml";
-        for path in names.split(' ').chain([""]) {
+                     docker/compose.yml service-accounting.txt / schema.sql cvs/ada.pdf .cargo/config.toml \
+                     notes~ report.old report.pdf.bak #notes.txt# .bak ~ # ... raw~ key~ pem.old id_rsa.pub.bak \
+                     .env.example~ ~$report.docx notes. c# c#/main.cs";
+        for path in names.split(' ').chain(["", " ", "budget 2026 ", "\u{2764}\u{fe0f}.txt"]) {
             assert_eq!(protected(path), None, "{path}");
         }
     }

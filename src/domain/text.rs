@@ -18,6 +18,16 @@ pub fn is_invisible(character: char) -> bool {
             | '\u{FFF9}'..='\u{FFFB}' | '\u{E0000}'..='\u{E007F}')
 }
 
+/// Whether a character may be left out of a name and nobody sees a difference. More than
+/// [`is_invisible`]: some of these join letters or choose a picture, and so belong into names.
+pub fn shows_nothing(character: char) -> bool {
+    is_invisible(character)
+        || matches!(character,
+            '\u{34F}' | '\u{17B4}' | '\u{17B5}' | '\u{180B}'..='\u{180F}' | '\u{200C}' | '\u{200D}'
+            | '\u{FE00}'..='\u{FE0F}' | '\u{FFF0}'..='\u{FFF8}' | '\u{1BCA0}'..='\u{1BCA3}'
+            | '\u{1D173}'..='\u{1D17A}' | '\u{E0000}'..='\u{E0FFF}')
+}
+
 /// Checks a label: 1 to 200 characters, none of them invisible.
 ///
 /// # Errors

@@ -29,6 +29,26 @@ pub const DRAIN: Duration = Duration::from_secs(20);
 /// How long a client may take to send the head of a request.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// At most so many connections to the content listener are open at a time; more wait until one is closed. One that
+/// sends a part holds three files open, so the process needs to be allowed some 4,000 of them.
+pub const MOST_CONTENT_CONNECTIONS: usize = 1_024;
+
+/// How much is done at a time.
+#[derive(Clone, Copy, Debug)]
+pub struct Capacity {
+    /// Threads of the API, and of the content listener.
+    pub workers: usize,
+    /// Connections to the content listener.
+    pub content_connections: usize,
+}
+
+impl Capacity {
+    /// So many threads, and the usual connections.
+    pub const fn of_workers(workers: usize) -> Self {
+        Self { workers, content_connections: MOST_CONTENT_CONNECTIONS }
+    }
+}
+
 /// A listener that is bound, and not yet served.
 #[derive(Debug)]
 pub struct Bound {
@@ -63,11 +83,11 @@ impl Listeners {
         broker: Broker,
         embedded: Option<Arc<EmbeddedStorage>>,
         [api, content, ops]: [Bound; 3],
-        workers: usize,
+        capacity: Capacity,
     ) -> std::io::Result<Self> {
         let servers = [
-            serve_api(broker.clone(), api, workers)?,
-            serve_content(broker.clone(), embedded, content, workers)?,
+            serve_api(broker.clone(), api, capacity.workers)?,
+            serve_content(broker.clone(), embedded, content, capacity)?,
             serve_ops(broker, ops)?,
         ];
         let handles = servers.iter().map(Server::handle).collect();
@@ -100,7 +120,7 @@ fn serve_content(
     broker: Broker,
     embedded: Option<Arc<EmbeddedStorage>>,
     bound: Bound,
-    workers: usize,
+    Capacity { workers, content_connections }: Capacity,
 ) -> std::io::Result<Server> {
     let authority = broker.settings.content.authority.clone();
     let origins = AllowedOrigins::new([broker.settings.public_url.clone()]);
@@ -125,6 +145,8 @@ fn serve_content(
     });
     Ok(server
         .workers(workers)
+        // Counted by each worker for itself.
+        .max_connections(content_connections.div_ceil(workers))
         .client_request_timeout(HEAD_TIMEOUT)
         .shutdown_timeout(DRAIN.as_secs())
         .disable_signals()

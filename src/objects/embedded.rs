@@ -20,7 +20,13 @@ mod signed;
 mod slots;
 mod uploads;
 
-use std::{collections::BTreeMap, fmt, io, path::Path, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    fmt, io,
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -48,6 +54,9 @@ pub use receive::Incoming;
 pub use receive_part::IncomingPart;
 pub use refused::Refused;
 
+/// How often a process looks for uploads in parts that nobody goes on with.
+const BETWEEN_SWEEPS: Duration = Duration::from_secs(24 * 3600);
+
 /// How much is read from disk at a time.
 const PIECE: usize = 128 * 1024;
 
@@ -57,6 +66,7 @@ pub struct EmbeddedStorage {
     inbox: Arc<Inbox>,
     settled: Arc<Settled>,
     uploads: Uploads,
+    swept_at: Mutex<Instant>,
     keyring: Arc<Keyring>,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
@@ -82,13 +92,15 @@ impl EmbeddedStorage {
         entropy: Arc<dyn Entropy>,
         base_url: &str,
     ) -> io::Result<Self> {
-        let files = Arc::new(Files::open(folder, entropy.as_ref(), clock.now())?);
-        let (settled, live) = Settled::open(folder, clock.now())?;
+        let now = clock.now();
+        let files = Arc::new(Files::open(folder, entropy.as_ref(), now)?);
+        let (settled, live) = Settled::open(folder, now)?;
         Ok(Self {
             files,
             inbox: Arc::new(Inbox::new(&live)),
             settled: Arc::new(settled),
             uploads: Uploads::default(),
+            swept_at: Mutex::new(now),
             keyring,
             clock,
             entropy,
@@ -154,7 +166,7 @@ impl EmbeddedStorage {
     /// Begins to take the bytes of one part of an upload.
     ///
     /// # Errors
-    /// When the upload has ended, somebody else sends this part, or nothing can be stored.
+    /// When the upload has ended, somebody else sends this part, too many others are sent, or nothing can be stored.
     pub async fn receive_part(&self, contract: PartContract) -> Result<IncomingPart, Refused> {
         IncomingPart::begin(&self.uploads, self.files.clone(), contract).await
     }
@@ -167,6 +179,39 @@ impl EmbeddedStorage {
         let (files, key) = (self.files.clone(), key.clone());
         let found = blocking(move || files.find(&key)).await?;
         Ok(found.map(OpenObject))
+    }
+
+    /// Removes uploads in parts that nobody goes on with, once a day.
+    async fn sweep_daily(&self) {
+        let now = self.clock.now();
+        {
+            let mut swept_at = self.swept_at.lock().unwrap_or_else(PoisonError::into_inner);
+            if now < swept_at.plus(BETWEEN_SWEEPS) {
+                return;
+            }
+            *swept_at = now;
+        }
+        if let Err(fault) = self.sweep(now).await {
+            tracing::warn!(%fault, "uploads that nobody goes on with could not be removed");
+        }
+    }
+
+    async fn sweep(&self, now: Instant) -> Result<(), Unavailable> {
+        let files = self.files.clone();
+        for name in blocking(move || multipart::at_rest(&files, now)).await? {
+            let Some(ending) = self.uploads.named(&name).end().await else { continue };
+            let files = self.files.clone();
+            blocking(move || {
+                // Closed before it is looked at again: a sender may have come just now.
+                ending.close();
+                if !multipart::remove_at_rest(&files, &name, now)? {
+                    ending.reopen();
+                }
+                Ok(())
+            })
+            .await?;
+        }
+        Ok(())
     }
 
     fn sign_upload(
@@ -250,6 +295,7 @@ impl ObjectStorage for EmbeddedStorage {
         content_type: &ContentType,
         part_checksums: bool,
     ) -> Result<MultipartId, Unavailable> {
+        self.sweep_daily().await;
         let (files, entropy) = (self.files.clone(), self.entropy.clone());
         let (key, content_type) = (key.clone(), content_type.clone());
         blocking(move || Folder::begin(&files, entropy.as_ref(), &key, &content_type, part_checksums)).await

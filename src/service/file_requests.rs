@@ -12,6 +12,7 @@ use crate::{
         lifetime,
         path::PathPin,
         permission::Permission,
+        privacy::protected,
         quota::{Limits, Scope},
         redemption::{Status, Terms, UseState},
         tenant::Namespace,
@@ -97,12 +98,18 @@ impl Broker {
     /// Makes a file request.
     ///
     /// # Errors
-    /// When the caller may not write to the folder, or the password cannot be one.
+    /// When the caller may not write to the folder, its name is a protected one, or the password cannot be one.
     pub async fn make_file_request(&self, caller: &Caller, wanted: MakeFileRequest) -> Result<MadeFileRequest, Error> {
         if !matches!(wanted.folder, PathPin::Folder(_)) {
             return Err(Error::invalid("/folder", "is a folder, and ends in a slash"));
         }
         caller.may_pin(&wanted.folder, Permission::Write)?;
+        if self.settings.protect_paths
+            && let Some(class) = protected(&wanted.folder.listing_prefix())
+        {
+            let name = class.reason();
+            return Err(Error::invalid("/folder", format!("has the name of {name}; choose another folder")));
+        }
         let password = match wanted.password {
             None => None,
             Some(password) => {

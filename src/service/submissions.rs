@@ -217,7 +217,8 @@ impl Broker {
             let actor = Actor::Submission { request: id, claim: claim.to_string() };
             let (access_until, transaction) = match redemption {
                 Redemption::First { state, claim: begun } => {
-                    let folder = rows.request.submission_folder(&claim.0, name, now).map_err(Error::path("/name"))?;
+                    let folder = rows.request.submission_folder(self.entropy.bytes(), name, now);
+                    let folder = folder.map_err(Error::path("/name"))?;
                     let submission = Submission { claim: begun, folder, name: name.map(str::to_owned) };
                     let state_row = rows::file_request_state(id);
                     let transaction = self

@@ -95,6 +95,7 @@ on_every_backend! {
         a_closed_request_takes_nothing_more,
         a_password_is_asked_for_once,
         a_request_is_its_makers,
+        what_must_not_leave_a_machine_is_neither_asked_for_nor_delivered,
         what_opens_nothing_gets_one_answer;
     handoff:
         a_code_is_exchanged_once,

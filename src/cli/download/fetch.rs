@@ -6,7 +6,9 @@ use std::{
     ffi::OsString,
     fs::{self, File, OpenOptions},
     io::{self, Read, Seek, SeekFrom, Write},
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
+    time::SystemTime,
 };
 
 use serde::{Deserialize, Serialize};
@@ -35,14 +37,37 @@ pub(super) struct Wanted {
     pub(super) signed: Cell<Option<String>>,
 }
 
-/// Which bytes a partial file holds the beginning of.
+/// A partial file of ours, and which bytes it holds the beginning of.
 #[derive(PartialEq, Eq, Serialize, Deserialize)]
 struct Begun {
+    file: Identity,
     server: String,
     path: String,
     size: u64,
     checksum: Option<Told>,
     etag: String,
+}
+
+impl Begun {
+    /// Whether it is the same file with a beginning of the same bytes, of whichever ETag.
+    fn is_of_the_bytes_of(&self, other: &Self) -> bool {
+        let bytes = |begun: &Self| (begun.server.clone(), begun.path.clone(), begun.size, begun.checksum.clone());
+        self.file == other.file && bytes(self) == bytes(other)
+    }
+}
+
+/// What tells a file of ours from one that somebody has put in its place.
+#[derive(PartialEq, Eq, Serialize, Deserialize)]
+struct Identity {
+    inode: u64,
+    /// Where the file system knows: inodes are used again.
+    created: Option<SystemTime>,
+}
+
+impl Identity {
+    fn of(metadata: &fs::Metadata) -> Self {
+        Self { inode: metadata.ino(), created: metadata.created().ok() }
+    }
 }
 
 /// Whether bytes were fetched, or were there.
@@ -52,15 +77,21 @@ pub(super) enum Outcome {
     WasThere,
 }
 
-/// Names for the partial files: none that a file or another partial file has.
+/// Names for the partial files: none that a file or another partial file has, and
+/// none under which there is a file already, unless it is a partial one of ours.
 pub(super) fn parts_of(places: &[PathBuf]) -> Vec<PathBuf> {
     let mut taken: BTreeSet<PathBuf> = places.iter().cloned().collect();
+    let is_free = |part: &Path| match fs::symlink_metadata(part) {
+        Ok(found) => kept_of(part).is_ok_and(|kept| is_ours(&kept, &found)),
+        Err(_) => true,
+    };
     let part_of = |place: &PathBuf| {
         let mut name = OsString::from(place);
         loop {
             name.push(".part");
-            if taken.insert(PathBuf::from(&name)) {
-                return PathBuf::from(name);
+            let part = PathBuf::from(&name);
+            if taken.insert(part.clone()) && is_free(&part) {
+                return part;
             }
         }
     };
@@ -74,13 +105,14 @@ impl Wanted {
             progress.found(self.listed.size);
             return Ok(Outcome::WasThere);
         }
-        let folder = fs::canonicalize(self.part.parent().unwrap_or(Path::new(".")))?;
-        let part = folder.join(self.part.file_name().unwrap_or_default());
-        let kept = Kept::of("downloads", &[&part.to_string_lossy()]);
-        let mut file = open_part(&self.part)?;
-        let mut begun = kept.read::<Begun>().filter(|begun| *begun == self.begun(access, &begun.etag));
+        let kept = kept_of(&self.part)?;
+        let mut file = open_part(&self.part, &kept)?;
+        let known = self.begun(access, "", &file)?;
+        let mut begun = kept.read::<Begun>().filter(|begun| begun.is_of_the_bytes_of(&known));
         if begun.is_none() {
             file.set_len(0)?;
+            // Known as ours from now on, whatever becomes of it.
+            kept.write(&known)?;
         }
         let was_resumed = file.metadata()?.len() > 0;
         progress.found(file.metadata()?.len());
@@ -94,19 +126,21 @@ impl Wanted {
             self.gather(&mut file, &mut None, &kept, access, storage, progress)?;
             whole = self.is_whole(&mut file)?;
         }
-        kept.forget();
         if !whole {
             fs::remove_file(&self.part)?;
+            kept.forget();
             return Err("what came is not what was listed: its SHA-256 differs".into());
         }
         file.sync_all()?;
         settle(&self.part, &self.place)?;
+        kept.forget();
         Ok(Outcome::Fetched)
     }
 
-    fn begun(&self, access: &Access, etag: &str) -> Begun {
+    fn begun(&self, access: &Access, etag: &str, file: &File) -> io::Result<Begun> {
         let Listed { path, size, checksum } = self.listed.clone();
-        Begun { server: access.server().to_owned(), path, size, checksum, etag: etag.to_owned() }
+        let file = Identity::of(&file.metadata()?);
+        Ok(Begun { file, server: access.server().to_owned(), path, size, checksum, etag: etag.to_owned() })
     }
 
     /// Whether this very file is in its place; another one there is a fault.
@@ -184,7 +218,7 @@ impl Wanted {
         // A weak ETag says nothing about bytes.
         let etag = header("etag").filter(|etag| !etag.starts_with("W/")).unwrap_or_default().to_owned();
         file.set_len(from).and_then(|()| file.seek(SeekFrom::Start(from))).map_err(local)?;
-        let now = self.begun(access, &etag);
+        let now = self.begun(access, &etag, file).map_err(local)?;
         if begun.as_ref() != Some(&now) {
             kept.write(&now).map_err(local)?;
             *begun = Some(now);
@@ -222,14 +256,31 @@ impl Wanted {
     }
 }
 
-/// Opens the partial file, which is a file of ours or a new one.
-fn open_part(part: &Path) -> Result<File, Failed> {
+/// Where it is kept what a partial file holds.
+fn kept_of(part: &Path) -> io::Result<Kept> {
+    let folder = fs::canonicalize(part.parent().unwrap_or(Path::new(".")))?;
+    Ok(Kept::of("downloads", &[&folder.join(part.file_name().unwrap_or_default()).to_string_lossy()]))
+}
+
+/// Whether a file that was found is the partial one that is kept in mind.
+fn is_ours(kept: &Kept, found: &fs::Metadata) -> bool {
+    found.is_file() && kept.read::<Begun>().is_some_and(|begun| begun.file == Identity::of(found))
+}
+
+/// Opens the partial file: a new one, or one of ours. What is somebody's own is never written to.
+fn open_part(part: &Path, kept: &Kept) -> Result<File, Failed> {
     let fault = |fault| format!("{}: {fault}", part.display());
-    let is_there = match fs::symlink_metadata(part) {
-        Ok(metadata) if !metadata.is_file() => return Err(format!("{} is no file", part.display()).into()),
-        found => found.is_ok(),
-    };
-    Ok(OpenOptions::new().read(true).write(true).create_new(!is_there).open(part).map_err(fault)?)
+    let open = |is_new| OpenOptions::new().read(true).write(true).create_new(is_new).open(part);
+    match open(true) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            let file = open(false).map_err(fault)?;
+            match is_ours(kept, &file.metadata()?) {
+                true => Ok(file),
+                false => Err(format!("{} is there already, and no partial file of ours", part.display()).into()),
+            }
+        }
+        other => Ok(other.map_err(fault)?),
+    }
 }
 
 /// Gives a whole file its name, unless another has it by now.

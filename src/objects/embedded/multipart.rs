@@ -18,7 +18,7 @@ use std::{
     io::{self, ErrorKind},
     os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
-    time::{Duration, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use sha2::{Digest, Sha256};
@@ -36,9 +36,9 @@ use super::{
     slots::{HEAD, Head, SLOT, Slot},
 };
 
-/// After a week no upload can be completed any more. It is for uploads that nobody knows
+/// No upload can be completed after a week and a day. This is for uploads that nobody knows
 /// of, since the answer to their beginning was lost; the others are aborted in time.
-const LONGEST_REST: Duration = Duration::from_secs(7 * 24 * 3600);
+const LONGEST_REST: Duration = Duration::from_secs(10 * 24 * 3600);
 
 /// The name of the folder of an upload.
 pub(super) fn name_of(upload: &MultipartId) -> String {
@@ -49,6 +49,8 @@ pub(super) fn name_of(upload: &MultipartId) -> String {
 pub(super) struct Folder {
     path: PathBuf,
     pub(super) head: Head,
+    /// When its slots were written last.
+    last_used: SystemTime,
 }
 
 /// The two files of an upload, open for writing.
@@ -95,14 +97,20 @@ impl Folder {
             let slots = File::open(path.join("parts"))?;
             let mut head = [0; HEAD];
             slots.read_exact_at(&mut head, 0)?;
-            io::Result::Ok((head, fs::metadata(path.join("data"))?.nlink()))
+            io::Result::Ok((head, slots.metadata()?.modified()?, fs::metadata(path.join("data"))?.nlink()))
         };
         match open() {
             Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::UnexpectedEof) => Ok(None),
             Err(error) => Err(error),
-            Ok((_, names)) if names > 1 => Ok(None),
-            Ok((head, _)) => Ok(Head::decode(&head).map(|head| Self { path, head })),
+            Ok((.., names)) if names > 1 => Ok(None),
+            Ok((head, last_used, _)) => Ok(Head::decode(&head).map(|head| Self { path, head, last_used })),
         }
+    }
+
+    /// Whether no part has arrived, or was given up, for so long that nobody can want it any more.
+    fn is_at_rest(&self, now: Instant) -> bool {
+        let used = self.last_used.duration_since(UNIX_EPOCH).unwrap_or_default();
+        Instant::from_unix_seconds(used.as_secs()).plus(LONGEST_REST) <= now
     }
 
     /// Opens the files for a sender.
@@ -217,21 +225,37 @@ pub(super) fn publish(files: &Files, key: &ObjectKey, upload: &MultipartId, part
 }
 
 /// Removes what an earlier run has published or never finished making, and what
-/// nobody has gone on with for a week.
+/// nobody goes on with. Only before anybody begins an upload: one that is being made looks
+/// like one that was never finished.
 pub(super) fn sweep(parts: &Path, now: Instant) -> io::Result<()> {
     for entry in fs::read_dir(parts)? {
         let path = entry?.path();
-        if Folder::at(path.clone())?.is_none() || last_used(&path)?.plus(LONGEST_REST) <= now {
+        if Folder::at(path.clone())?.is_none_or(|folder| folder.is_at_rest(now)) {
             remove(&path)?;
         }
     }
     Ok(())
 }
 
-/// When the last part arrived, or was given up.
-fn last_used(path: &Path) -> io::Result<Instant> {
-    let since_epoch = fs::metadata(path.join("parts"))?.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default();
-    Ok(Instant::from_unix_seconds(since_epoch.as_secs()))
+/// The names of the uploads that nobody goes on with.
+pub(super) fn at_rest(files: &Files, now: Instant) -> io::Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(files.parts())? {
+        let entry = entry?;
+        if Folder::at(entry.path())?.is_some_and(|folder| folder.is_at_rest(now)) {
+            names.extend(entry.file_name().into_string());
+        }
+    }
+    Ok(names)
+}
+
+/// Removes the upload of this name, unless somebody has gone on with it: the answer says which.
+/// Nobody may write meanwhile.
+pub(super) fn remove_at_rest(files: &Files, name: &str, now: Instant) -> io::Result<bool> {
+    match Folder::at(files.parts().join(name))?.filter(|folder| folder.is_at_rest(now)) {
+        Some(folder) => folder.remove().map(|()| true),
+        None => Ok(false),
+    }
 }
 
 fn remove(path: &Path) -> io::Result<()> {

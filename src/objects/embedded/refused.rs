@@ -31,8 +31,8 @@ pub enum Refused {
     /// The upload in parts is completed or aborted.
     #[error("this upload has ended")]
     Ended,
-    /// Somebody else sends the same part at this moment, or tries to end the upload.
-    #[error("this part is being sent, or its upload ended, at this moment: try again")]
+    /// Somebody else sends the same part at this moment, too many others do, or somebody tries to end the upload.
+    #[error("this part or too many others are being sent, or their upload ended, at this moment: try again")]
     Busy,
     /// The disk is full, or what may be used of it.
     #[error("the storage is full")]

@@ -16,6 +16,10 @@ use tokio::sync::OwnedMutexGuard;
 
 use super::refused::Refused;
 
+/// At most so many parts of one upload are sent at a time: each sender holds two open files. The
+/// command line sends 16 at most.
+const MOST_SENDERS: usize = 32;
+
 /// The uploads in parts that somebody works on.
 #[derive(Default)]
 pub(super) struct Uploads(Mutex<HashMap<String, Weak<Upload>>>);
@@ -69,9 +73,11 @@ impl Uploads {
 }
 
 impl Upload {
-    /// Lets a sender in, unless another one sends the same part.
+    /// Lets a sender in, unless another one sends the same part, or too many others do.
     pub(super) fn send(self: Arc<Self>, number: u32) -> Option<Sender> {
-        let entered = self.sending().insert(number);
+        let mut sending = self.sending();
+        let entered = sending.len() < MOST_SENDERS && sending.insert(number);
+        drop(sending);
         entered.then(|| Sender { upload: self, number })
     }
 
@@ -145,6 +151,17 @@ mod tests {
         assert!(uploads.named("b").send(1).is_some());
         drop(first);
         assert!(uploads.named("a").send(1).is_some());
+    }
+
+    #[test]
+    fn few_parts_of_an_upload_are_sent_at_a_time() {
+        let uploads = Uploads::default();
+        let upload = uploads.named("a");
+        let mut senders: Vec<_> = (1..=32).map(|number| Arc::clone(&upload).send(number).unwrap()).collect();
+        assert!(Arc::clone(&upload).send(33).is_none());
+        assert!(uploads.named("b").send(33).is_some());
+        senders.pop();
+        assert!(upload.send(33).is_some());
     }
 
     #[tokio::test]

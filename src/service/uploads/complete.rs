@@ -57,7 +57,7 @@ impl Broker {
                 }
                 Progress::Expired { .. } => return Err(expired()),
             }
-            let Joined { mut outcome, is_new } = self.under_way.join(id, || {
+            let Joined { mut outcome, is_new } = self.under_way.join(uploader.made.namespace, id, || {
                 let (broker, uploader) = (self.clone(), uploader.clone());
                 async move { broker.promote(&uploader, id).await }
             });

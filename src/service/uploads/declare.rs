@@ -13,7 +13,7 @@ use crate::{
         path::VaultPath,
         permission::Permission,
         privacy::protected,
-        quota::Scope,
+        quota::{Amount, Limits, Scope},
         upload::{Declaration, LARGEST_SINGLE_REQUEST, Method, Progress, Transfer, Upload},
     },
     objects::{ContentType, InboxSecret, ObjectKey, SignedRequest, UploadContract},
@@ -109,6 +109,8 @@ impl Broker {
             Method::Multipart => {
                 let plan = PartPlan::of(wanted.size, wanted.part_checksums);
                 let plan = plan.ok_or(Error::TooLarge { cap: LARGEST_OBJECT })?;
+                // Only looked at here: nothing is begun for whoever has no room.
+                self.charge(namespace, &scopes(uploader), Amount::file(wanted.size), inbox[0]).await?;
                 let begun = self.objects.begin_multipart(&contract.key, &contract.content_type, plan.checksums);
                 (Transfer::Multipart { plan, storage_id: begun.await?.0 }, None)
             }
@@ -144,8 +146,9 @@ impl Broker {
             Method::Put | Method::Post => LARGEST_SINGLE_REQUEST,
             Method::Multipart => LARGEST_OBJECT,
         };
+        // Only what they name themselves: the folder of a file request is not theirs to learn of.
         if self.settings.protect_paths
-            && let Some(class) = protected(wanted.path.as_str())
+            && let Some(class) = protected(&shown)
         {
             return Err(Error::PathProtected { path: shown, reason: class.reason() });
         }
@@ -173,7 +176,7 @@ impl Broker {
     /// Charges the upload and puts it on record, or neither.
     async fn record_declaration(&self, uploader: &Uploader, mut upload: Upload) -> Result<Upload, Error> {
         let (namespace, id) = (uploader.made.namespace, upload.declaration.id);
-        let scopes: Vec<_> = [(Scope::Tenant, uploader.quota)].into_iter().chain(uploader.scopes.clone()).collect();
+        let scopes = scopes(uploader);
         let event = uploader.origin.done(EventType::UploadCreated, uploader.actor.clone(), id);
         // Another account in each round: another replica may be at the same one.
         for round in 0..ROUNDS {
@@ -192,6 +195,11 @@ impl Broker {
         }
         Err(outrun())
     }
+}
+
+/// Everything that is charged for what they upload.
+fn scopes(uploader: &Uploader) -> Vec<(Scope, Limits)> {
+    [(Scope::Tenant, uploader.quota)].into_iter().chain(uploader.scopes.clone()).collect()
 }
 
 /// Until when the row of an upload is kept.

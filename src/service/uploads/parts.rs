@@ -67,6 +67,7 @@ impl Broker {
         let uploader = who.uploader(self);
         let upload = self.upload_of(&uploader, id).await?.value;
         let declaration = &upload.declaration;
+        who.may(&declaration.path, Permission::Read).map_err(|_| Error::NotFound)?;
         who.may(&declaration.path, Permission::Write)?;
         let (plan, storage_id) = pending_parts(declaration, &upload.progress)?;
         let now = uploader.origin.at;

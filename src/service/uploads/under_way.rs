@@ -4,19 +4,32 @@
 //! file is copied and scanned for longer than anybody waits, and a caller that
 //! hangs up must not stop it halfway. Callers join the one that runs.
 //!
+//! Completions hold open files and connections while they work, and anybody who
+//! may upload can ask for many: so few work at a time, and the others wait
+//! holding nothing.
+//!
 //! Nothing rests on this table: two replicas may complete the same upload, and
 //! one commit decides.
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
 };
 
-use tokio::{runtime::Handle, sync::watch};
+use tokio::{
+    runtime::Handle,
+    sync::{OwnedSemaphorePermit, Semaphore, watch},
+};
 
-use crate::domain::ids::UploadId;
+use crate::domain::{ids::UploadId, tenant::Namespace};
 
 use super::super::Error;
+
+/// At most so many completions are at work at a time in a process.
+const MOST_AT_WORK: usize = 32;
+
+/// At most so many of one namespace, so that none keeps the others waiting.
+const MOST_OF_ONE: usize = 8;
 
 /// How a completion ended, once it has.
 pub(super) type Outcome = Option<Result<(), Error>>;
@@ -28,6 +41,41 @@ type Running = HashMap<UploadId, watch::Receiver<Outcome>>;
 pub struct UnderWay {
     runtime: Handle,
     running: Arc<Mutex<Running>>,
+    places: Arc<Places>,
+}
+
+/// The places of those at work.
+#[derive(Debug)]
+struct Places {
+    all: Arc<Semaphore>,
+    of_one: Mutex<HashMap<Namespace, Weak<Semaphore>>>,
+}
+
+impl Default for Places {
+    fn default() -> Self {
+        Self { all: Arc::new(Semaphore::new(MOST_AT_WORK)), of_one: Mutex::default() }
+    }
+}
+
+impl Places {
+    /// Waits for a place of the namespace first: whoever waits for that one takes no place of others.
+    async fn take(&self, namespace: Namespace) -> Result<[OwnedSemaphorePermit; 2], Error> {
+        let closed = |_| Error::Internal("completions have no places any more".into());
+        let own = self.of(namespace).acquire_owned().await.map_err(closed)?;
+        let place = Arc::clone(&self.all).acquire_owned().await.map_err(closed)?;
+        Ok([own, place])
+    }
+
+    fn of(&self, namespace: Namespace) -> Arc<Semaphore> {
+        let mut of_one = self.of_one.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(places) = of_one.get(&namespace).and_then(Weak::upgrade) {
+            return places;
+        }
+        of_one.retain(|_, places| places.strong_count() > 0);
+        let places = Arc::new(Semaphore::new(MOST_OF_ONE));
+        of_one.insert(namespace, Arc::downgrade(&places));
+        places
+    }
 }
 
 /// A completion that was joined or begun.
@@ -57,7 +105,7 @@ fn locked(running: &Mutex<Running>) -> MutexGuard<'_, Running> {
 impl UnderWay {
     /// Completions run on this runtime, which must outlive the requests.
     pub fn on(runtime: Handle) -> Self {
-        Self { runtime, running: Arc::default() }
+        Self { runtime, running: Arc::default(), places: Arc::default() }
     }
 
     /// Whether this upload is being completed now.
@@ -65,8 +113,8 @@ impl UnderWay {
         locked(&self.running).contains_key(&id)
     }
 
-    /// Begins to complete an upload, unless that is under way.
-    pub(super) fn join<W>(&self, id: UploadId, begin: impl FnOnce() -> W) -> Joined
+    /// Begins to complete an upload of this namespace, unless that is under way.
+    pub(super) fn join<W>(&self, namespace: Namespace, id: UploadId, begin: impl FnOnce() -> W) -> Joined
     where
         W: Future<Output = Result<(), Error>> + Send + 'static,
     {
@@ -77,9 +125,12 @@ impl UnderWay {
         let (ended, outcome) = watch::channel(None);
         running.insert(id, outcome.clone());
         let on_the_table = OffTheTable { id, running: Arc::clone(&self.running) };
-        let work = begin();
+        let (work, places) = (begin(), Arc::clone(&self.places));
         self.runtime.spawn(async move {
-            let done = work.await;
+            let done = match places.take(namespace).await {
+                Ok(_held) => work.await,
+                Err(fault) => Err(fault),
+            };
             drop(on_the_table);
             // Nobody may be waiting any more.
             let _ = ended.send(Some(done));
@@ -108,5 +159,73 @@ impl UnderWay {
                 None => return,
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+    use crate::domain::{ids::TenantId, tenant::Mode};
+
+    /// What works, what has, and the most that worked at a time.
+    #[derive(Default)]
+    struct Counted {
+        now: AtomicUsize,
+        done: AtomicUsize,
+        most: AtomicUsize,
+    }
+
+    impl Counted {
+        async fn work(&self) {
+            self.most.fetch_max(self.now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+            // All that may begin do so before the first one ends: there is one thread.
+            for _ in 0..1_000 {
+                tokio::task::yield_now().await;
+            }
+            self.now.fetch_sub(1, Ordering::SeqCst);
+            self.done.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    fn namespace(number: u8) -> Namespace {
+        Namespace { tenant: TenantId::from_bytes([number; 16]), mode: Mode::Live }
+    }
+
+    fn upload(number: u8) -> UploadId {
+        UploadId::from_bytes([number; 16])
+    }
+
+    async fn most_of(namespaces: u8) -> usize {
+        let (under_way, counted) = (UnderWay::on(Handle::current()), Arc::new(Counted::default()));
+        for number in 0..100 {
+            let counted = Arc::clone(&counted);
+            under_way.join(namespace(number % namespaces), upload(number), || async move {
+                counted.work().await;
+                Ok(())
+            });
+        }
+        under_way.settled().await;
+        assert_eq!(counted.done.load(Ordering::SeqCst), 100);
+        counted.most.load(Ordering::SeqCst)
+    }
+
+    #[tokio::test]
+    async fn few_work_at_a_time_and_all_get_their_turn() {
+        assert_eq!(most_of(1).await, MOST_OF_ONE);
+        assert_eq!(most_of(10).await, MOST_AT_WORK);
+    }
+
+    #[tokio::test]
+    async fn a_namespace_whose_completions_hang_keeps_no_other_waiting() {
+        let under_way = UnderWay::on(Handle::current());
+        let mut first = Vec::new();
+        for number in 0..100 {
+            first.push(under_way.join(namespace(1), upload(number), std::future::pending));
+        }
+        let mut other = under_way.join(namespace(2), upload(200), || async { Ok(()) });
+        assert!(other.outcome.wait_for(Option::is_some).await.is_ok());
+        assert!(first.iter().all(|joined| joined.outcome.borrow().is_none()));
     }
 }

@@ -8,7 +8,7 @@ use cloakroom::{
     crypto::{claim::ClaimKey, secret::SecretText},
     domain::{event::Event, ids::RequestId, instant::Instant, path::PathPin, permission::SharePermission, share::Pins},
     entropy::{Entropy, SystemEntropy},
-    http::server::{Listeners, bind},
+    http::server::{Capacity, Listeners, bind},
     keys::{self, Keys},
     objects::embedded::EmbeddedStorage,
     service::{
@@ -75,11 +75,20 @@ impl Laboratory {
 
     /// The same on real sockets, with what moves its clock and plans its faults.
     pub fn served() -> (Api, Arc<ManualClock>, Arc<FaultyStore<MemoryStore>>) {
-        Self::served_offering(Offered::default())
+        Self::served_with(Offered::default(), Capacity::of_workers(2))
+    }
+
+    /// The same whose listeners do so much at a time.
+    pub fn served_within(capacity: Capacity) -> Api {
+        Self::served_with(Offered::default(), capacity).0
     }
 
     /// The same where only these methods of upload are offered.
     pub fn served_offering(offered: Offered) -> (Api, Arc<ManualClock>, Arc<FaultyStore<MemoryStore>>) {
+        Self::served_with(offered, Capacity::of_workers(2))
+    }
+
+    fn served_with(offered: Offered, capacity: Capacity) -> (Api, Arc<ManualClock>, Arc<FaultyStore<MemoryStore>>) {
         let runtime = runtime();
         let bound = [(); 3].map(|()| bind("127.0.0.1:0".parse().unwrap()).unwrap());
         let ports = [&bound[0], &bound[1], &bound[2]].map(|bound| bound.address.port());
@@ -88,7 +97,7 @@ impl Laboratory {
         let laboratory = runtime.block_on(Self::at(&public_url, &content_url));
         let Self { mut broker, clock, faults, objects, tenant, folder } = laboratory;
         broker.settings.offered = offered;
-        let serving = async { Listeners::serve(broker.clone(), Some(objects), bound, 2).unwrap() };
+        let serving = async { Listeners::serve(broker.clone(), Some(objects), bound, capacity).unwrap() };
         let listeners = runtime.block_on(serving);
         (Api::of(runtime, listeners, broker, folder, tenant, ports), clock, faults)
     }

@@ -1,8 +1,13 @@
 //! Who is admitted to an artifact's host, and that the hosts of the API and of
 //! artifacts are never one.
 
-use std::time::Duration;
+use std::{
+    io::{ErrorKind, Read, Write},
+    net::TcpStream,
+    time::Duration,
+};
 
+use cloakroom::http::server::Capacity;
 use serde_json::json;
 
 use super::{
@@ -193,4 +198,36 @@ fn cookies_end_with_the_claim() {
     assert_not_admitted(&api.browse(&artifact.host, &cookies, "/"));
     assert_not_admitted(&api.enter(&late.host, &late.code));
     api.redeem_link(&minted.token, &key).problem(DEAD.0, DEAD.1);
+}
+
+#[test]
+fn connections_to_the_content_listener_are_limited() {
+    let api = Laboratory::served_within(Capacity { workers: 1, content_connections: 1 });
+    let connect = || TcpStream::connect(("127.0.0.1", api.ports[1])).unwrap();
+    let ask = |mut stream: &TcpStream| stream.write_all(b"GET / HTTP/1.1\r\nhost: nobody\r\n\r\n").unwrap();
+    // A problem document ends where its object does.
+    let answer = |mut stream: &TcpStream| {
+        let mut answer = Vec::new();
+        while !answer.ends_with(b"}") {
+            let mut byte = [0];
+            stream.read_exact(&mut byte).unwrap();
+            answer.extend(byte);
+        }
+        String::from_utf8(answer).unwrap()
+    };
+    let first = connect();
+    ask(&first);
+    assert!(answer(&first).starts_with("HTTP/1.1 421 "));
+    let second = connect();
+    ask(&second);
+    // Long enough for the one worker to have answered the other one, if it had been let in.
+    for _ in 0..100 {
+        ask(&first);
+        assert!(answer(&first).starts_with("HTTP/1.1 421 "));
+    }
+    second.set_nonblocking(true).unwrap();
+    assert_eq!({ &second }.read(&mut [0; 1]).unwrap_err().kind(), ErrorKind::WouldBlock);
+    second.set_nonblocking(false).unwrap();
+    drop(first);
+    assert!(answer(&second).starts_with("HTTP/1.1 421 "));
 }

@@ -11,7 +11,7 @@ use cloakroom::{
     clock::{Clock, SystemClock},
     domain::instant::Instant,
     entropy::{Entropy, SystemEntropy},
-    http::server::{Listeners, bind},
+    http::server::{Capacity, Listeners, bind},
     keys::{self, Keys},
     objects::{
         ByteRange, ByteStream, CompleteError, ContentType, CopyError, DownloadContract, ETag, ListedObject,
@@ -233,7 +233,7 @@ pub fn served_at(clock: Arc<dyn Clock>) -> (Api, Arc<AwayStorage>) {
     };
     let (listeners, tenant) = runtime.block_on(async {
         let tenant = Tenant::of(&broker.create_first_tenant("First".into()).await.unwrap());
-        (Listeners::serve(broker.clone(), Some(storage), bound, 2).unwrap(), tenant)
+        (Listeners::serve(broker.clone(), Some(storage), bound, Capacity::of_workers(2)).unwrap(), tenant)
     });
     (Api::of(runtime, listeners, broker, folder, tenant, ports), away)
 }

@@ -1,9 +1,26 @@
 //! File requests: outsiders deliver within limits, and see nothing else.
 
+use std::time::Duration;
+
+use cloakroom::{
+    clock::Clock,
+    crypto::{claim::ClaimKey, secret::SecretText},
+    domain::{
+        ids::FileRequestId,
+        path::{PathPin, VaultPath},
+        quota::Limits,
+        upload::Method,
+    },
+    objects::ContentType,
+    service::{Error, file_requests::MakeFileRequest, uploads::DeclareUpload},
+};
 use serde_json::{Value, json};
 
 use super::words::{DEAD, at_once};
-use crate::api::harness::{Answer, Api, claim_key, text};
+use crate::api::{
+    harness::{Answer, Api, claim_key, text},
+    laboratory::{Claimant, Laboratory, request},
+};
 
 impl Api {
     #[track_caller]
@@ -55,6 +72,10 @@ pub fn each_delivers_into_a_folder_of_their_own(api: &Api) {
         assert!(path.starts_with("incoming/20") && path.ends_with("/2026/a.txt"), "{path}");
         assert_eq!(api.file(api.admin(), path), bytes);
     }
+    // No claim key decides which folder: keys can be tried out until one leads into that of somebody else.
+    let id: FileRequestId = text(&made, "id").parse().unwrap();
+    let claim = ClaimKey::parse(&SecretText::new(key.as_str())).unwrap().hash(id.as_bytes());
+    assert!(!delivered[0].contains(&base16ct::lower::encode_string(&claim.0[..6])), "{delivered:?}");
     // Whoever comes back with the same key goes on in the same folder.
     let again = text(&api.deliver(&made, &key, json!({})).expect(200), "session_token");
     api.send_file(&again, "b.txt", b"more");
@@ -222,4 +243,56 @@ pub fn what_opens_nothing_gets_one_answer(api: &Api) {
     }
     answers.dedup();
     assert_eq!(answers.len(), 1, "{answers:#?}");
+}
+
+pub fn what_must_not_leave_a_machine_is_neither_asked_for_nor_delivered(api: &Api) {
+    for folder in ["home/.ssh/", "data/raw/", ".git/hooks/"] {
+        let problem = api.post(api.admin(), "/v1/file-requests", &json!({ "folder": folder })).problem(422, "invalid");
+        assert_eq!(problem.pointer.as_deref(), Some("/folder"), "{folder}");
+    }
+    let token = api.delivery(&api.request_files(api.admin(), json!({})));
+    for path in [".env", "a/.ssh/config", "id_rsa~"] {
+        let body = json!({ "path": path, "size": 1, "content_type": "text/plain" });
+        let problem = api.post(&token, "/v1/session/uploads", &body).problem(422, "path_protected");
+        let told = problem.detail.unwrap();
+        assert!(told.starts_with(path) && !told.contains("incoming"), "{told}");
+    }
+}
+
+/// Names may have been left unprotected when a request was made.
+#[tokio::test]
+async fn whoever_delivers_learns_nothing_of_the_folder_from_its_name() {
+    let laboratory = Laboratory::new().await;
+    let mut unprotected = laboratory.broker.clone();
+    unprotected.settings.protect_paths = false;
+    let caller = laboratory.caller(&laboratory.tenant.admin).await.unwrap();
+    let wanted = MakeFileRequest {
+        folder: PathPin::parse("data/raw/").unwrap(),
+        limits: Limits::default(),
+        largest_file: None,
+        content_types: Vec::new(),
+        submissions: 1,
+        closes_at: laboratory.clock.now().plus(Duration::from_secs(900)),
+        access_seconds: 900,
+        password: None,
+        label: None,
+        message: None,
+    };
+    let made = unprotected.make_file_request(&caller, wanted).await.unwrap();
+    let (broker, token) = (&laboratory.broker, SecretText::new(made.token.expose()));
+    let opened = broker.open_submission(&token, &Claimant::new().key(), (None, None), request()).await.unwrap();
+    let delivering = broker.delivering(&SecretText::new(opened.token.expose()), request()).await.unwrap();
+    let declare = |path: &str| DeclareUpload {
+        path: VaultPath::parse(path).unwrap(),
+        overwrite: false,
+        size: 1,
+        content_type: ContentType::unknown(),
+        sha256: None,
+        method: Method::Put,
+        part_checksums: false,
+        expires_in: Duration::from_secs(60),
+    };
+    broker.declare_upload(&delivering, declare("a.txt")).await.unwrap();
+    let refused = broker.declare_upload(&delivering, declare("x.parquet")).await.unwrap_err();
+    assert!(matches!(refused, Error::PathProtected { path, .. } if path == "x.parquet"));
 }

@@ -98,6 +98,17 @@ fn an_upload_in_parts_is_declared_whole_or_not_at_all() {
     assert_eq!(api.get(api.admin(), "/v1/usage").expect(200)["tenant"]["bytes"], 0);
 }
 
+#[test]
+fn an_upload_in_parts_that_has_no_room_is_not_begun() {
+    let (api, away) = served();
+    let route = format!("/v1/tenants/{}/quota", api.tenant.id);
+    api.call("PUT", &route).bearer(api.admin()).json(&json!({ "bytes": 99 })).send().expect(200);
+    away.plan(Step::Begin, Fails::Undone, 1);
+    let body = json!({ "path": "a.bin", "size": 100, "content_type": "a/b", "method": "multipart" });
+    api.post(api.admin(), "/v1/uploads", &body).problem(409, "quota_exceeded");
+    assert!(away.is_planned(), "the storage was asked");
+}
+
 /// A completion that is overtaken before this step, and what it answers.
 fn overtaken(step: Step, overtake: impl FnOnce(&Api, &str)) -> (Api, Answer) {
     let (api, away) = served();

@@ -102,6 +102,13 @@ pub fn a_key_reaches_uploads_within_its_grants_only(api: &Api) {
         api.delete(&elsewhere.secret, &route),
         api.delete(&reader.secret, &route),
     ];
+    let body = json!({ "path": "a/secret-name.bin", "size": 1, "content_type": "a/b", "method": "multipart" });
+    let in_parts = api.declare_as(api.admin(), &body);
+    let parts = format!("/v1/uploads/{}/parts", text(&in_parts, "id"));
+    let wanted = json!({ "parts": [{ "number": 1 }] });
+    api.post(&elsewhere.secret, &parts, &wanted).problem(404, "not_found");
+    api.get(&elsewhere.secret, &parts).problem(404, "not_found");
+    api.post(&reader.secret, &parts, &wanted).problem(403, "forbidden");
     assert_eq!(api.status_of(api.admin(), &id), "pending", "nobody without the right called it off");
     for answer in &refused {
         assert!(matches!(answer.status, 403 | 404), "{answer:?}");

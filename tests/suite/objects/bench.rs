@@ -184,10 +184,13 @@ impl Bench {
 }
 
 pub fn open_embedded(folder: &Path, base_url: &str) -> EmbeddedStorage {
+    open_embedded_with(folder, base_url, Arc::new(SystemClock::default()))
+}
+
+pub fn open_embedded_with(folder: &Path, base_url: &str, clock: Arc<dyn Clock>) -> EmbeddedStorage {
     let keys = vec![RootKey::generate(KeyState::Primary, &SystemEntropy)];
     let keyring = Arc::new(Keyring::new(DeploymentId([1; 16]), keys).unwrap());
-    let (clock, entropy) = (Arc::new(SystemClock::default()), Arc::new(SystemEntropy));
-    EmbeddedStorage::open(folder, keyring, clock, entropy, base_url).unwrap()
+    EmbeddedStorage::open(folder, keyring, clock, Arc::new(SystemEntropy), base_url).unwrap()
 }
 
 fn s3(endpoint: &str) -> S3Storage {

@@ -6,21 +6,31 @@ use std::{
     fs::{self, OpenOptions},
     os::unix::fs::{FileExt, MetadataExt},
     path::{Path, PathBuf},
-    sync::mpsc,
+    sync::{Arc, mpsc},
     task::{Context, Poll, Waker},
     time::Duration,
 };
 
-use cloakroom::objects::{
-    Checksum, CompleteError, MultipartId, ObjectKey, ObjectStorage, PartContract, SMALLEST_PART, StoredPart,
-    embedded::{EmbeddedStorage, Refused},
+use cloakroom::{
+    clock::ManualClock,
+    objects::{
+        Checksum, CompleteError, MultipartId, ObjectKey, ObjectStorage, PartContract, SMALLEST_PART, StoredPart,
+        embedded::{EmbeddedStorage, Refused},
+    },
 };
 use sha2::{Digest, Sha256};
 
 use super::{
-    bench::{content_type, inbox, now, open_embedded},
+    bench::{content_type, inbox, now, open_embedded, open_embedded_with},
     parts::{bytes, three},
 };
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+/// The name of the folder of an upload.
+fn name_of(id: &MultipartId) -> String {
+    base16ct::lower::encode_string(&Sha256::digest(&id.0))
+}
 
 /// The folder of the one upload that is under way.
 pub fn folder_of_upload(folder: &Path) -> Option<PathBuf> {
@@ -124,8 +134,7 @@ fn an_upload_survives_a_restart() {
 fn an_upload_is_a_folder_named_by_no_client() {
     let alone = Alone::begun();
     let folder = folder_of_upload(alone.folder.path()).unwrap();
-    let name = base16ct::lower::encode_string(&Sha256::digest(&alone.id.0));
-    assert_eq!(folder, alone.folder.path().join("parts").join(name));
+    assert_eq!(folder, alone.folder.path().join("parts").join(name_of(&alone.id)));
     assert_eq!(fs::metadata(&folder).unwrap().mode() & 0o777, 0o700);
     for file in ["data", "parts"] {
         assert_eq!(fs::metadata(folder.join(file)).unwrap().mode() & 0o777, 0o600);
@@ -363,17 +372,62 @@ fn a_crash_before_the_first_answer_leaves_nothing() {
 }
 
 #[test]
-fn what_nobody_went_on_with_for_a_week_is_removed_by_a_start() {
-    for (days, stays) in [(6, true), (8, false)] {
+fn what_nobody_can_complete_any_more_is_removed_by_a_start() {
+    for (days, stays) in [(9, true), (11, false)] {
         let mut alone = Alone::begun();
         alone.runtime.block_on(alone.receive(1, b"x")).unwrap();
-        let slots = OpenOptions::new().write(true).open(alone.file("parts")).unwrap();
-        let then = slots.metadata().unwrap().modified().unwrap() - Duration::from_secs(days * 24 * 3600);
-        slots.set_modified(then).unwrap();
+        age(&alone.file("parts"), days);
         alone.restart();
         assert_eq!(alone.runtime.block_on(alone.parts()).is_some(), stays, "{days}");
         assert_eq!(folder_of_upload(alone.folder.path()).is_some(), stays, "{days}");
     }
+}
+
+/// Makes a file look as if it had been written days ago.
+fn age(file: &Path, days: u32) {
+    let file = OpenOptions::new().write(true).open(file).unwrap();
+    let then = file.metadata().unwrap().modified().unwrap() - days * DAY;
+    file.set_modified(then).unwrap();
+}
+
+#[test]
+fn what_nobody_can_complete_any_more_is_removed_once_a_day() {
+    let (folder, clock) = (tempfile::tempdir().unwrap(), Arc::new(ManualClock::at(now())));
+    let storage = open_embedded_with(folder.path(), "http://x", clock.clone());
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let key = inbox();
+    let begin = || runtime.block_on(storage.begin_multipart(&key, &content_type("text/csv"), false)).unwrap();
+    let [left, taken_up, fresh] = [begin(), begin(), begin()];
+    let path = |id: &MultipartId| folder.path().join("parts").join(name_of(id));
+    let is_there = |id| runtime.block_on(storage.parts(&key, id)).unwrap().is_some();
+    let contract = |upload: &MultipartId| PartContract {
+        key: key.clone(),
+        upload: upload.clone(),
+        number: 1,
+        part_size: SMALLEST_PART,
+        size: 600_000,
+        sha256: None,
+        expires_at: now().plus(2 * DAY),
+    };
+    // Somebody comes back after all, and has come in with nothing written; another one is writing.
+    let mut late = runtime.block_on(storage.receive_part(contract(&left))).unwrap();
+    let mut writing = runtime.block_on(storage.receive_part(contract(&taken_up))).unwrap();
+    age(&path(&left).join("parts"), 11);
+    age(&path(&taken_up).join("parts"), 11);
+    runtime.block_on(writing.write(&[7; 300_000])).unwrap();
+    // One that is being made has no slots yet.
+    let being_made = folder.path().join("parts/being-made");
+    fs::create_dir(&being_made).unwrap();
+
+    begin();
+    assert!(is_there(&left), "not before a day has passed");
+    clock.advance(DAY);
+    begin();
+    assert!(!path(&left).exists());
+    assert!(matches!(runtime.block_on(late.write(&[7; 600_000])), Err(Refused::Ended)));
+    assert!(is_there(&fresh) && is_there(&taken_up) && being_made.exists());
+    runtime.block_on(writing.write(&[7; 300_000])).unwrap();
+    runtime.block_on(writing.finish()).unwrap();
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::{
     process::{Command, Output, Stdio},
     sync::{
         Arc, Condvar, Mutex,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
 };
 
@@ -234,4 +234,37 @@ fn bytes_that_were_not_listed_get_no_name() {
         assert!(told.contains("a.bin: ") && told.contains(why), "{told}");
         assert!(!place.path("a.bin").exists());
     }
+}
+
+#[test]
+fn what_is_somebodys_own_is_no_partial_file() {
+    let shared = shared(|_| None);
+    let place = Place::new();
+    fs::write(place.path("a.bin.part"), "mine").unwrap();
+    said(&download(&place, "", &[&shared.link]));
+    assert_eq!(fs::read(place.path("a.bin")).unwrap(), content());
+    assert_eq!(fs::read_to_string(place.path("a.bin.part")).unwrap(), "mine");
+    assert!(!place.path("a.bin.part.part").exists());
+}
+
+#[test]
+fn what_was_put_in_the_place_of_a_partial_file_is_no_partial_file() {
+    let asked = AtomicUsize::new(0);
+    let shared = shared(move |request| match request.line.as_str() {
+        "GET /bytes" => match asked.fetch_add(1, Ordering::SeqCst) {
+            0 => Some(whole(request).cut_after(200_000)),
+            1 => Some(Reply::bytes(404, "gone")),
+            _ => None,
+        },
+        _ => None,
+    });
+    let place = Place::new();
+    fault(&download(&place, "", &[&shared.link]));
+    let part = place.path("a.bin.part");
+    assert_eq!(fs::metadata(&part).unwrap().len(), 200_000);
+    fs::rename(&part, place.path("moved")).unwrap();
+    fs::write(&part, "mine").unwrap();
+    said(&download(&place, "", &[&shared.link]));
+    assert_eq!(fs::read(place.path("a.bin")).unwrap(), content());
+    assert_eq!(fs::read_to_string(&part).unwrap(), "mine");
 }
