@@ -110,7 +110,7 @@ impl Broker {
                 let plan = PartPlan::of(wanted.size, wanted.part_checksums);
                 let plan = plan.ok_or(Error::TooLarge { cap: LARGEST_OBJECT })?;
                 // Only looked at here: nothing is begun for whoever has no room.
-                self.charge(namespace, &scopes(uploader), Amount::file(wanted.size), inbox[0]).await?;
+                self.charge(namespace, &scopes(uploader), Amount::file(wanted.size), 0).await?;
                 let begun = self.objects.begin_multipart(&contract.key, &contract.content_type, plan.checksums);
                 (Transfer::Multipart { plan, storage_id: begun.await?.0 }, None)
             }
