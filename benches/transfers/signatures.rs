@@ -14,7 +14,7 @@ use cloakroom::{
         instant::Instant as Point,
         tenant::{Mode, Namespace},
     },
-    http::server::{Listeners, bind},
+    http::server::{Capacity, Listeners, bind},
     objects::{InboxSecret, MultipartId, ObjectKey, ObjectStorage, PartContract, embedded::EmbeddedStorage},
 };
 use serde_json::{Value, json};
@@ -48,7 +48,9 @@ pub(crate) fn measure(options: &Options, folder: &Path) -> Value {
             }
             let storage = broker.objects.clone();
             let now = broker.now();
-            let listeners = Listeners::serve(broker, None::<Arc<EmbeddedStorage>>, ports, options.workers).unwrap();
+            let listeners =
+                Listeners::serve(broker, None::<Arc<EmbeddedStorage>>, ports, Capacity::of_workers(options.workers))
+                    .unwrap();
             let key = inside.operator.admin_key.secret.expose().to_owned();
             let id = spawn_blocking({
                 let key = key.clone();
