@@ -129,7 +129,7 @@ fn create(wanted: &Create, server: &Server) -> Result<(), Failed> {
     }
     remark(format!("{}  whoever has this link may deliver into {}:", text(&made, "id"), text(&made, "folder")));
     allowed(&made).iter().for_each(|line| remark(format!("  {line}")));
-    remark("  with: cloakroom deliver FILE… --to 'LINK'");
+    remark("  in a browser, or with: cloakroom deliver FILE… --to 'LINK'");
     say(text(&made, "url"))
 }
 

@@ -25,7 +25,7 @@ const SCRIPT: &str = "text/javascript; charset=utf-8";
 
 /// All of them. Scripts import each other by relative names, so that they stay
 /// within one version.
-pub(super) const ALL: [Asset; 11] = [
+pub(super) const ALL: [Asset; 12] = [
     asset!("cloakroom.css", STYLE),
     asset!("icon.svg", "image/svg+xml"),
     asset!("unsupported.js", SCRIPT),
@@ -35,6 +35,7 @@ pub(super) const ALL: [Asset; 11] = [
     asset!("tickets.js", SCRIPT),
     asset!("share.js", SCRIPT),
     asset!("link.js", SCRIPT),
+    asset!("request.js", SCRIPT),
     asset!("session.js", SCRIPT),
     asset!("upload.js", SCRIPT),
 ];

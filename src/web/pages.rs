@@ -23,6 +23,7 @@ pub fn configure(routes: &mut web::ServiceConfig) {
         .service(seen(resource("/s"), share))
         .service(seen(resource("/session/{id}"), session))
         .service(seen(resource("/l"), link))
+        .service(seen(resource("/r"), file_request))
         .service(seen(resource("/assets/{version}/{name}"), assets::serve));
 }
 
@@ -55,6 +56,11 @@ async fn link(broker: web::Data<Broker>) -> HttpResponse {
     static PAGE: LazyLock<String> = LazyLock::new(|| filled(include_str!("assets/link.html")));
     let ContentOrigin { scheme, authority } = &broker.settings.content;
     page(&PAGE, &policy(&broker.objects.browser_origin(), &format!("{scheme}://*.{authority}")))
+}
+
+async fn file_request(broker: web::Data<Broker>) -> HttpResponse {
+    static PAGE: LazyLock<String> = LazyLock::new(|| filled(include_str!("assets/request.html")));
+    page(&PAGE, &policy(&broker.objects.browser_origin(), "'none'"))
 }
 
 fn filled(template: &str) -> String {

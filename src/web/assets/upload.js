@@ -1,5 +1,5 @@
-// Sending files in a session that may write: declare, send, complete. The
-// bytes go straight to the storage, one file after the other.
+// Sending files, in a session that may write or to a file request: declare, send,
+// complete. The bytes go straight to the storage, one file after the other.
 
 import * as format from "./format.js";
 import { element, slot } from "./view.js";
@@ -20,12 +20,18 @@ export function offerUpload(form, pins, ask, changed) {
   const fitting = () => (chosen.multiple = isFolder(folder.value));
   folder.addEventListener("change", fitting);
   fitting();
+  sendChosen(form, (file) => pathOf(folder.value, file.name), { ask, changed, mayReplace: true });
+}
+
+// Sends what is chosen in a form, each file to its path.
+export function sendChosen(form, pathFor, how) {
+  const chosen = form.querySelector("#chosen");
   let queue = Promise.resolve();
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     if (chosen.files.length === 0) return chosen.focus();
     for (const file of chosen.files) {
-      const line = new Line(file, pathOf(folder.value, file.name), ask, changed);
+      const line = new Line(file, pathFor(file), how);
       slot("sent", form).append(line.row);
       queue = queue.then(() => line.send(false));
     }
@@ -44,8 +50,8 @@ function pathOf(pin, name) {
 }
 
 class Line {
-  constructor(file, path, ask, changed) {
-    Object.assign(this, { file, path, ask, changed });
+  constructor(file, path, { ask, changed, mayReplace }) {
+    Object.assign(this, { file, path, ask, changed, mayReplace });
     this.state = element("span", { className: "about", textContent: "waiting" });
     this.state.setAttribute("role", "status");
     this.bar = element("progress", { max: 1, value: 0 });
@@ -115,12 +121,13 @@ class Line {
 
   explain(answer) {
     if (answer.code === "path_taken") {
-      this.offer("Replace it", true);
+      if (this.mayReplace) this.offer("Replace it", true);
       return this.say("There is a file of this name already.", true);
     }
-    this.offer("Try again", false);
+    if (answer.code === "quota_exceeded") return this.say("There is no room for this file here.", true);
     if (answer.code === "too_large") return this.say(`This file is too large: ${answer.content.detail}.`, true);
     if (answer.status === 422) return this.say(`This cannot be stored: ${answer.content.detail}.`, true);
+    this.offer("Try again", false);
     if (answer.status === 403) return this.say("You may not store this here.", true);
     return this.say("That did not work; nothing was stored.", true);
   }

@@ -24,6 +24,11 @@ export function say(name, text = "") {
   slot(name).textContent = text;
 }
 
+// Wherever in the view it stands.
+export function sayAll(name, text) {
+  for (const place of shown.querySelectorAll(`[data-slot="${name}"]`)) place.textContent = text;
+}
+
 export function on(name, event, handler) {
   for (const element of document.querySelectorAll(`[data-do="${name}"]`)) {
     element.addEventListener(event, (happened) => {

@@ -5,11 +5,12 @@ use crate::crypto::digest;
 
 use super::{html::PLAIN_STYLE, *};
 
-const TEMPLATES: [(&str, &str); 4] = [
+const TEMPLATES: [(&str, &str); 5] = [
     ("welcome", include_str!("../assets/welcome.html")),
     ("share", include_str!("../assets/share.html")),
     ("session", include_str!("../assets/session.html")),
     ("link", include_str!("../assets/link.html")),
+    ("request", include_str!("../assets/request.html")),
 ];
 
 fn standalone() -> [(&'static str, String); 4] {

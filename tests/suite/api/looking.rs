@@ -8,7 +8,16 @@ use super::harness::{Api, claim_key};
 /// The token wherever somebody could put it.
 fn places(token: &str) -> Vec<String> {
     let mut places = Vec::new();
-    for route in ["/s", "/l", "/v1/shares/redeem", "/v1/links/redeem", "/v1/shares/redeem/preview"] {
+    for route in [
+        "/s",
+        "/l",
+        "/r",
+        "/v1/file-requests/redeem",
+        "/v1/file-requests/redeem/preview",
+        "/v1/shares/redeem",
+        "/v1/links/redeem",
+        "/v1/shares/redeem/preview",
+    ] {
         places.push(route.to_owned());
         places.push(format!("{route}?token={token}"));
         places.push(format!("{route}?token={token}&claim_key={}", claim_key()));

@@ -114,7 +114,7 @@ pub fn the_api_and_the_artifacts_never_share_a_host(api: &Api) {
     let content_root = format!("localhost:{content_port}");
 
     // On an artifact's host there is no API, with whatever credential.
-    for path in ["/v1/links", "/v1/shares", "/openapi.json", "/docs", "/healthz", "/readyz", "/s", "/l"] {
+    for path in ["/v1/links", "/v1/shares", "/openapi.json", "/docs", "/healthz", "/readyz", "/s", "/l", "/r"] {
         let call = api.call_content("GET", &artifact.host, path).header("cookie", &cookies);
         let answer = call.bearer(api.admin()).send();
         assert_eq!(answer.status, 404, "{path}: {answer:?}");

@@ -1,0 +1,129 @@
+// The page of a file request: says what is asked for, and sends files.
+
+import { call, isDead, now } from "./api.js";
+import * as format from "./format.js";
+import * as tickets from "./tickets.js";
+import { sendChosen } from "./upload.js";
+import { busy, isBusy, on, say, sayAll, show, slot, title } from "./view.js";
+
+const token = tickets.tokenIn(location.hash, "crf_", 47);
+const name = token && tickets.isSupported() ? await tickets.nameOf(token) : null;
+const own = document.getElementById("name");
+const password = document.getElementById("password");
+const button = document.querySelector('[data-do="begin"] button');
+// Until then a claim could be of use, as far as is known yet.
+let until = Date.now() + 100 * 86_400_000;
+let wantsPassword = false;
+// The credential to send with, for this page only.
+let credential = null;
+let renewal = null;
+
+addEventListener("hashchange", () => location.reload());
+addEventListener("pageshow", (event) => event.persisted && location.reload());
+on("begin", "submit", begin);
+on("again", "click", look);
+if (!tickets.isSupported()) show("unsupported");
+else if (!token) show("cut");
+else await look();
+title();
+
+async function look() {
+  const claim_key = tickets.claimKey(name);
+  show(claim_key ? "opening" : "looking");
+  const body = claim_key ? { token, claim_key } : { token };
+  const answer = await call("POST", "/v1/file-requests/redeem/preview", { body });
+  if (!answer.ok) show(isDead(answer) ? "dead" : "trouble");
+  else if (claim_key && !answer.content.requires.includes("password")) await goOn();
+  else offer(answer.content);
+  title();
+}
+
+// Somebody clicked here before: nothing is left to ask.
+async function goOn() {
+  const answer = await open({});
+  if (answer.ok) enter(answer.content);
+  else show(isDead(answer) ? "dead" : "trouble");
+}
+
+function offer(asked) {
+  show("offer");
+  describe(asked);
+  wantsPassword = asked.requires.includes("password");
+  slot("password-field").hidden = !wantsPassword;
+  password.required = wantsPassword;
+}
+
+function describe(asked) {
+  sayAll("sender", asked.sender);
+  say("message", asked.message ?? "");
+  const few = asked.objects_left === null ? "as many as you like" : `${format.files(asked.objects_left)} more at most`;
+  const each = asked.largest_file === null ? "" : `, each up to ${format.size(asked.largest_file)}`;
+  const all = asked.bytes_left === null ? "" : `, ${format.size(asked.bytes_left)} in all`;
+  say("files", few + each + all);
+  say("types", asked.content_types.length === 0 ? "any" : asked.content_types.join(", "));
+  say("by", format.moment(Date.parse(asked.closes_at)));
+}
+
+async function begin() {
+  if (isBusy(button)) return;
+  busy(button, true);
+  say("wrong");
+  say("status", "Opening…");
+  const answer = await open({
+    ...(own.value.trim() && { name: own.value.trim() }),
+    ...(wantsPassword && { password: password.value }),
+  });
+  busy(button, false);
+  say("status");
+  if (answer.ok) enter(answer.content);
+  else if (isDead(answer)) show("dead");
+  else if (answer.status === 403 && answer.code.startsWith("password_")) refuse();
+  else if (answer.status === 422) say("wrong", "A name has no slashes, and nothing that cannot be read.");
+  else if (answer.status === 429) say("wrong", "Too many tries. Please wait for an hour.");
+  else say("status", "That did not work, but nothing is lost: please try again, in this browser.");
+  title();
+}
+
+function open(proof) {
+  const claim_key = tickets.claimKeyFor(name, until);
+  return call("POST", "/v1/file-requests/redeem", { body: { token, claim_key, ...proof } });
+}
+
+function refuse() {
+  wantsPassword = true;
+  slot("password-field").hidden = false;
+  say("wrong", "This is not the password. Please try again.");
+  password.select();
+  password.focus();
+}
+
+// The token stays in the address: whoever has it may come back, and reload.
+function enter(delivery) {
+  until = Date.parse(delivery.access_expires_at);
+  credential = delivery.session_token;
+  tickets.keepClaim(name, until);
+  tickets.prune();
+  show("open");
+  describe(delivery);
+  say("until", format.moment(until));
+  const form = slot("upload");
+  form.querySelector("#chosen").accept = delivery.content_types.join(",");
+  sendChosen(form, (file) => file.name, { ask, changed: async () => {}, mayReplace: false });
+}
+
+// A call with the credential. One that has ended is renewed, once.
+async function ask(method, path, body) {
+  const headers = () => ({ Authorization: `Bearer ${credential}` });
+  const answer = await call(method, path, { body, headers: headers() });
+  if (answer.status !== 401) return answer;
+  renewal ??= open({}).finally(() => (renewal = null));
+  const renewed = await renewal;
+  if (isDead(renewed) || now() >= until) {
+    show("over");
+    title();
+    return answer;
+  }
+  if (!renewed.ok) return { ...answer, status: 0 };
+  credential = renewed.content.session_token;
+  return call(method, path, { body, headers: headers() });
+}
