@@ -124,6 +124,7 @@ class Line {
       if (this.mayReplace) this.offer("Replace it", true);
       return this.say("There is a file of this name already.", true);
     }
+    if (answer.code === "closed") return this.say("The time to send files is over.", true);
     if (answer.code === "quota_exceeded") return this.say("There is no room for this file here.", true);
     if (answer.code === "too_large") return this.say(`This file is too large: ${answer.content.detail}.`, true);
     if (answer.status === 422) return this.say(`This cannot be stored: ${answer.content.detail}.`, true);

@@ -22,6 +22,9 @@ use crate::api::{
     laboratory::{Claimant, Laboratory, request},
 };
 
+const MINUTE: Duration = Duration::from_secs(60);
+const MILLISECOND: Duration = Duration::from_millis(1);
+
 impl Api {
     #[track_caller]
     fn request_files(&self, bearer: &str, more: Value) -> Value {
@@ -295,4 +298,28 @@ async fn whoever_delivers_learns_nothing_of_the_folder_from_its_name() {
     broker.declare_upload(&delivering, declare("a.txt")).await.unwrap();
     let refused = broker.declare_upload(&delivering, declare("x.parquet")).await.unwrap_err();
     assert!(matches!(refused, Error::PathProtected { path, .. } if path == "x.parquet"));
+}
+
+#[test]
+fn a_credential_to_deliver_lives_15_minutes_and_is_renewed_until_the_closing_date() {
+    let (api, clock, _) = Laboratory::served();
+    let made = api.request_files(api.admin(), json!({ "expires_in": 3_600 }));
+    let key = claim_key();
+    let deliver = || api.deliver(&made, &key, json!({}));
+    let declare = |token: &str, path: &str| {
+        let body = json!({ "path": path, "size": 1, "content_type": "text/plain" });
+        api.post(token, "/v1/session/uploads", &body)
+    };
+    let token = text(&deliver().expect(200), "session_token");
+    clock.advance(15 * MINUTE - MILLISECOND);
+    declare(&token, "a.txt").expect(201);
+    clock.advance(MILLISECOND);
+    assert_eq!(declare(&token, "b.txt").status, 401);
+    let renewed = text(&deliver().expect(200), "session_token");
+    declare(&renewed, "b.txt").expect(201);
+    clock.advance(44 * MINUTE);
+    let last = text(&deliver().expect(200), "session_token");
+    clock.advance(MINUTE);
+    declare(&last, "c.txt").problem(409, "closed");
+    api.deliver(&made, &claim_key(), json!({})).problem(404, "dead_token");
 }
