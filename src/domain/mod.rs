@@ -7,6 +7,7 @@ pub mod api_key;
 pub mod artifact;
 pub mod authority;
 pub mod checksum;
+pub mod console;
 pub mod event;
 pub mod file_request;
 pub mod ids;

@@ -259,6 +259,14 @@ impl Broker {
         files.retain(|file| rights.allow(&file.path, Permission::Read));
         files.sort_unstable_by(|a, b| a.path.cmp(&b.path));
         files.dedup_by(|a, b| a.path == b.path);
+        let yours = looking.is_some_and(|caller| {
+            caller.key.id == rows.grant.made.minter && caller.namespace() == rows.grant.made.namespace
+        });
+        // Whoever made it, or has claimed it, knows it already.
+        if !yours && rows.claim.is_none() {
+            let origin = Origin { namespace: rows.grant.made.namespace, request: Some(request), at: now };
+            self.previewed(origin, EventType::SharePreviewed, token.share);
+        }
         Ok(SharePreview {
             sender: tenant.name.clone(),
             permission: rows.grant.permission,
@@ -267,9 +275,7 @@ impl Broker {
             more: files.len() > MOST_COUNTED,
             claim_by: rows.grant.terms.expires_at,
             access_seconds: rows.grant.terms.access_seconds,
-            yours: looking.is_some_and(|caller| {
-                caller.key.id == rows.grant.made.minter && caller.namespace() == rows.grant.made.namespace
-            }),
+            yours,
         })
     }
 }
