@@ -10,7 +10,7 @@ import { texts } from "./text.js";
 import { element, named, on, say, show, slot } from "./view.js";
 
 const t = texts(words);
-const time = (text) => format.moment(Date.parse(text));
+const brief = (text) => format.brief(Date.parse(text));
 const type = document.getElementById("type");
 
 on("new-key", "click", makeKey);
@@ -26,8 +26,8 @@ export async function showKeys() {
 
 function keyLine(key) {
   const grants = key.grants.map(({ path, permission }) => element("span", { className: "about" }, ...t.nodes(`grant.${permission}`, { path: named(path) })));
-  const ends = key.expires_at ? ` · ${t("ends_at", { when: time(key.expires_at) })}` : "";
-  const about = element("span", { className: "about", textContent: `${key.preview} · ${t("made_at", { when: time(key.created_at) })}${ends}` });
+  const ends = key.expires_at ? ` · ${t("ends_at", { when: brief(key.expires_at) })}` : "";
+  const about = element("span", { className: "about", textContent: `${key.preview} · ${t("made_at", { when: brief(key.created_at) })}${ends}` });
   const name = key.label ?? key.preview;
   const state = element("span", { className: "state" }, tag(key.status));
   const whole = element("span", { className: "what" }, element("span", { className: "name" }, named(name)), ...grants, about);

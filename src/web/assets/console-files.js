@@ -149,7 +149,7 @@ function lineOf(entry) {
     tellSelected();
   });
   const name = entry.isFolder
-    ? element("a", { className: "name", href: addressOf(entry.path) + location.search }, named(`${entry.name}/`))
+    ? element("a", { className: "name", href: addressOf(entry.path) + location.search }, named(entry.name), "/")
     : element("span", { className: "name" }, named(entry.name));
   const line = element("li", {}, box, element("span", { className: "what" }, name, element("span", { className: "about", textContent: about })));
   if (!entry.isFolder) line.append(downloadOf(entry));
@@ -158,7 +158,7 @@ function lineOf(entry) {
 }
 
 function aboutOf({ isFolder, size, count, about }) {
-  if (!isFolder) return [format.size(size), about.content_type.split(";")[0], format.moment(Date.parse(about.created_at))].join(" · ");
+  if (!isFolder) return [format.size(size), about.content_type.split(";")[0], format.brief(Date.parse(about.created_at))].join(" · ");
   const files = t("file", { number: count, count: format.number(count) });
   return isWhole ? t("same.within", { files, size: format.size(size) }) : t("within_so_far", { files });
 }
@@ -196,6 +196,7 @@ function crumbs() {
     return element("li", {}, link);
   };
   const below = names.map((name, place) => crumb(`${names.slice(0, place + 1).join("/")}/`, named(name)));
+  slot("crumbs").parentElement.hidden = names.length === 0;
   slot("crumbs").replaceChildren(crumb("", t("all_files")), ...below);
   slot("here").replaceChildren(names.length === 0 ? t("all_files") : named(names.at(-1)));
 }

@@ -29,12 +29,15 @@ function who({ kind, label }) {
 
 // One event as a line; with the way to what it is about, where that is not clear.
 export function line(event, isLinked) {
-  const text = event.count ? `${what(event)} · ${t("times", { number: event.count, count: format.number(event.count) })}` : what(event);
+  const [thing, act] = event.type.split(".");
+  const told = isLinked && act !== "created" && t.has(`thing.${thing}`) ? t("same.of_thing", { thing: t(`thing.${thing}`), what: what(event) }) : what(event);
+  const text = event.count ? `${told} · ${t("times", { number: event.count, count: format.number(event.count) })}` : told;
   const place = isLinked ? placeOf(event.resource) : null;
   const head = place ? element("a", { href: place, textContent: text }) : element("span", { textContent: text });
   const by = element("span", {}, ...who(event.actor));
   const time = element("time", { dateTime: event.at, textContent: format.moment(Date.parse(event.at)) });
   const about = element("span", { className: "about" }, time, " · ", ...t.nodes("history_by", { name: by }));
+  if (isLinked) about.append(" · ", element("code", { textContent: event.resource }));
   return element("li", { className: event.outcome }, head, about);
 }
 

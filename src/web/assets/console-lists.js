@@ -12,6 +12,7 @@ import { element, named, say, show, slot } from "./view.js";
 
 const t = texts(words);
 const time = (text) => format.moment(Date.parse(text));
+const brief = (text) => format.brief(Date.parse(text));
 
 // Sites by their ids, for the names of links to them.
 let sites = new Map();
@@ -22,12 +23,12 @@ const KINDS = {
     confirm: "share",
     end: () => t("revoke"),
     name: (share) => share.label ?? pathsOf(share.paths),
-    about: (share) => [t("made_at", { when: time(share.created_at) }), ...(share.status === "pending" ? [t("until", { when: time(share.expires_at) })] : [])],
+    about: (share) => [t("made_at", { when: brief(share.created_at) }), ...(share.status === "pending" ? [t("until", { when: brief(share.expires_at) })] : [])],
     facts: (share) => [
       ["paths", listOf(share.paths)],
       ["permission", t(share.permission)],
       ["until", time(share.expires_at)],
-      ["access", format.span(share.access_expires_in)],
+      ["access", spanOf(share.access_expires_in)],
     ],
     viewAs: (share) => (["pending", "claimed"].includes(share.status) ? `/session/${share.id}` : null),
     ended: (share) => share.revoked_at,
@@ -37,12 +38,12 @@ const KINDS = {
     confirm: "link",
     end: () => t("revoke"),
     name: (link) => link.label ?? nameOfSite(sites.get(link.artifact)) ?? link.artifact,
-    about: (link) => [t("made_at", { when: time(link.created_at) }), ...(link.status === "pending" ? [t("until", { when: time(link.expires_at) })] : [])],
+    about: (link) => [t("made_at", { when: brief(link.created_at) }), ...(link.status === "pending" ? [t("until", { when: brief(link.expires_at) })] : [])],
     facts: (link) => [
       ["site", named(nameOfSite(sites.get(link.artifact)) ?? link.artifact)],
       ["password", t(link.has_password ? "yes" : "no")],
       ["until", time(link.expires_at)],
-      ["access", format.span(link.access_expires_in)],
+      ["access", spanOf(link.access_expires_in)],
     ],
     viewAs: () => null,
     ended: (link) => link.revoked_at,
@@ -52,7 +53,7 @@ const KINDS = {
     confirm: "request",
     end: () => t("close_request"),
     name: (request) => request.label ?? request.folder,
-    about: (request) => [t("made_at", { when: time(request.created_at) }), ...(request.status === "open" ? [t("takes_until", { when: time(request.expires_at) })] : [])],
+    about: (request) => [t("made_at", { when: brief(request.created_at) }), ...(request.status === "open" ? [t("takes_until", { when: brief(request.expires_at) })] : [])],
     facts: (request) => [
       ["folder", element("a", { href: addressOf(request.folder) }, named(request.folder))],
       ...(request.usage ? [["received", t("same.within", { files: files(request.usage.objects), size: format.size(request.usage.bytes) })]] : []),
@@ -66,6 +67,9 @@ const KINDS = {
     ended: (request) => request.closed_at,
   },
 };
+
+// In the words in which it was chosen.
+const spanOf = (seconds) => (t.has(`spans.${seconds}`) ? t(`spans.${seconds}`) : format.span(seconds));
 
 const files = (count) => t("file", { number: count, count: format.number(count) });
 
@@ -131,7 +135,7 @@ function listSites() {
     };
     const unpublish = () => confirm("artifact", t("unpublish"), () => ask("DELETE", `/v1/artifacts/${site.id}`), () => showList("site-links"));
     return element("li", {},
-      element("span", { className: "what" }, element("span", { className: "name" }, named(name)), element("span", { className: "about", textContent: `${about} · ${t("made_at", { when: time(site.created_at) })}` })),
+      element("span", { className: "what" }, element("span", { className: "name" }, named(name)), element("span", { className: "about", textContent: `${about} · ${t("made_at", { when: brief(site.created_at) })}` })),
       button(t("another_link"), t("link_to", { name }), () => makeLink([name], site.id)),
       button(t("unpublish"), t("unpublish_of", { name }), unpublish),
     );

@@ -15,7 +15,7 @@ const dialog = (id) => document.getElementById(id);
 for (const select of document.querySelectorAll("[data-spans]")) {
   const spans = select.dataset.spans.split(" ");
   select.replaceChildren(...spans.map((span) => element("option", { value: span, textContent: t(`spans.${span}`) })));
-  for (const option of select.options) option.defaultSelected = option.value === DAY;
+  for (const option of select.options) option.defaultSelected = option.value === (select.dataset.usual ?? DAY);
 }
 for (const button of document.querySelectorAll('dialog [data-do="cancel"]')) {
   button.addEventListener("click", () => button.closest("dialog").close());

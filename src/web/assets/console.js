@@ -40,6 +40,11 @@ document.addEventListener("click", followed);
 await begin();
 
 async function begin() {
+  // Without that cookie nobody is signed in, and there is nothing to ask.
+  if (!document.cookie.includes("cloakroom-csrf=")) {
+    signIn("");
+    return;
+  }
   show("looking");
   const answer = await call("GET", SESSION);
   if (answer.ok) await open(answer.content);
@@ -107,8 +112,10 @@ async function route() {
   const [place = "overview", id] = parts();
   const isKnown = PLACES.some(([name, isFor]) => name === place && isFor(signedIn.view.may));
   for (const link of places.querySelectorAll("a")) {
-    if (link.dataset.place === place) link.setAttribute("aria-current", "page");
-    else link.removeAttribute("aria-current");
+    if (link.dataset.place === place) {
+      link.setAttribute("aria-current", "page");
+      link.scrollIntoView({ inline: "center", block: "nearest" });
+    } else link.removeAttribute("aria-current");
   }
   if (!isKnown) {
     arrive();
