@@ -24,7 +24,8 @@ const PLACES = [
   ["usage", () => true],
 ];
 
-const [top, who, test, places] = ["top", "who", "test", "places"].map((name) => slot(name, document));
+const inTop = ["top", "who", "test", "places", "not-signed-out"];
+const [top, who, test, places, notSignedOut] = inTop.map((name) => slot(name, document));
 const key = document.getElementById("api-key");
 const button = document.querySelector('[data-do="sign-in"] button');
 
@@ -82,9 +83,14 @@ async function enter() {
   await open(answer.content);
 }
 
+// Signed out is who the server says is: until then the cookie is good.
 async function leave() {
-  await call("DELETE", SESSION);
-  // What was on the way while nobody answers: the page forgets it in any case.
+  notSignedOut.textContent = "";
+  const answer = await call("DELETE", SESSION);
+  if (!answer.ok && answer.status !== 401) {
+    notSignedOut.textContent = t("not_signed_out");
+    return;
+  }
   history.replaceState(null, "", "/console");
   signIn(t("signed_out"));
 }
