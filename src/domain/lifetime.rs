@@ -42,6 +42,8 @@ pub const API_KEY: Bounds = Bounds { least: MINUTE, default: 90 * DAY, most: 366
 pub const CREDENTIAL: Duration = Duration::from_secs(15 * MINUTE);
 /// The URL of one download.
 pub const DOWNLOAD_URL: Duration = Duration::from_secs(MINUTE);
+/// The link by which a claimant goes on with a share on another device.
+pub const MOVE: Duration = Duration::from_secs(10 * MINUTE);
 /// The code that carries edge cookies to an artifact's host.
 pub const HANDOFF: Duration = Duration::from_secs(30);
 /// The URL of one part of an upload; another one may be asked for.

@@ -128,8 +128,12 @@ fn wrong_origin(request: &ServiceRequest, broker: &Broker, id: RequestId) -> Opt
     if origin.as_bytes() == broker.settings.public_url.as_bytes() {
         return None;
     }
-    let problem = Problem::new(StatusCode::FORBIDDEN, "wrong_origin", "Requests from other sites are refused");
-    Some(problem.response(Some(id.to_string())))
+    Some(foreign_origin().response(Some(id.to_string())))
+}
+
+/// The answer to a request from another site.
+pub(super) fn foreign_origin() -> Problem {
+    Problem::new(StatusCode::FORBIDDEN, "wrong_origin", "Requests from other sites are refused")
 }
 
 /// What follows the scheme of an origin.

@@ -4,6 +4,7 @@
 
 pub mod access;
 pub mod api_keys;
+pub mod archives;
 pub mod artifacts;
 pub mod edge;
 mod error;
@@ -12,7 +13,9 @@ pub mod file_requests;
 pub mod link_redemption;
 pub mod links;
 pub mod listing;
+pub mod moves;
 mod passwords;
+mod places;
 pub mod receipts;
 pub mod reconcile;
 mod records;
@@ -43,6 +46,7 @@ use crate::{
 };
 
 pub use access::Caller;
+pub use archives::ArchivePlaces;
 pub use error::{Error, Invalid};
 pub use passwords::PasswordPool;
 pub use refusals::Refusals;
@@ -129,6 +133,8 @@ pub struct Broker {
     pub turns: Arc<Turns>,
     /// Completions that run in this process.
     pub under_way: UnderWay,
+    /// Archives that are sent by this process.
+    pub archives: Arc<ArchivePlaces>,
     /// Looks into uploads before they are completed, where operators want that.
     pub scanner: Option<Arc<dyn Scanner>>,
     /// What operators set.
