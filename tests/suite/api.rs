@@ -57,6 +57,7 @@ on_every_backend! {
         a_share_that_is_claimed_while_it_is_revoked_ends_revoked;
     headers:
         every_answer_is_guarded,
+        who_looks_at_a_refusal_reads_a_page,
         a_request_id_is_drawn_and_not_taken_over,
         a_session_cookie_is_kept_from_scripts_and_other_sites;
     lists:
