@@ -20,7 +20,7 @@ use tokio::runtime::Runtime;
 
 pub use super::{
     calls::{Answer, text},
-    deeds::{claim_key, events, kind, random},
+    deeds::{Console, claim_key, events, kind, random},
 };
 
 /// Where state and bytes are kept.

@@ -57,7 +57,7 @@ impl Laboratory {
             clock: clock.clone(),
             entropy,
             passwords: PasswordPool::new(1),
-            refusals: Arc::default(),
+            tallies: Arc::default(),
             turns: Arc::default(),
             under_way: UnderWay::on(Handle::current()),
             archives: Arc::default(),
@@ -89,13 +89,28 @@ impl Laboratory {
         Self::served_with(offered, Capacity::of_workers(2))
     }
 
+    /// The same as it is behind TLS, under this host name.
+    pub fn served_publicly_as(host: &str) -> Api {
+        let public = format!("https://{host}");
+        Self::served_as(Some(&public), Offered::default(), Capacity::of_workers(2)).0
+    }
+
     fn served_with(offered: Offered, capacity: Capacity) -> (Api, Arc<ManualClock>, Arc<FaultyStore<MemoryStore>>) {
+        Self::served_as(None, offered, capacity)
+    }
+
+    fn served_as(
+        public: Option<&str>,
+        offered: Offered,
+        capacity: Capacity,
+    ) -> (Api, Arc<ManualClock>, Arc<FaultyStore<MemoryStore>>) {
         let runtime = runtime();
         let bound = [(); 3].map(|()| bind("127.0.0.1:0".parse().unwrap()).unwrap());
         let ports = [&bound[0], &bound[1], &bound[2]].map(|bound| bound.address.port());
         let (public_url, content_url) =
             (format!("http://127.0.0.1:{}", ports[0]), format!("http://localhost:{}", ports[1]));
-        let laboratory = runtime.block_on(Self::at(&public_url, &content_url));
+        let public_url = public.unwrap_or(&public_url);
+        let laboratory = runtime.block_on(Self::at(public_url, &content_url));
         let Self { mut broker, clock, faults, objects, tenant, folder } = laboratory;
         broker.settings.offered = offered;
         let serving = async { Listeners::serve(broker.clone(), Some(objects), bound, capacity).unwrap() };
