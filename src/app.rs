@@ -192,6 +192,7 @@ pub async fn open(
         tallies: Arc::default(),
         turns: Arc::default(),
         under_way: UnderWay::on(tokio::runtime::Handle::current()),
+        archives: Arc::default(),
         scanner: config.scanner.as_ref().map(scanner_of).transpose()?,
         settings: Settings {
             public_url,

@@ -9,6 +9,7 @@ pub mod digest;
 pub mod edge_cookie;
 pub mod grant_hash;
 pub mod keyring;
+pub mod move_token;
 pub mod opaque;
 pub mod password;
 pub mod receipt_key;

@@ -37,6 +37,10 @@ pub enum EventType {
     ShareRefused,
     #[serde(rename = "share.revoked")]
     ShareRevoked,
+    #[serde(rename = "share.move_offered")]
+    ShareMoveOffered,
+    #[serde(rename = "share.moved")]
+    ShareMoved,
     #[serde(rename = "artifact.created")]
     ArtifactCreated,
     #[serde(rename = "artifact.deleted")]
@@ -87,6 +91,8 @@ pub enum EventType {
     UploadPartsIssued,
     #[serde(rename = "download.issued")]
     DownloadIssued,
+    #[serde(rename = "archive.issued")]
+    ArchiveIssued,
     #[serde(rename = "object.created")]
     ObjectCreated,
     #[serde(rename = "object.deleted")]

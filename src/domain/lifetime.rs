@@ -44,6 +44,8 @@ pub const CREDENTIAL: Duration = Duration::from_secs(15 * MINUTE);
 pub const CONSOLE_SESSION: Duration = Duration::from_secs(12 * HOUR);
 /// The URL of one download.
 pub const DOWNLOAD_URL: Duration = Duration::from_secs(MINUTE);
+/// The link by which a claimant goes on with a share on another device.
+pub const MOVE: Duration = Duration::from_secs(10 * MINUTE);
 /// The code that carries edge cookies to an artifact's host.
 pub const HANDOFF: Duration = Duration::from_secs(30);
 /// The URL of one part of an upload; another one may be asked for.

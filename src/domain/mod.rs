@@ -4,6 +4,7 @@
 //! imports another module of this crate: what a rule needs is passed in.
 
 pub mod api_key;
+pub mod archive;
 pub mod artifact;
 pub mod authority;
 pub mod checksum;

@@ -1,6 +1,11 @@
 //! Who is calling: the one place where a request becomes a principal.
 
-use actix_web::{FromRequest, HttpMessage, HttpRequest, dev::Payload, http::header::AUTHORIZATION, web};
+use actix_web::{
+    FromRequest, HttpMessage, HttpRequest,
+    dev::Payload,
+    http::header::{AUTHORIZATION, ORIGIN},
+    web,
+};
 use futures_util::future::LocalBoxFuture;
 use serde::de::DeserializeOwned;
 
@@ -126,12 +131,30 @@ impl FromRequest for InSession {
             if let Some(token) = bearer(&request) {
                 return Ok(Self(broker.session(&token, id).await?));
             }
-            let (named, token) = session_cookie(&request, is_secure(&broker)).ok_or(Error::NoSession)?;
-            let session = broker.session(&token, id).await?;
-            // A cookie under another session's name was put there by somebody else.
-            if session.id == named { Ok(Self(session)) } else { Err(Error::NoSession.into()) }
+            let named = request.headers().get(SESSION_HEADER).and_then(|value| value.to_str().ok());
+            by_cookie(&request, &broker, named).await
         })
     }
+}
+
+impl InSession {
+    /// The claimant whose page sent a form of this session: by cookie alone. Browsers say where a form comes
+    /// from; one that does not say is not let in, since this content type goes out to other sites unasked.
+    pub(super) async fn by_form(request: &HttpRequest, session: &str) -> Result<Self, Problem> {
+        let broker = broker(request)?;
+        let origin = request.headers().get(ORIGIN).map(|origin| origin.as_bytes());
+        if origin != Some(broker.settings.public_url.as_bytes()) {
+            return Err(guards::foreign_origin());
+        }
+        by_cookie(request, &broker, Some(session)).await
+    }
+}
+
+async fn by_cookie(request: &HttpRequest, broker: &Broker, named: Option<&str>) -> Result<InSession, Problem> {
+    let (named, token) = session_cookie(request, is_secure(broker), named).ok_or(Error::NoSession)?;
+    let session = broker.session(&token, request_id(request)).await?;
+    // A cookie under another session's name was put there by somebody else.
+    if session.id == named { Ok(InSession(session)) } else { Err(Error::NoSession.into()) }
 }
 
 /// Somebody who may upload without an API key: in a session that may write,
@@ -198,10 +221,8 @@ const fn cookie_prefix(secure: bool) -> &'static str {
     if secure { "__Host-cloakroom-" } else { "cloakroom-" }
 }
 
-/// The cookie of the session that the header names; without the header, the
-/// only session cookie there is.
-fn session_cookie(request: &HttpRequest, secure: bool) -> Option<(SessionId, SecretText)> {
-    let named = request.headers().get(SESSION_HEADER).and_then(|value| value.to_str().ok());
+/// The cookie of the named session; where none is named, the only session cookie there is.
+fn session_cookie(request: &HttpRequest, secure: bool, named: Option<&str>) -> Option<(SessionId, SecretText)> {
     let cookies = request.cookies().ok()?;
     let mut matching = cookies.iter().filter_map(|cookie| {
         let session = cookie.name().strip_prefix(cookie_prefix(secure))?.parse::<SessionId>().ok()?;

@@ -6,6 +6,7 @@
 
 pub mod administration;
 pub mod api_keys;
+pub mod archives;
 pub mod artifacts;
 mod conditional;
 pub mod console;

@@ -15,8 +15,8 @@ use utoipa::{
 use crate::web::pages;
 
 use super::{
-    administration, api_keys, artifacts, console, file_requests, histories, links, objects, session_uploads, sessions,
-    shares, tenants, uploads,
+    administration, api_keys, archives, artifacts, console, file_requests, histories, links, objects, session_uploads,
+    sessions, shares, tenants, uploads,
 };
 
 #[derive(OpenApi)]
@@ -26,8 +26,9 @@ use super::{
         description = "A capability-token sharing and pre-signed upload broker. You hand something over, you get a ticket, the ticket works once.",
     ),
     paths(
-        shares::mint, shares::list, shares::inspect, shares::revoke, shares::redeem, shares::preview,
+        shares::mint, shares::list, shares::inspect, shares::objects, shares::revoke, shares::redeem, shares::preview,
         sessions::inspect, sessions::objects, sessions::download, sessions::download_batch,
+        sessions::offer_move, archives::of_session, archives::of_vault,
         session_uploads::declare, session_uploads::declare_batch, session_uploads::inspect,
         session_uploads::sign_parts, session_uploads::arrived_parts, session_uploads::complete,
         session_uploads::receipt, session_uploads::cancel,

@@ -191,6 +191,11 @@ impl From<service::Error> for Problem {
                 ..Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_tries", "The password was tried too often")
                     .detail("wait, or ask whoever sent the link for a new one")
             },
+            Error::TooManyAtOnce { what } => Self {
+                retry_after: Some(5),
+                ..Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_at_once", "You have too much going on at once")
+                    .detail(format!("{what}; wait until one has ended"))
+            },
             Error::Busy => Self {
                 retry_after: Some(1),
                 ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "Too much at once")

@@ -8,8 +8,8 @@ use actix_web::{
 use crate::web::pages;
 
 use super::{
-    administration, api_keys, artifacts, console, file_requests, histories, json::LARGEST_BODY, links, objects,
-    openapi, problem::Problem, session_uploads, sessions, shares, tenants, uploads,
+    administration, api_keys, archives, artifacts, console, file_requests, histories, json::LARGEST_BODY, links,
+    objects, openapi, problem::Problem, session_uploads, sessions, shares, tenants, uploads,
 };
 
 /// The route table.
@@ -23,6 +23,7 @@ pub fn configure(routes: &mut web::ServiceConfig) {
         .service(resource("/v1/shares").route(post().to(shares::mint)).route(get().to(shares::list)))
         .service(resource("/v1/shares/redeem").route(post().to(shares::redeem)))
         .service(resource("/v1/shares/redeem/preview").route(post().to(shares::preview)))
+        .service(resource("/v1/shares/{id}/objects").route(get().to(shares::objects)))
         .service(resource("/v1/shares/{id}").route(get().to(shares::inspect)).route(delete().to(shares::revoke)))
         .service(resource("/v1/shares/{id}/events").route(get().to(histories::of_share)))
         // Sessions
@@ -30,6 +31,8 @@ pub fn configure(routes: &mut web::ServiceConfig) {
         .service(resource("/v1/session/objects").route(get().to(sessions::objects)))
         .service(resource("/v1/session/downloads").route(post().to(sessions::download)))
         .service(resource("/v1/session/downloads/batch").route(post().to(sessions::download_batch)))
+        .service(resource("/v1/session/archives").route(post().to(archives::of_session)))
+        .service(resource("/v1/session/moves").route(post().to(sessions::offer_move)))
         .service(resource("/v1/session/uploads").route(post().to(session_uploads::declare)))
         .service(resource("/v1/session/uploads/batch").route(post().to(session_uploads::declare_batch)))
         .service(
@@ -82,6 +85,7 @@ pub fn configure(routes: &mut web::ServiceConfig) {
         .service(resource("/v1/objects").route(get().to(objects::list)))
         .service(resource("/v1/objects/reconcile").guard(guard::Post()).route(post().to(administration::reconcile)))
         .service(resource("/v1/objects/downloads").guard(guard::Post()).route(post().to(objects::download)))
+        .service(resource("/v1/objects/archives").guard(guard::Post()).route(post().to(archives::of_vault)))
         .service(
             resource("/v1/objects/{path:.*}").route(get().to(objects::inspect)).route(delete().to(objects::delete)),
         )

@@ -4,6 +4,7 @@
 
 pub mod access;
 pub mod api_keys;
+pub mod archives;
 pub mod artifacts;
 pub mod console;
 pub mod edge;
@@ -14,7 +15,9 @@ pub mod history;
 pub mod link_redemption;
 pub mod links;
 pub mod listing;
+pub mod moves;
 mod passwords;
+mod places;
 pub mod receipts;
 pub mod reconcile;
 mod records;
@@ -45,6 +48,7 @@ use crate::{
 };
 
 pub use access::Caller;
+pub use archives::ArchivePlaces;
 pub use error::{Error, Invalid};
 pub use passwords::PasswordPool;
 pub use tallies::Tallies;
@@ -131,6 +135,8 @@ pub struct Broker {
     pub turns: Arc<Turns>,
     /// Completions that run in this process.
     pub under_way: UnderWay,
+    /// Archives that are sent by this process.
+    pub archives: Arc<ArchivePlaces>,
     /// Looks into uploads before they are completed, where operators want that.
     pub scanner: Option<Arc<dyn Scanner>>,
     /// What operators set.

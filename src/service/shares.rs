@@ -12,7 +12,8 @@ use crate::{
         ids::ShareId,
         instant::Instant,
         lifetime,
-        path::PathPin,
+        object::VaultFile,
+        path::{PathPin, VaultPath},
         permission::{Permission, SharePermission},
         redemption::{Status, Terms, UseState},
         share::{Pins, ShareGrant},
@@ -23,6 +24,7 @@ use crate::{
 
 use super::{
     Broker, Caller, Error,
+    access::Authority,
     history::Maker,
     listing::{Page, PageRequest},
     records::{Committed, ROUNDS, Record, committed, outrun},
@@ -200,6 +202,27 @@ impl Broker {
         let (row, state) = self.own_share(caller, id).await?;
         let maker = self.maker(&row.grant.made).await?;
         Ok(Share::seen(row, &state.value, maker, self.now()))
+    }
+
+    /// What a recipient would see now, whatever became of the share: its pins, cut down to what its minter may read.
+    /// Nothing when its minter may give nothing any more.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for everybody else's shares; when the prefix or the page asked for is not one.
+    pub async fn share_objects(
+        &self,
+        caller: &Caller,
+        id: ShareId,
+        prefix: &str,
+        request: &PageRequest,
+    ) -> Result<Page<VaultFile>, Error> {
+        let (ShareRow { grant, .. }, _) = self.own_share(caller, id).await?;
+        let Authority { tenant, minter, .. } = self.authority(&grant.made, None).await?;
+        let stands = grant.made.stands(tenant.as_ref(), minter.as_ref(), self.now()).is_ok();
+        let rights = minter.as_ref().filter(|_| stands).and_then(|minter| grant.rights(&minter.grants).ok());
+        let pins = rights.as_ref().map_or(&[] as &[PathPin], |rights| rights.pins());
+        let allowed = |path: &VaultPath| rights.as_ref().is_some_and(|rights| rights.allow(path, Permission::Read));
+        self.list_below(grant.made.namespace, pins, &allowed, prefix, request).await
     }
 
     /// Revokes a share and every session it opened. Revoking again changes nothing.

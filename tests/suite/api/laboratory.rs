@@ -60,6 +60,7 @@ impl Laboratory {
             tallies: Arc::default(),
             turns: Arc::default(),
             under_way: UnderWay::on(Handle::current()),
+            archives: Arc::default(),
             scanner: None,
             settings: Settings {
                 public_url: public_url.into(),

@@ -68,6 +68,9 @@ impl Belongings {
             for id in ids {
                 routes.push(route("GET", format!("/v1/{kind}/{id}"), None, 404));
                 routes.push(route("DELETE", format!("/v1/{kind}/{id}"), None, 404));
+                if kind == "shares" {
+                    routes.push(route("GET", format!("/v1/shares/{id}/objects"), None, 404));
+                }
                 if kind == "uploads" {
                     routes.push(route("POST", format!("/v1/uploads/{id}/complete"), None, 404));
                 }
@@ -80,6 +83,7 @@ impl Belongings {
         routes.push(route("DELETE", "/v1/objects/docs/a.txt".into(), None, 404));
         let post = |path: &str, body| route("POST", path.into(), Some(body), 422);
         routes.push(Route { others: 404, ..post("/v1/objects/downloads", json!({ "path": "docs/a.txt" })) });
+        routes.push(Route { others: 404, ..post("/v1/objects/archives", json!({ "paths": ["docs/a.txt"] })) });
         routes.push(post("/v1/shares", json!({ "paths": ["docs/a.txt"], "permission": "read" })));
         routes.push(post("/v1/artifacts", json!({ "paths": ["docs/a.txt"] })));
         routes.push(post("/v1/artifacts", json!({ "paths": ["docs/"] })));
