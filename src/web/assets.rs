@@ -18,7 +18,7 @@ macro_rules! assets {
 
 /// All files, the same in every language. Scripts import each other, and the words of their
 /// language, by relative names, so that they stay within one version and one language.
-pub(super) const FILES: [(&str, &str); 23] = assets![
+pub(super) const FILES: [(&str, &str); 24] = assets![
     "cloakroom.css",
     "without-script.css",
     "icon.svg",
@@ -39,6 +39,7 @@ pub(super) const FILES: [(&str, &str); 23] = assets![
     "console-ask.js",
     "console-make.js",
     "console-files.js",
+    "console-upload.js",
     "console-lists.js",
     "console-history.js",
     "console-admin.js",
