@@ -37,8 +37,8 @@ pub fn configure(routes: &mut web::ServiceConfig, content_authority: String) {
             .guard(ArtifactHost { content_authority })
             .app_data(web::FormConfig::default().limit(LARGEST_FORM).error_handler(|_, request| {
                 let page = match request.app_data::<web::Data<Broker>>() {
-                    Some(broker) => not_admitted(broker),
-                    None => missing(),
+                    Some(broker) => not_admitted(request, broker),
+                    None => missing(request),
                 };
                 actix_web::error::InternalError::from_response("not a handoff form", page).into()
             }))
@@ -110,8 +110,8 @@ async fn enter(request: HttpRequest, broker: web::Data<Broker>, form: web::Form<
             }
             closed(&mut response).finish()
         }
-        Err(Error::DeadToken | Error::NotFound) => not_admitted(&broker),
-        Err(fault) => unavailable(fault),
+        Err(Error::DeadToken | Error::NotFound) => not_admitted(&request, &broker),
+        Err(fault) => unavailable(&request, fault),
     }
 }
 
@@ -136,14 +136,14 @@ async fn serve(request: HttpRequest, broker: web::Data<Broker>) -> HttpResponse 
     };
     let artifact = match admitted {
         Ok(artifact) => artifact,
-        Err(Error::DeadToken) => return not_admitted(&broker),
-        Err(fault) => return unavailable(fault),
+        Err(Error::DeadToken) => return not_admitted(&request, &broker),
+        Err(fault) => return unavailable(&request, fault),
     };
-    let Some(path) = decoded(request.path()) else { return missing() };
+    let Some(path) = decoded(request.path()) else { return missing(&request) };
     match broker.edge_file(&artifact, &path).await {
         Ok(file) => send(&request, &broker, &file).await,
-        Err(Error::NotFound) => missing(),
-        Err(fault) => unavailable(fault),
+        Err(Error::NotFound) => missing(&request),
+        Err(fault) => unavailable(&request, fault),
     }
 }
 
@@ -209,8 +209,8 @@ async fn send(request: &HttpRequest, broker: &Broker, file: &EdgeFile) -> HttpRe
             let bytes = bytes.map(|chunk| chunk.map_err(|fault| io::Error::other(fault.to_string())));
             response.body(SizedStream::new(length, bytes))
         }
-        Err(Error::NotFound) => missing(),
-        Err(fault) => unavailable(fault),
+        Err(Error::NotFound) => missing(request),
+        Err(fault) => unavailable(request, fault),
     }
 }
 
@@ -235,8 +235,8 @@ fn page(status: StatusCode, html: String) -> HttpResponse {
 }
 
 /// Without valid cookies: one page, whatever is or is not there.
-fn not_admitted(broker: &Broker) -> HttpResponse {
-    page(StatusCode::FORBIDDEN, pages::not_admitted(&broker.settings.public_url))
+fn not_admitted(request: &HttpRequest, broker: &Broker) -> HttpResponse {
+    page(StatusCode::FORBIDDEN, pages::not_admitted(request.headers(), &broker.settings.public_url))
 }
 
 fn wrong_method(allowed: &'static str) -> HttpResponse {
@@ -244,13 +244,13 @@ fn wrong_method(allowed: &'static str) -> HttpResponse {
     closed(&mut response).insert_header((header::ALLOW, allowed)).finish()
 }
 
-fn missing() -> HttpResponse {
-    page(StatusCode::NOT_FOUND, pages::missing_file())
+fn missing(request: &HttpRequest) -> HttpResponse {
+    page(StatusCode::NOT_FOUND, pages::missing_file(request.headers()))
 }
 
-fn unavailable(fault: Error) -> HttpResponse {
+fn unavailable(request: &HttpRequest, fault: Error) -> HttpResponse {
     tracing::error!(%fault, "an artifact could not be served");
-    let mut response = page(StatusCode::SERVICE_UNAVAILABLE, pages::unavailable());
+    let mut response = page(StatusCode::SERVICE_UNAVAILABLE, pages::unavailable(request.headers()));
     response.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from_static("2"));
     response
 }

@@ -1,9 +1,4 @@
-//! HTML that is built here: escaped text, and the frame of pages that must
-//! stand alone.
-
-/// The only inline style there is, for pages on hosts that do not serve our
-/// stylesheet. `pages::STATIC_POLICY` allows it by its hash.
-pub(super) const PLAIN_STYLE: &str = include_str!("assets/plain.css");
+//! HTML that is built here, and not by a template: escaped text.
 
 /// Text as it may stand between tags and in quoted attributes.
 pub(super) fn escaped(text: &str) -> String {
@@ -21,17 +16,6 @@ pub(super) fn escaped(text: &str) -> String {
     safe
 }
 
-/// A page without script, with its style inside. The body is HTML already.
-pub(super) fn standalone(title: &str, body: &str) -> String {
-    let title = escaped(title);
-    format!(
-        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <meta name=\"color-scheme\" content=\"light dark\">\n\
-         <title>{title}</title>\n<style>{PLAIN_STYLE}</style>\n</head>\n<body>\n{body}\n</body>\n</html>\n"
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -40,6 +24,5 @@ mod tests {
     fn text_never_becomes_markup() {
         assert_eq!(escaped(r#"<a b="c" d='e'>&"#), "&lt;a b=&quot;c&quot; d=&#39;e&#39;&gt;&amp;");
         assert_eq!(escaped("é ✓ שלום"), "é ✓ שלום");
-        assert!(standalone("</title><script>", "").contains("<title>&lt;/title&gt;&lt;script&gt;</title>"));
     }
 }

@@ -1,30 +1,69 @@
 //! The pages and how they are served.
 
-use std::sync::LazyLock;
+use std::{collections::BTreeMap, sync::LazyLock};
 
 use actix_web::{
-    HttpResponse,
+    HttpRequest, HttpResponse,
     http::header,
     web::{self, resource},
 };
+use minijinja::context;
 
 use crate::service::{Broker, ContentOrigin};
 
-use super::{assets, html, reference};
+use super::{assets, compressed::Compressed, reference, templates, words::Language};
 
-/// The policy of pages without script: nothing but their one style block, by its hash.
-pub const STATIC_POLICY: &str = "default-src 'none'; style-src 'sha256-uF3XPVP6DV0z3Rvyi50Geb3eX2qEnclh3n4986gMRWQ='; \
-     form-action 'none'; frame-ancestors 'none'; base-uri 'none'";
+pub use super::standalone::{POLICY as STATIC_POLICY, missing_file, not_admitted, refused, unavailable};
+
+/// A page with a script of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Page {
+    Welcome,
+    Share,
+    Session,
+    Link,
+    FileRequest,
+}
+
+impl Page {
+    const ALL: [Self; 5] = [Self::Welcome, Self::Share, Self::Session, Self::Link, Self::FileRequest];
+
+    const fn template(self) -> &'static str {
+        match self {
+            Self::Welcome => "welcome.html",
+            Self::Share => "share.html",
+            Self::Session => "session.html",
+            Self::Link => "link.html",
+            Self::FileRequest => "request.html",
+        }
+    }
+
+    /// What it may do (Content Security Policy, level 3). Bytes go straight to and from the storage;
+    /// forms only where the page sends one.
+    fn policy(self, broker: &Broker) -> String {
+        let storage = broker.objects.browser_origin();
+        let ContentOrigin { scheme, authority } = &broker.settings.content;
+        match self {
+            Self::Welcome | Self::Share => policy("", "", "'none'"),
+            Self::FileRequest => policy(&storage, "", "'none'"),
+            Self::Session => policy(&storage, &storage, "'self'"),
+            Self::Link => policy("", "", &format!("{scheme}://*.{authority}")),
+        }
+    }
+}
 
 /// Routes of the pages.
 pub fn configure(routes: &mut web::ServiceConfig) {
+    let page = |page: Page| {
+        move |request: HttpRequest, broker: web::Data<Broker>| std::future::ready(answer(page, &request, &broker))
+    };
     routes
-        .service(seen(resource("/"), welcome))
-        .service(seen(resource("/s"), share))
-        .service(seen(resource("/session/{id}"), session))
-        .service(seen(resource("/l"), link))
-        .service(seen(resource("/r"), file_request))
-        .service(seen(resource("/assets/{version}/{name}"), assets::serve));
+        .service(seen(resource("/"), page(Page::Welcome)))
+        .service(seen(resource("/s"), page(Page::Share)))
+        .service(seen(resource("/session/{id}"), page(Page::Session)))
+        .service(seen(resource("/l"), page(Page::Link)))
+        .service(seen(resource("/r"), page(Page::FileRequest)))
+        .service(seen(resource("/assets/{version}/{language}/{name}"), assets::serve));
 }
 
 /// For looking only: whatever a page does, its script does, on somebody's click.
@@ -37,91 +76,35 @@ where
     resource.route(web::get().to(handler.clone())).route(web::head().to(handler))
 }
 
-async fn welcome(broker: web::Data<Broker>) -> HttpResponse {
-    static PAGE: LazyLock<String> = LazyLock::new(|| filled(include_str!("assets/welcome.html")));
-    page(&PAGE, &policy(&broker.objects.browser_origin(), "'none'"))
-}
-
-async fn share(broker: web::Data<Broker>) -> HttpResponse {
-    static PAGE: LazyLock<String> = LazyLock::new(|| filled(include_str!("assets/share.html")));
-    page(&PAGE, &policy(&broker.objects.browser_origin(), "'none'"))
-}
-
-async fn session(broker: web::Data<Broker>) -> HttpResponse {
-    static PAGE: LazyLock<String> = LazyLock::new(|| filled(include_str!("assets/session.html")));
-    page(&PAGE, &policy(&broker.objects.browser_origin(), "'none'"))
-}
-
-async fn link(broker: web::Data<Broker>) -> HttpResponse {
-    static PAGE: LazyLock<String> = LazyLock::new(|| filled(include_str!("assets/link.html")));
-    let ContentOrigin { scheme, authority } = &broker.settings.content;
-    page(&PAGE, &policy(&broker.objects.browser_origin(), &format!("{scheme}://*.{authority}")))
-}
-
-async fn file_request(broker: web::Data<Broker>) -> HttpResponse {
-    static PAGE: LazyLock<String> = LazyLock::new(|| filled(include_str!("assets/request.html")));
-    page(&PAGE, &policy(&broker.objects.browser_origin(), "'none'"))
-}
-
-fn filled(template: &str) -> String {
-    template.replace("{{assets}}", &assets::base())
-}
-
-/// What a page with scripts may do. Bytes go straight to and from the storage;
-/// forms only to where `forms` says.
-fn policy(storage: &str, forms: &str) -> String {
-    format!(
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
-         connect-src 'self' {storage}; form-action {forms}; \
-         frame-ancestors 'none'; base-uri 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
-    )
-}
-
-fn page(html: &str, policy: &str) -> HttpResponse {
-    HttpResponse::Ok()
+fn answer(page: Page, request: &HttpRequest, broker: &Broker) -> HttpResponse {
+    static RENDERED: LazyLock<BTreeMap<(Page, Language), Compressed>> = LazyLock::new(|| {
+        let all = Page::ALL.into_iter().flat_map(|page| Language::ALL.map(|language| (page, language)));
+        all.map(|(page, language)| ((page, language), Compressed::new(rendered(page, language)))).collect()
+    });
+    let language = Language::asked_for(request.headers());
+    let mut response = HttpResponse::Ok();
+    response
         .insert_header((header::CONTENT_TYPE, "text/html; charset=utf-8"))
-        .insert_header((header::CONTENT_SECURITY_POLICY, policy))
-        .insert_header(("cross-origin-opener-policy", "same-origin"))
-        .body(html.to_owned())
+        .insert_header((header::CONTENT_LANGUAGE, language.tag()))
+        .insert_header((header::VARY, "accept-language"))
+        .insert_header((header::CONTENT_SECURITY_POLICY, page.policy(broker)))
+        .insert_header(("cross-origin-opener-policy", "same-origin"));
+    RENDERED[&(page, language)].answer(request.headers(), &mut response)
 }
 
-/// On an artifact's host, for a browser without valid cookies: one page,
-/// whatever is or is not there.
-pub fn not_admitted(public_url: &str) -> String {
-    let url = html::escaped(public_url);
-    html::standalone(
-        "Not open in this browser",
-        &format!(
-            "<main>\n<h1>This is not open in your browser</h1>\n\
-             <p>What is here opens only in the browser in which its link was opened, and for a limited time. \
-             Every quarter of an hour or so this has to be confirmed.</p>\n\
-             <h2>What you can do</h2>\n<ul>\n\
-             <li><strong>Opened it here before?</strong> <a href=\"{url}/l\">Open it again</a>, \
-             or follow the link you were sent once more, in this same browser.</li>\n\
-             <li><strong>Opened it elsewhere?</strong> Go back to that browser: a link opens in one only.</li>\n\
-             <li><strong>Neither helps?</strong> Your access may be over. Ask whoever sent you the link for a new one.</li>\n\
-             </ul>\n<p class=\"quiet\">Links to this place open at <span class=\"address\">{url}</span></p>\n</main>"
-        ),
-    )
+fn rendered(page: Page, language: Language) -> String {
+    templates::rendered(page.template(), language, context! {})
 }
 
-/// On an artifact's host: it has no file of this name.
-pub fn missing_file() -> String {
-    html::standalone(
-        "No such page",
-        "<main>\n<h1>There is no such page here</h1>\n\
-         <p>The address may be mistyped, or a link on this site leads nowhere.</p>\n\
-         <p><a href=\"/\">Go to the first page</a></p>\n</main>",
-    )
-}
-
-/// On an artifact's host: it cannot be served now.
-pub fn unavailable() -> String {
-    html::standalone(
-        "Not available right now",
-        "<main>\n<h1>This cannot be shown right now</h1>\n\
-         <p>Something on our side does not answer. Nothing of yours was used up or lost.</p>\n\
-         <p>Please reload this page in a moment.</p>\n</main>",
+/// What a page with scripts may do: `storage` to send to and read from, `media` to show from, `forms` to send to.
+fn policy(storage: &str, media: &str, forms: &str) -> String {
+    let with = |origin: &str| if origin.is_empty() { String::new() } else { format!(" {origin}") };
+    let (storage, shown) = (with(storage), with(media));
+    let media = if media.is_empty() { "'none'" } else { media };
+    format!(
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'{shown}; media-src {media}; \
+         connect-src 'self'{storage}; form-action {forms}; \
+         frame-ancestors 'none'; base-uri 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
     )
 }
 

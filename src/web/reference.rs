@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt::Write};
 
 use serde_json::Value;
 
-use super::html::{self, escaped};
+use super::{html::escaped, standalone};
 
 const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
 
@@ -27,7 +27,7 @@ pub(super) fn page(document: &Value) -> String {
     let title = text(&document["info"]["title"]);
     let by_tag = by_tag(document);
     let mut body = format!(
-        "<main class=\"wide\">\n<h1>{} API</h1>\n<p>{}</p>\n\
+        "<h1>{} API</h1>\n<p>{}</p>\n\
          <p>For programs: <a href=\"/openapi.json\">/openapi.json</a> (OpenAPI {}).</p>\n",
         escaped(title),
         prose(text(&document["info"]["description"])),
@@ -58,8 +58,7 @@ pub(super) fn page(document: &Value) -> String {
         body.push_str("</section>\n");
     }
     body.push_str(&shapes(document));
-    body.push_str("</main>");
-    html::standalone(&format!("{title} API"), &body)
+    standalone::document(&format!("{title} API"), &body)
 }
 
 #[derive(PartialEq, Eq, PartialOrd, Ord)]

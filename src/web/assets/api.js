@@ -5,12 +5,19 @@ let skew = 0;
 // The time by the server's clock; the reader's may be wrong.
 export const now = () => Date.now() + skew;
 
+// What a console session's calls must carry beside its cookie; none where nobody is signed in.
+function csrf() {
+  return /(?:^|; )(?:__Host-)?cloakroom-csrf=([A-Za-z0-9_-]+)/.exec(document.cookie)?.[1];
+}
+
 export async function call(method, path, { body, headers = {} } = {}) {
   const request = { method, headers: { ...headers }, cache: "no-store", redirect: "error" };
   if (body !== undefined) {
     request.headers["Content-Type"] = "application/json";
     request.body = JSON.stringify(body);
   }
+  const token = csrf();
+  if (token) request.headers["Cloakroom-CSRF"] = token;
   if (AbortSignal.timeout) request.signal = AbortSignal.timeout(60_000);
   try {
     const response = await fetch(path, request);
@@ -18,9 +25,10 @@ export async function call(method, path, { body, headers = {} } = {}) {
     if (!Number.isNaN(date)) skew = date - Date.now();
     const isJson = /^application\/(problem\+)?json/.test(response.headers.get("Content-Type") ?? "");
     const content = isJson ? await response.json() : {};
-    return { ok: response.ok, status: response.status, code: content.code ?? "", content };
+    const retryAfter = Number(response.headers.get("Retry-After")) || 0;
+    return { ok: response.ok, status: response.status, code: content.code ?? "", content, retryAfter };
   } catch {
-    return { ok: false, status: 0, code: "", content: {} };
+    return { ok: false, status: 0, code: "", content: {}, retryAfter: 0 };
   }
 }
 

@@ -1,6 +1,9 @@
-// Sizes, times and spans in words.
+// Sizes, numbers, times and spans in the reader's language.
 
-const language = navigator.languages?.find((one) => one.startsWith("en")) ?? "en";
+import words from "./common.words.js";
+import { language, texts } from "./text.js";
+
+const t = texts(words);
 
 const UNITS = ["byte", "kilobyte", "megabyte", "gigabyte", "terabyte"];
 
@@ -16,10 +19,10 @@ export function size(bytes) {
   return new Intl.NumberFormat(language, { style: "unit", unit: UNITS[unit], unitDisplay, maximumFractionDigits }).format(value);
 }
 
+export const number = (value) => new Intl.NumberFormat(language).format(value);
+
 export function files(count, more = false) {
-  const number = new Intl.NumberFormat(language).format(count);
-  if (more) return `more than ${number} files`;
-  return count === 1 ? "1 file" : `${number} files`;
+  return more ? t("files_more", { count: number(count) }) : t("files", { number: count, count: number(count) });
 }
 
 // In the reader's own time zone, and naming it.
@@ -31,16 +34,21 @@ export function moment(time) {
 
 const STEPS = [["day", 86_400], ["hour", 3_600], ["minute", 60], ["second", 1]];
 
-// Rounded down: "1 hour 30 minutes", "2 days", "45 seconds".
+// Rounded down, in its two largest units: "1 hour 30 minutes", "2 days", "45 seconds".
 export function span(seconds) {
   let rest = Math.max(0, Math.floor(seconds));
   const parts = [];
-  for (const [name, length] of STEPS) {
+  for (const [unit, length] of STEPS) {
     const count = Math.floor(rest / length);
     rest -= count * length;
-    if (count > 0) parts.push(`${count} ${name}${count === 1 ? "" : "s"}`);
+    if (count > 0) parts.push(counted(count, unit));
     else if (parts.length > 0) break;
     if (parts.length === 2) break;
   }
-  return parts.join(" ") || "0 seconds";
+  return parts.join(" ") || counted(0, "second");
 }
+
+const counted = (count, unit) => new Intl.NumberFormat(language, { style: "unit", unit, unitDisplay: "long" }).format(count);
+
+// How long an answer says to wait.
+export const wait = (answer) => span(Math.max(1, answer.retryAfter || 60));

@@ -2,10 +2,15 @@
 // is wanted, and hands over to the artifact's own host.
 
 import { call, isDead } from "./api.js";
+import common from "./common.words.js";
 import * as format from "./format.js";
+import { warnInsideApps } from "./inside.js";
+import words from "./link.words.js";
+import { texts } from "./text.js";
 import * as tickets from "./tickets.js";
-import { busy, element, isBusy, on, say, show, slot, title } from "./view.js";
+import { busy, element, isBusy, named, on, say, sayAll, show, showRefusal, slot, title } from "./view.js";
 
+const t = texts({ ...common, ...words });
 let token = tickets.tokenIn(location.hash, "crl_", 47);
 let name = null;
 let sender = "";
@@ -37,15 +42,16 @@ function listKept() {
   if (kept.length === 0) return show("cut");
   show("kept");
   slot("kept").replaceChildren(...kept.map((entry) => {
-    const from = element("span", { className: "name" }, "From ", element("bdi", { dir: "auto", textContent: entry.sender }));
-    const ends = element("span", { className: "about", textContent: `Until ${format.moment(entry.until)}` });
-    const again = element("button", { type: "button", textContent: "Open again" });
+    const from = element("span", { className: "name" }, ...t.nodes("from", { sender: named(entry.sender) }));
+    const ends = element("span", { className: "about", textContent: t("until", { moment: format.moment(entry.until) }) });
+    const again = element("button", { type: "button", textContent: t("open_again") });
     again.addEventListener("click", () => {
       token = entry.token;
       look().then(title);
     });
     return element("li", {}, element("span", { className: "what" }, from, ends), again);
   }));
+  return undefined;
 }
 
 async function look() {
@@ -54,7 +60,7 @@ async function look() {
   show(claim_key ? "opening" : "looking");
   const body = claim_key ? { token, claim_key } : { token };
   const answer = await call("POST", "/v1/links/redeem/preview", { body });
-  if (!answer.ok) show(isDead(answer) ? "dead" : "trouble");
+  if (!answer.ok) showRefusal(answer);
   else {
     offer(answer.content, claim_key !== null);
     // Somebody clicked here before: nothing is left to ask.
@@ -69,21 +75,25 @@ function offer(link, before) {
   until = Date.parse(link.claim_by) + link.access_expires_in * 1000;
   const ends = tickets.opened(name)?.until;
   show("offer");
-  say("sender", sender);
-  say("items", `${format.files(link.item_count)}, ${format.size(link.total_size)} in all`);
+  sayAll("sender", sender);
+  say("items", t("in_all", { count: format.files(link.item_count), size: format.size(link.total_size) }));
   say("by", format.moment(ends ?? Date.parse(link.claim_by)));
-  say("span", `${format.span(link.access_expires_in)} after you open it`);
-  if (ends) say("by-name", "Open until");
+  say("span", t("span_after", { span: format.span(link.access_expires_in) }));
+  if (ends) say("by-name", t("open_until"));
   for (const part of ["span", "span-name", "once"]) slot(part).hidden = before;
   slot("password-field").hidden = !wantsPassword;
   password.required = wantsPassword;
+  // Whoever made the link looks at it as a recipient would, and claims nothing.
+  button.form.hidden = link.yours;
+  slot("yours").hidden = !link.yours;
+  if (!link.yours) warnInsideApps();
 }
 
 async function open() {
   if (isBusy(button)) return;
   busy(button, true);
   say("wrong");
-  say("status", "Opening…");
+  say("status", t("opening"));
   const claim_key = tickets.claimKeyFor(name, until);
   const body = wantsPassword ? { token, claim_key, password: password.value } : { token, claim_key };
   const answer = await call("POST", "/v1/links/redeem", { body });
@@ -91,15 +101,16 @@ async function open() {
   say("status");
   if (answer.ok) enter(answer.content);
   else if (isDead(answer)) show("dead");
-  else if (answer.status === 403 && answer.code.startsWith("password_")) refuse();
-  else say("status", "That did not work, but nothing is lost: please try again, in this browser.");
+  else if (answer.status === 403 && answer.code.startsWith("password_")) refuse(t("wrong_password"));
+  else if (answer.status === 429) refuse(t("too_many", { wait: format.wait(answer) }));
+  else say("status", t("not_now"));
   title();
 }
 
-function refuse() {
+function refuse(why) {
   wantsPassword = true;
   slot("password-field").hidden = false;
-  say("wrong", "This is not the password. The link still works: please try again.");
+  say("wrong", why);
   password.select();
   password.focus();
 }

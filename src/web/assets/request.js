@@ -1,11 +1,15 @@
 // The page of a file request: says what is asked for, and sends files.
 
 import { call, isDead, now } from "./api.js";
+import common from "./common.words.js";
 import * as format from "./format.js";
+import words from "./request.words.js";
+import { texts } from "./text.js";
 import * as tickets from "./tickets.js";
 import { sendChosen } from "./upload.js";
-import { busy, isBusy, on, say, sayAll, show, slot, title } from "./view.js";
+import { busy, isBusy, on, say, sayAll, show, showRefusal, slot, title } from "./view.js";
 
+const t = texts({ ...common, ...words });
 const token = tickets.tokenIn(location.hash, "crf_", 47);
 const name = token && tickets.isSupported() ? await tickets.nameOf(token) : null;
 const own = document.getElementById("name");
@@ -32,7 +36,7 @@ async function look() {
   show(claim_key ? "opening" : "looking");
   const body = claim_key ? { token, claim_key } : { token };
   const answer = await call("POST", "/v1/file-requests/redeem/preview", { body });
-  if (!answer.ok) show(isDead(answer) ? "dead" : "trouble");
+  if (!answer.ok) showRefusal(answer);
   else if (claim_key && !answer.content.requires.includes("password")) await goOn();
   else offer(answer.content);
   title();
@@ -42,7 +46,7 @@ async function look() {
 async function goOn() {
   const answer = await open({});
   if (answer.ok) enter(answer.content);
-  else show(isDead(answer) ? "dead" : "trouble");
+  else showRefusal(answer);
 }
 
 function offer(asked) {
@@ -56,11 +60,12 @@ function offer(asked) {
 function describe(asked) {
   sayAll("sender", asked.sender);
   say("message", asked.message ?? "");
-  const few = asked.objects_left === null ? "as many as you like" : `${format.files(asked.objects_left)} more at most`;
-  const each = asked.largest_file === null ? "" : `, each up to ${format.size(asked.largest_file)}`;
-  const all = asked.bytes_left === null ? "" : `, ${format.size(asked.bytes_left)} in all`;
-  say("files", few + each + all);
-  say("types", asked.content_types.length === 0 ? "any" : asked.content_types.join(", "));
+  const few = asked.objects_left === null ? t("any_number") : t("at_most", { count: format.files(asked.objects_left) });
+  const limits = [few];
+  if (asked.largest_file !== null) limits.push(t("each", { size: format.size(asked.largest_file) }));
+  if (asked.bytes_left !== null) limits.push(t("all", { size: format.size(asked.bytes_left) }));
+  say("files", limits.join(", "));
+  say("types", asked.content_types.length === 0 ? t("any_type") : asked.content_types.join(", "));
   say("by", format.moment(Date.parse(asked.closes_at)));
 }
 
@@ -68,7 +73,7 @@ async function begin() {
   if (isBusy(button)) return;
   busy(button, true);
   say("wrong");
-  say("status", "Opening…");
+  say("status", t("opening"));
   const answer = await open({
     ...(own.value.trim() && { name: own.value.trim() }),
     ...(wantsPassword && { password: password.value }),
@@ -77,10 +82,10 @@ async function begin() {
   say("status");
   if (answer.ok) enter(answer.content);
   else if (isDead(answer)) show("dead");
-  else if (answer.status === 403 && answer.code.startsWith("password_")) refuse();
-  else if (answer.status === 422) say("wrong", "A name has no slashes, and nothing that cannot be read.");
-  else if (answer.status === 429) say("wrong", "Too many tries. Please wait for an hour.");
-  else say("status", "That did not work, but nothing is lost: please try again, in this browser.");
+  else if (answer.status === 403 && answer.code.startsWith("password_")) refuse(t("wrong_password"));
+  else if (answer.status === 422) say("wrong", t("bad_name"));
+  else if (answer.status === 429) refuse(t("too_many", { wait: format.wait(answer) }));
+  else say("status", t("not_now"));
   title();
 }
 
@@ -89,10 +94,10 @@ function open(proof) {
   return call("POST", "/v1/file-requests/redeem", { body: { token, claim_key, ...proof } });
 }
 
-function refuse() {
+function refuse(why) {
   wantsPassword = true;
   slot("password-field").hidden = false;
-  say("wrong", "This is not the password. Please try again.");
+  say("wrong", why);
   password.select();
   password.focus();
 }

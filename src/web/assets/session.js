@@ -2,10 +2,13 @@
 
 import { call, isDead, now } from "./api.js";
 import * as format from "./format.js";
+import words from "./session.words.js";
+import { texts } from "./text.js";
 import * as tickets from "./tickets.js";
 import { offerUpload } from "./upload.js";
-import { busy, element, isBusy, on, say, show, slot, title } from "./view.js";
+import { busy, element, isBusy, named, on, say, show, slot, title } from "./view.js";
 
+const t = texts(words);
 const PAGE = 100;
 // This long before it ends, a credential is renewed.
 const AHEAD = 120_000;
@@ -40,7 +43,7 @@ async function open(session) {
   show("open");
   const write = session.permission === "write";
   say("sender", session.sender);
-  say("rights", write ? "You may download these files and add others." : "You may download these files.");
+  say("rights", write ? t("rights_write") : t("rights_read"));
   say("until", format.moment(ends));
   if (write) offerUpload(slot("upload"), session.paths, ask, () => list(null));
   setInterval(tick, 15_000);
@@ -109,7 +112,7 @@ function over() {
 function tick() {
   if (expires === 0) return;
   const left = (ends - now()) / 1000;
-  say("left", left > 0 ? `, ${format.span(left > 60 ? left - (left % 60) : left)} left` : "");
+  say("left", left > 0 ? t("left", { span: format.span(left > 60 ? left - (left % 60) : left) }) : "");
 }
 
 async function list(from) {
@@ -118,7 +121,7 @@ async function list(from) {
   const answer = await ask("GET", `/v1/session/objects?${query}`);
   if (expires === 0) return;
   if (!answer.ok) {
-    say("fault", "The files could not be listed. Reload this page to try again.");
+    say("fault", t("not_listed"));
     return;
   }
   say("fault");
@@ -138,12 +141,12 @@ function row(file) {
   const about = [format.size(file.size), file.content_type.split(";")[0]];
   const details = element("span", { className: "about", textContent: about.join(" · ") });
   if (cut > 0) {
-    details.append(" · in ", element("bdi", { dir: "auto", textContent: file.path.slice(0, cut) }));
+    details.append(" · ", ...t.nodes("in_folder", { folder: named(file.path.slice(0, cut)) }));
   }
-  const button = element("button", { type: "button", textContent: "Download" });
-  button.setAttribute("aria-label", `Download ${name}`);
+  const button = element("button", { type: "button", textContent: t("download") });
+  button.setAttribute("aria-label", t("download_of", { name }));
   button.addEventListener("click", () => whileBusy(button, () => download(file.path, name)));
-  const shownName = element("span", { className: "name" }, element("bdi", { dir: "auto", textContent: name }));
+  const shownName = element("span", { className: "name" }, named(name));
   return element("li", {}, element("span", { className: "what" }, shownName, details), button);
 }
 
@@ -152,16 +155,14 @@ async function download(path, name) {
   const answer = await ask("POST", "/v1/session/downloads", { path });
   if (expires === 0) return;
   if (!answer.ok) {
-    say("fault", answer.status === 404 ? `${name} is no longer there.` : "The download could not begin. Please try again.");
+    say("fault", answer.status === 404 ? t("gone", { name }) : t("not_begun"));
     return;
   }
   // In a tab of its own: this page may be sending files.
   const way = () => element("a", { href: answer.content.url, target: "_blank", rel: "noopener noreferrer" });
   const link = way();
-  link.textContent = "follow this link within a minute";
-  slot("status").replaceChildren(
-    element("bdi", { dir: "auto", textContent: name }), " opens in a new tab or is saved. If nothing happens, ", link, ".",
-  );
+  link.textContent = t("begun_link");
+  slot("status").replaceChildren(...t.nodes("begun", { name: named(name), link }));
   way().click();
 }
 

@@ -1,11 +1,16 @@
 // The page of a share: says what it would give, and opens it on a click.
 
 import { call, isDead } from "./api.js";
+import common from "./common.words.js";
 import * as format from "./format.js";
+import { warnInsideApps } from "./inside.js";
+import words from "./share.words.js";
+import { texts } from "./text.js";
 import * as tickets from "./tickets.js";
-import { busy, isBusy, on, say, show, title } from "./view.js";
+import { busy, isBusy, on, say, sayAll, show, showRefusal, slot, title } from "./view.js";
 
-const token = tickets.tokenIn(location.hash, "crs_", 252);
+const t = texts({ ...common, ...words });
+const token = tickets.shareTokenIn(location.hash);
 const name = token && tickets.isSupported() ? await tickets.nameOf(token) : null;
 // Until then a claim could be of use, as far as is known yet.
 let until = Date.now() + 15 * 86_400_000;
@@ -13,7 +18,7 @@ let until = Date.now() + 15 * 86_400_000;
 addEventListener("hashchange", () => location.reload());
 addEventListener("pageshow", (event) => event.persisted && location.reload());
 on("open", "click", ({ currentTarget }) => open(currentTarget));
-on("again", "click", ({ currentTarget }) => (tickets.claimKey(name) ? open(currentTarget) : look()));
+on("again", "click", () => (tickets.claimKey(name) ? open(null) : look()));
 await begin();
 
 async function begin() {
@@ -31,40 +36,51 @@ async function look() {
   show("looking");
   const answer = await call("POST", "/v1/shares/redeem/preview", { body: { token } });
   if (answer.ok) offer(answer.content);
-  else show(isDead(answer) ? "dead" : "trouble");
+  else showRefusal(answer);
   title();
 }
 
 function offer(share) {
   until = Date.parse(share.claim_by) + share.access_expires_in * 1000;
   show("offer");
-  const count = format.files(share.item_count, share.more_items);
   const nothing = share.item_count === 0;
-  say("sender", share.sender);
-  say("items", nothing ? "none yet" : `${count}, ${format.size(share.total_size)} in all`);
+  const count = format.files(share.item_count, share.more_items);
+  sayAll("sender", share.sender);
+  say("items", nothing ? t("none") : t("in_all", { count, size: format.size(share.total_size) }));
   say("by", format.moment(Date.parse(share.claim_by)));
-  say("span", `${format.span(share.access_expires_in)} after you open it`);
+  say("span", t("span_after", { span: format.span(share.access_expires_in) }));
   say("rights", rights(share.permission === "write", nothing));
+  const moves = token.startsWith("crm_");
+  slot("once").hidden = moves;
+  slot("moved").hidden = !moves;
+  // Whoever made the link looks at it as a recipient would, and claims nothing.
+  const yours = share.yours && Boolean(share.share);
+  slot("claim").hidden = yours;
+  slot("yours").hidden = !yours;
+  if (yours) slot("view").href = `/session/${encodeURIComponent(share.share)}`;
+  else warnInsideApps();
 }
 
 function rights(write, nothing) {
-  if (nothing) return write ? "There are none yet; you may add some." : "There are none yet.";
-  return write ? "You may view and download them, and add files of your own." : "You may view and download them.";
+  if (nothing) return write ? t("rights_none_write") : t("rights_none");
+  return write ? t("rights_write") : t("rights_read");
 }
 
 async function open(button) {
   if (button && isBusy(button)) return;
   if (button) {
     busy(button, true);
-    say("status", "Opening…");
+    say("status", t("opening"));
   }
   const claim_key = tickets.claimKeyFor(name, until);
   const answer = await call("POST", "/v1/shares/redeem", { body: { token, claim_key } });
-  if (button) busy(button, false);
+  if (button) {
+    busy(button, false);
+    say("status");
+  }
   if (answer.ok) enter(answer.content, claim_key);
-  else if (isDead(answer)) show("dead");
-  else if (button) say("status", "That did not work, but nothing is lost: please try again, in this browser.");
-  else show("trouble");
+  else if (button && !isDead(answer) && answer.status !== 429) say("status", t("not_now"));
+  else showRefusal(answer);
   title();
 }
 

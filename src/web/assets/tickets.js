@@ -6,6 +6,7 @@ import { now } from "./api.js";
 
 const CLAIM = "cloakroom.claim.";
 const OPENED = "cloakroom.opened.";
+const MOVE_LENGTH = 0;
 
 export function isSupported() {
   try {
@@ -23,6 +24,10 @@ export function tokenIn(fragment, prefix, length) {
   const whole = new RegExp(`^#(${prefix}[A-Za-z0-9_-]{${length - prefix.length}})(?![A-Za-z0-9_-])`);
   return whole.exec(fragment)?.[1] ?? null;
 }
+
+// A share's token, or one that moves an opened share from another device here:
+// of either kind the lengths are fixed.
+export const shareTokenIn = (fragment) => tokenIn(fragment, "crs_", 252) ?? tokenIn(fragment, "crm_", MOVE_LENGTH);
 
 function base64url(bytes) {
   return btoa(String.fromCharCode(...bytes)).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");

@@ -2,7 +2,11 @@
 // complete. The bytes go straight to the storage, one file after the other.
 
 import * as format from "./format.js";
-import { element, slot } from "./view.js";
+import { texts } from "./text.js";
+import words from "./upload.words.js";
+import { element, named, slot } from "./view.js";
+
+const t = texts(words);
 
 const FALLBACK_TYPE = "application/octet-stream";
 const MEDIA_TYPE = /^[a-z0-9!#$&^_.+-]+\/[a-z0-9!#$&^_.+-]+$/i;
@@ -41,7 +45,7 @@ export function sendChosen(form, pathFor, how) {
   form.hidden = false;
 }
 
-const described = (pin) => (pin === "/" ? "the top folder" : pin.endsWith("/") ? pin : `as the file ${pin}`);
+const described = (pin) => (pin === "/" ? t("top_folder") : pin.endsWith("/") ? pin : t("as_file", { path: pin }));
 
 // A pin that is no folder is the path itself, whatever the file was called.
 function pathOf(pin, name) {
@@ -52,11 +56,11 @@ function pathOf(pin, name) {
 class Line {
   constructor(file, path, { ask, changed, mayReplace }) {
     Object.assign(this, { file, path, ask, changed, mayReplace });
-    this.state = element("span", { className: "about", textContent: "waiting" });
+    this.state = element("span", { className: "about", textContent: t("waiting") });
     this.state.setAttribute("role", "status");
     this.bar = element("progress", { max: 1, value: 0 });
-    this.bar.setAttribute("aria-label", `Sending ${file.name}`);
-    const name = element("span", { className: "name" }, element("bdi", { dir: "auto", textContent: path }));
+    this.bar.setAttribute("aria-label", t("sending", { name: file.name }));
+    const name = element("span", { className: "name" }, named(path));
     this.action = element("button", { type: "button", hidden: true });
     this.row = element("li", {}, element("span", { className: "what" }, name, this.state, this.bar), this.action);
   }
@@ -65,7 +69,7 @@ class Line {
     running += 1;
     this.offer(null);
     this.bar.hidden = false;
-    this.say("starting");
+    this.say(t("starting"));
     try {
       await this.attempt(overwrite);
     } finally {
@@ -84,18 +88,18 @@ class Line {
     const sent = await this.put(http_method, url, headers);
     if (sent !== "sent") {
       await this.ask("DELETE", `/v1/session/uploads/${encodeURIComponent(id)}`);
-      this.offer("Try again", false);
-      return this.say(sent === "cancelled" ? "cancelled" : "was interrupted; nothing was stored", true);
+      this.offer(t("again"), false);
+      return this.say(sent === "cancelled" ? t("cancelled") : t("interrupted"), true);
     }
     this.offer(null);
-    this.say("checking");
+    this.say(t("checking"));
     const completed = await this.ask("POST", `/v1/session/uploads/${encodeURIComponent(id)}/complete`);
     if (!completed.ok) return this.explain(completed);
     if (completed.content.status !== "completed") {
-      this.offer("Try again", false);
-      return this.say("did not arrive whole; nothing was stored", true);
+      this.offer(t("again"), false);
+      return this.say(t("not_whole"), true);
     }
-    this.say(`done, ${format.size(file.size)}`);
+    this.say(t("done", { size: format.size(file.size) }));
     await this.changed();
     return undefined;
   }
@@ -108,29 +112,29 @@ class Line {
       for (const [name, value] of Object.entries(headers ?? {})) request.setRequestHeader(name, value);
       request.upload.addEventListener("progress", ({ loaded, total }) => {
         this.bar.value = total > 0 ? loaded / total : 1;
-        const text = `${format.size(loaded)} of ${format.size(total)}`;
+        const text = t("progress", { sent: format.size(loaded), total: format.size(total) });
         if (this.state.textContent !== text) this.state.textContent = text;
       });
       request.addEventListener("load", () => resolve(request.status >= 200 && request.status < 300 ? "sent" : "failed"));
       request.addEventListener("error", () => resolve("failed"));
       request.addEventListener("abort", () => resolve("cancelled"));
-      this.offer("Cancel", () => request.abort());
+      this.offer(t("cancel"), () => request.abort());
       request.send(this.file);
     });
   }
 
   explain(answer) {
     if (answer.code === "path_taken") {
-      if (this.mayReplace) this.offer("Replace it", true);
-      return this.say("There is a file of this name already.", true);
+      if (this.mayReplace) this.offer(t("replace"), true);
+      return this.say(t("taken"), true);
     }
-    if (answer.code === "closed") return this.say("The time to send files is over.", true);
-    if (answer.code === "quota_exceeded") return this.say("There is no room for this file here.", true);
-    if (answer.code === "too_large") return this.say(`This file is too large: ${answer.content.detail}.`, true);
-    if (answer.status === 422) return this.say(`This cannot be stored: ${answer.content.detail}.`, true);
-    this.offer("Try again", false);
-    if (answer.status === 403) return this.say("You may not store this here.", true);
-    return this.say("That did not work; nothing was stored.", true);
+    if (answer.code === "closed") return this.say(t("closed"), true);
+    if (answer.code === "quota_exceeded") return this.say(t("no_room"), true);
+    if (answer.code === "too_large") return this.say(t("too_large"), true);
+    if (answer.status === 422) return this.say(t("invalid"), true);
+    this.offer(t("again"), false);
+    if (answer.status === 403) return this.say(t("forbidden"), true);
+    return this.say(t("failed"), true);
   }
 
   say(text, alarm = false) {
@@ -143,7 +147,7 @@ class Line {
     this.action.hidden = text === null;
     if (text === null) return;
     this.action.textContent = text;
-    this.action.setAttribute("aria-label", `${text}: ${this.file.name}`);
+    this.action.setAttribute("aria-label", t("action_of", { action: text, name: this.file.name }));
     this.action.onclick = typeof action === "function" ? action : () => this.send(action);
   }
 }

@@ -1,23 +1,38 @@
 // What is on the page: one view at a time, with slots for texts. Names that
 // others chose come in as text, never as markup.
 
+import { isDead } from "./api.js";
+import words from "./common.words.js";
+import * as format from "./format.js";
+import { texts } from "./text.js";
+
+const t = texts(words);
 const views = [...document.querySelectorAll("[data-view]")];
-let shown = null;
+// The one that the page begins with.
+let shown = views.find((view) => !view.hidden) ?? null;
 
 export const slot = (name, within = shown ?? document) => within.querySelector(`[data-slot="${name}"]`);
 
-// Shows one view. Its heading is focused, so that screen readers begin there.
+// Shows one view. Its heading is focused, so that screen readers go on there.
 export function show(name) {
-  const first = shown === null;
+  const before = shown;
   shown = views.find((view) => view.dataset.view === name);
   for (const view of views) view.hidden = view !== shown;
-  const heading = shown.querySelector("h1");
-  if (!first) heading.focus();
+  if (before !== shown) shown.querySelector("h1").focus({ preventScroll: true });
   return shown;
 }
 
+// Shows why there was no answer to go on with.
+export function showRefusal(answer) {
+  if (isDead(answer)) show("dead");
+  else if (answer.status === 429) {
+    show("slow");
+    say("wait", format.wait(answer));
+  } else show("trouble");
+}
+
 export function title() {
-  document.title = `${shown.querySelector("h1").textContent} – Cloakroom`;
+  document.title = t("page", { title: shown.querySelector("h1").textContent });
 }
 
 export function say(name, text = "") {
@@ -44,9 +59,23 @@ export function element(tag, properties = {}, ...children) {
   return made;
 }
 
+// A name that somebody else chose, kept apart from the direction of the text around it.
+export const named = (text) => element("bdi", { dir: "auto", textContent: text });
+
 // While something is under way, a button stays focusable and does nothing.
 export function busy(button, is) {
   button.setAttribute("aria-disabled", String(is));
 }
 
 export const isBusy = (button) => button.getAttribute("aria-disabled") === "true";
+
+// Puts a text on the clipboard, and says in `place` whether that went well.
+export async function copy(text, place) {
+  place.textContent = "";
+  try {
+    await navigator.clipboard.writeText(text);
+    place.textContent = t("copied");
+  } catch {
+    place.textContent = t("copy_by_hand");
+  }
+}
