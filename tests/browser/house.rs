@@ -10,7 +10,10 @@ use std::{
 use cloakroom::clock::ManualClock;
 
 use crate::{
-    api::{harness::Api, laboratory::Laboratory},
+    api::{
+        harness::{Api, Backend},
+        laboratory::Laboratory,
+    },
     relaying::{Arriving, relay},
 };
 
@@ -59,6 +62,12 @@ impl House {
     /// A broker whose clock is moved by the test.
     pub fn with_a_clock() -> (Self, Arc<ManualClock>) {
         Self::behind(Laboratory::served_behind)
+    }
+
+    /// A whole broker without relays: nothing is seen of what passes.
+    pub fn direct() -> Self {
+        let api = Api::start(Backend::Embedded);
+        Self { url: format!("http://127.0.0.1:{}", api.ports[0]), api, record: Arc::default() }
     }
 
     fn behind<T>(start: impl FnOnce(&str, &str) -> (Api, T)) -> (Self, T) {

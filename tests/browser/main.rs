@@ -19,9 +19,20 @@ mod house;
 mod pictures;
 mod words;
 
+mod connections;
+mod dead;
+mod figures;
+mod keyboard;
+mod languages;
+mod links;
+mod looking;
+mod names;
+mod requests;
 mod sharing;
+mod unable;
 
 #[path = "../suite/relaying.rs"]
+#[expect(dead_code, reason = "it is shared with the other tests, which use all of it")]
 mod relaying;
 
 #[path = "../suite/api"]

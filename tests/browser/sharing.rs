@@ -32,7 +32,7 @@ fn a_share_is_looked_at_opened_downloaded_and_come_back_to() {
     reader.sees("open");
     assert_eq!(house.claims("share", &share.id), 1);
     assert!(reader.address().starts_with(&format!("{}/session/", house.url)), "{}", reader.address());
-    let mut names = reader.texts("[data-slot=files] .name");
+    let mut names = reader.listed();
     names.sort();
     assert_eq!(names, ["a.bin", "b.bin"]);
     reader.pictures("session", "open");
@@ -82,7 +82,7 @@ fn a_lost_answer_is_asked_for_again_and_another_browser_is_refused() {
     other.sees("dead");
     reader.reload();
     reader.sees("open");
-    assert_eq!(reader.texts("[data-slot=files] .name"), ["a.bin"]);
+    assert_eq!(reader.listed(), ["a.bin"]);
     other.reload();
     other.sees("dead");
     assert_eq!(house.claims("share", &share.id), 1);
