@@ -66,12 +66,11 @@ impl Browser {
         list();
     }
 
-    /// Waits until what has changed is drawn, and moves no more.
+    /// Waits until nothing moves any more.
+    #[track_caller]
     fn settles(&self) {
-        let script = "const done = arguments[0]; \
-            requestAnimationFrame(() => requestAnimationFrame(async () => { \
-              await Promise.allSettled(document.getAnimations().map((one) => one.finished)); done(true); }));";
-        let _drawn: bool = self.eval_async(script);
+        let resting = "return document.getAnimations().every((one) => one.playState === 'finished')";
+        self.until("nothing moves", resting);
     }
 
     fn picture(&self, name: &str, width: u32, height: u32) {
