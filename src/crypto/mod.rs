@@ -4,10 +4,12 @@
 //! Pure: randomness and time come in as arguments. No I/O, no rows, no HTTP.
 
 pub mod claim;
+pub mod csrf;
 pub mod digest;
 pub mod edge_cookie;
 pub mod grant_hash;
 pub mod keyring;
+pub mod move_token;
 pub mod opaque;
 pub mod password;
 pub mod receipt_key;

@@ -70,11 +70,13 @@ pub enum Purpose {
     Handoff,
     /// Delivers to a file request.
     Submission,
+    /// Goes on with a claimed share on another device.
+    Move,
 }
 
 impl Purpose {
     /// Every purpose there is.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Share,
         Self::Session,
         Self::Cursor,
@@ -84,6 +86,7 @@ impl Purpose {
         Self::ObjectGet,
         Self::Handoff,
         Self::Submission,
+        Self::Move,
     ];
 
     const fn labels(self) -> [&'static str; 3] {
@@ -106,6 +109,7 @@ impl Purpose {
             Self::Submission => {
                 ["cloakroom/submission/v1", "cloakroom/submission/v1|key", "cloakroom/submission/v1|commit"]
             }
+            Self::Move => ["cloakroom/move/v1", "cloakroom/move/v1|key", "cloakroom/move/v1|commit"],
             Self::Handoff => ["cloakroom/handoff/v1", "cloakroom/handoff/v1|key", "cloakroom/handoff/v1|commit"],
         }
     }

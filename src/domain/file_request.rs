@@ -174,7 +174,11 @@ mod tests {
     #[test]
     fn what_is_delivered_stays_in_its_folder() {
         let submission = Submission {
-            claim: Claim { claimed_at: Instant::from_unix_seconds(1), access_until: Instant::from_unix_seconds(2) },
+            claim: Claim {
+                claimed_at: Instant::from_unix_seconds(1),
+                access_until: Instant::from_unix_seconds(2),
+                moved_at: None,
+            },
             folder: PathPin::parse("incoming/2026-11-22-0a0b0c0d0e0f/").unwrap(),
             name: None,
         };

@@ -4,9 +4,11 @@
 //! imports another module of this crate: what a rule needs is passed in.
 
 pub mod api_key;
+pub mod archive;
 pub mod artifact;
 pub mod authority;
 pub mod checksum;
+pub mod console;
 pub mod event;
 pub mod file_request;
 pub mod ids;

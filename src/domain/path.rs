@@ -196,6 +196,23 @@ impl PathPin {
         }
     }
 
+    /// What both pins cover: the narrower of the two, or nothing.
+    pub fn intersection(&self, other: &Self) -> Option<Self> {
+        if self.covers_pin(other) {
+            Some(other.clone())
+        } else if other.covers_pin(self) {
+            Some(self.clone())
+        } else {
+            None
+        }
+    }
+
+    /// The folder in which the pinned file or folder lies, with its slash; empty at the top.
+    pub fn parent(&self) -> &str {
+        let (Self::File(VaultPath(path)) | Self::Folder(path)) = self;
+        path.rfind('/').map_or("", |slash| &path[..=slash])
+    }
+
     /// What the path of everything covered begins with; for a file, all of it.
     pub fn listing_prefix(&self) -> String {
         match self {
@@ -243,6 +260,27 @@ mod tests {
         for text in ["a", "a.pdf", "docs/a b.pdf", ".env", "...", "a..b", "日本/ファイル", "100%", "50%zz", "%C3%A9"]
         {
             assert_eq!(VaultPath::parse(text).map(String::from), Ok(text.to_owned()), "{text}");
+        }
+    }
+
+    #[test]
+    fn two_pins_have_the_narrower_in_common_or_nothing() {
+        let pin = |text: &str| PathPin::parse(text).unwrap();
+        for (one, other, common) in [
+            ("/", "a", Some("a")),
+            ("a/", "a/b/", Some("a/b/")),
+            ("a/", "a/b", Some("a/b")),
+            ("a/", "a/", Some("a/")),
+            ("a", "a", Some("a")),
+            ("a/", "ab", None),
+            ("a/", "a", None),
+            ("a/b/", "a/c/", None),
+        ] {
+            assert_eq!(pin(one).intersection(&pin(other)), common.map(pin), "{one} {other}");
+            assert_eq!(pin(other).intersection(&pin(one)), common.map(pin), "{other} {one}");
+        }
+        for (text, parent) in [("/", ""), ("a", ""), ("a/", ""), ("a/b", "a/"), ("a/b/", "a/"), ("a/b/c", "a/b/")] {
+            assert_eq!(pin(text).parent(), parent, "{text}");
         }
     }
 

@@ -39,6 +39,26 @@ pub struct Claim {
     pub claimed_at: Instant,
     /// Until when the claimant may come back.
     pub access_until: Instant,
+    /// When the claimant went on with it on another device, and this claim ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub moved_at: Option<Instant>,
+}
+
+/// What comes of going on with a claim on another device, when that is not refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Move {
+    /// The claim ends and another takes its place: both rows are to be committed.
+    First {
+        /// The claim that ends.
+        ended: Claim,
+        /// The one that takes its place.
+        claim: Claim,
+    },
+    /// The new claimant is back: nothing changes but its credentials.
+    Again {
+        /// The claim as it was made.
+        claim: Claim,
+    },
 }
 
 /// What comes of a redemption that is not refused.
@@ -91,7 +111,8 @@ impl Terms {
             };
         }
         self.may_be_claimed(state, now)?;
-        let claim = Claim { claimed_at: now, access_until: now.plus(Duration::from_secs(self.access_seconds)) };
+        let access_until = now.plus(Duration::from_secs(self.access_seconds));
+        let claim = Claim { claimed_at: now, access_until, moved_at: None };
         let state = UseState { claims: state.claims + 1, revoked_at: None };
         Ok(Redemption::First { state, claim })
     }
@@ -132,13 +153,50 @@ impl Claim {
     /// Whether the claimant may still come back.
     ///
     /// # Errors
-    /// When its time is over.
+    /// When its time is over, or the claim has moved on.
     pub fn returns(&self, now: Instant) -> Result<(), Refusal> {
-        if now < self.access_until { Ok(()) } else { Err(Refusal::AccessEnded) }
+        if self.moved_at.is_some() {
+            Err(Refusal::Moved)
+        } else if now < self.access_until {
+            Ok(())
+        } else {
+            Err(Refusal::AccessEnded)
+        }
     }
 }
 
 impl UseState {
+    /// Goes on with the claim `from` for whoever presents the claim key under which `existing` was found, if any.
+    ///
+    /// The claim itself is what makes it single-use: it ends, so that whoever comes second finds nothing to go on
+    /// with. Neither does the count of claims grow, nor the time. Until the claim has moved,
+    /// its own claimant may follow the offer, too, and stays where it is.
+    ///
+    /// # Errors
+    /// The real reason, which whoever asks must not be told.
+    pub fn move_claim(
+        &self,
+        from: Option<&Claim>,
+        existing: Option<&Claim>,
+        offered_until: Instant,
+        now: Instant,
+    ) -> Result<Move, Refusal> {
+        if self.revoked_at.is_some() {
+            return Err(Refusal::Revoked);
+        }
+        if let Some(claim) = existing {
+            claim.returns(now)?;
+            return Ok(Move::Again { claim: claim.clone() });
+        }
+        let from = from.ok_or(Refusal::Unknown)?;
+        from.returns(now)?;
+        if now >= offered_until {
+            return Err(Refusal::Expired);
+        }
+        let claim = Claim { claimed_at: now, ..from.clone() };
+        Ok(Move::First { ended: Claim { moved_at: Some(now), ..from.clone() }, claim })
+    }
+
     /// The state after the owner revoked it; none if it already is.
     pub fn revoke(&self, now: Instant) -> Option<Self> {
         match self.revoked_at {
@@ -206,6 +264,46 @@ mod tests {
             state = next;
         }
         assert_eq!(terms.redeem(&state, None, at(200)), Err(Refusal::AlreadyClaimed));
+    }
+
+    fn moved(state: &UseState, from: &Claim, now: Instant) -> (Claim, Claim) {
+        match state.move_claim(Some(from), None, at(1_500), now) {
+            Ok(Move::First { ended, claim }) => (ended, claim),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_claim_moves_once_and_its_time_stays() {
+        let (state, claim) = first(&UseState::default(), at(999));
+        let (ended, new) = moved(&state, &claim, at(1_400));
+        assert_eq!((new.access_until, new.claimed_at, new.moved_at), (claim.access_until, at(1_400), None));
+        assert_eq!(ended.moved_at, Some(at(1_400)));
+        assert_eq!(terms().redeem(&state, Some(&ended), at(1_401)), Err(Refusal::Moved));
+        assert_eq!(terms().redeem(&state, None, at(1_401)), Err(Refusal::AlreadyClaimed));
+        assert_eq!(state.move_claim(Some(&ended), None, at(1_500), at(1_401)), Err(Refusal::Moved));
+        assert_eq!(state.move_claim(Some(&ended), Some(&ended), at(1_500), at(1_401)), Err(Refusal::Moved));
+        // Whoever has it comes back by the same offer, beyond the offer's end, and may move on.
+        let again = state.move_claim(Some(&ended), Some(&new), at(1_500), at(4_000));
+        assert_eq!(again, Ok(Move::Again { claim: new.clone() }));
+        let later = state.move_claim(Some(&ended), Some(&new), at(1_500), new.access_until);
+        assert_eq!(later, Err(Refusal::AccessEnded));
+        assert_eq!(moved(&state, &new, at(1_450)).1.access_until, claim.access_until);
+    }
+
+    #[test]
+    fn an_offer_to_move_ends_with_its_time_the_claims_and_the_share() {
+        let (state, claim) = first(&UseState::default(), at(999));
+        let moves = |state: &UseState, from: Option<&Claim>, until, now| state.move_claim(from, None, until, now);
+        assert_eq!(moves(&state, Some(&claim), at(1_500), at(1_500)), Err(Refusal::Expired));
+        assert_eq!(moves(&state, Some(&claim), at(9_999), claim.access_until), Err(Refusal::AccessEnded));
+        assert_eq!(moves(&state, None, at(1_500), at(1_400)), Err(Refusal::Unknown));
+        let revoked = state.revoke(at(1_000)).unwrap();
+        assert_eq!(moves(&revoked, Some(&claim), at(1_500), at(1_400)), Err(Refusal::Revoked));
+        assert_eq!(revoked.move_claim(Some(&claim), Some(&claim), at(1_500), at(1_400)), Err(Refusal::Revoked));
+        // Its own claimant moves nothing.
+        let stays = state.move_claim(Some(&claim), Some(&claim), at(1_500), at(1_400));
+        assert_eq!(stays, Ok(Move::Again { claim }));
     }
 
     #[test]

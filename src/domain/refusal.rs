@@ -17,6 +17,8 @@ pub enum Refusal {
     AlreadyClaimed,
     /// The time after the claim in which the claimant may come back is over.
     AccessEnded,
+    /// Its claimant went on with it on another device.
+    Moved,
     /// Revoked by its owner.
     Revoked,
     /// The stored grant is not the one that was sealed.
@@ -44,6 +46,7 @@ impl Refusal {
             Self::Expired => "expired",
             Self::AlreadyClaimed => "already_claimed",
             Self::AccessEnded => "access_ended",
+            Self::Moved => "moved",
             Self::Revoked => "revoked",
             Self::Altered => "altered",
             Self::TenantSuspended => "tenant_suspended",

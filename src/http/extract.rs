@@ -1,19 +1,27 @@
 //! Who is calling: the one place where a request becomes a principal.
 
-use actix_web::{FromRequest, HttpMessage, HttpRequest, dev::Payload, http::header::AUTHORIZATION, web};
+use actix_web::{
+    FromRequest, HttpMessage, HttpRequest,
+    dev::Payload,
+    http::header::{AUTHORIZATION, ORIGIN},
+    web,
+};
 use futures_util::future::LocalBoxFuture;
 use serde::de::DeserializeOwned;
 
 use crate::{
-    crypto::{secret::SecretText, submission_token::SubmissionToken},
+    crypto::{opaque::ConsoleSecret, secret::SecretText, submission_token::SubmissionToken},
     domain::ids::{RequestId, SessionId},
     service::{Broker, Caller, Error, sessions::Session, uploads::MayUpload},
 };
 
-use super::{json, problem::Problem};
+use super::{guards, json, problem::Problem};
 
 /// Chooses among several session cookies; scripts of the session page send it.
 pub const SESSION_HEADER: &str = "Cloakroom-Session";
+
+/// Repeats the CSRF cookie; scripts of the console send it.
+pub const CSRF_HEADER: &str = "Cloakroom-CSRF";
 
 /// The id drawn for this request.
 pub fn request_id(request: &HttpRequest) -> RequestId {
@@ -31,7 +39,8 @@ fn bearer(request: &HttpRequest) -> Option<SecretText> {
     scheme.eq_ignore_ascii_case("Bearer").then(|| SecretText::new(token.trim()))
 }
 
-/// A caller with a valid API key.
+/// A caller with a valid API key, or in a live session of the console. Where
+/// both are there, the key counts.
 #[derive(Debug)]
 pub struct Authenticated(pub Caller);
 
@@ -40,10 +49,16 @@ impl FromRequest for Authenticated {
     type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let (broker, secret, id) = (broker(request), bearer(request), request_id(request));
+        let (broker, id) = (broker(request), request_id(request));
+        let request = request.clone();
         Box::pin(async move {
-            let secret = secret.ok_or(Error::Unauthenticated)?;
-            Ok(Self(broker?.authenticate(&secret, id).await?))
+            let broker = broker?;
+            if let Some(secret) = bearer(&request) {
+                return Ok(Self(broker.authenticate(&secret, id).await?));
+            }
+            let secret = console_secret(&request, &broker).ok_or(Error::Unauthenticated)?;
+            let caller = broker.in_console(&secret, id).await?;
+            if repeats_csrf_token(&request, &secret) { Ok(Self(caller)) } else { Err(Problem::csrf()) }
         })
     }
 }
@@ -71,7 +86,8 @@ where
     }
 }
 
-/// A caller with a valid API key, or nobody in particular.
+/// A caller with a valid API key or in a session of the console, or nobody in
+/// particular. A cookie that comes along counts for nothing where it would be refused.
 #[derive(Debug)]
 pub struct MaybeAuthenticated(pub Option<Caller>);
 
@@ -80,11 +96,22 @@ impl FromRequest for MaybeAuthenticated {
     type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        if bearer(request).is_none() {
-            return Box::pin(std::future::ready(Ok(Self(None))));
+        if bearer(request).is_some() {
+            let authenticated = Authenticated::from_request(request, payload);
+            return Box::pin(async move { authenticated.await.map(|Authenticated(caller)| Self(Some(caller))) });
         }
-        let authenticated = Authenticated::from_request(request, payload);
-        Box::pin(async move { authenticated.await.map(|Authenticated(caller)| Self(Some(caller))) })
+        let (broker, id) = (broker(request), request_id(request));
+        let request = request.clone();
+        Box::pin(async move {
+            let broker = broker?;
+            let secret = console_secret(&request, &broker).filter(|secret| repeats_csrf_token(&request, secret));
+            let Some(secret) = secret else { return Ok(Self(None)) };
+            match broker.in_console(&secret, id).await {
+                Ok(caller) => Ok(Self(Some(caller))),
+                Err(Error::Unauthenticated) => Ok(Self(None)),
+                Err(fault) => Err(fault.into()),
+            }
+        })
     }
 }
 
@@ -104,13 +131,30 @@ impl FromRequest for InSession {
             if let Some(token) = bearer(&request) {
                 return Ok(Self(broker.session(&token, id).await?));
             }
-            let secure = broker.settings.public_url.starts_with("https:");
-            let (named, token) = session_cookie(&request, secure).ok_or(Error::NoSession)?;
-            let session = broker.session(&token, id).await?;
-            // A cookie under another session's name was put there by somebody else.
-            if session.id == named { Ok(Self(session)) } else { Err(Error::NoSession.into()) }
+            let named = request.headers().get(SESSION_HEADER).and_then(|value| value.to_str().ok());
+            by_cookie(&request, &broker, named).await
         })
     }
+}
+
+impl InSession {
+    /// The claimant whose page sent a form of this session: by cookie alone. Browsers say where a form comes
+    /// from; one that does not say is not let in, since this content type goes out to other sites unasked.
+    pub(super) async fn by_form(request: &HttpRequest, session: &str) -> Result<Self, Problem> {
+        let broker = broker(request)?;
+        let origin = request.headers().get(ORIGIN).map(|origin| origin.as_bytes());
+        if origin != Some(broker.settings.public_url.as_bytes()) {
+            return Err(guards::foreign_origin());
+        }
+        by_cookie(request, &broker, Some(session)).await
+    }
+}
+
+async fn by_cookie(request: &HttpRequest, broker: &Broker, named: Option<&str>) -> Result<InSession, Problem> {
+    let (named, token) = session_cookie(request, is_secure(broker), named).ok_or(Error::NoSession)?;
+    let session = broker.session(&token, request_id(request)).await?;
+    // A cookie under another session's name was put there by somebody else.
+    if session.id == named { Ok(InSession(session)) } else { Err(Error::NoSession.into()) }
 }
 
 /// Somebody who may upload without an API key: in a session that may write,
@@ -132,10 +176,44 @@ impl FromRequest for Uploading {
     }
 }
 
-/// The name of a session's cookie. On loopback HTTP browsers disagree about
+/// Whether cookies can be held to TLS.
+pub(super) fn is_secure(broker: &Broker) -> bool {
+    broker.settings.public_url.starts_with("https:")
+}
+
+/// The names of the cookies of a console session: its secret, and what has to
+/// be repeated in a header.
+pub(super) const CONSOLE_COOKIE: &str = "console";
+pub(super) const CSRF_COOKIE: &str = "csrf";
+
+/// The secret of a console session. Two of that name were not both set by us.
+fn console_secret(request: &HttpRequest, broker: &Broker) -> Option<ConsoleSecret> {
+    let name = cookie_name(CONSOLE_COOKIE, is_secure(broker));
+    let cookies = request.cookies().ok()?;
+    let mut named = cookies.iter().filter(|cookie| cookie.name() == name);
+    let (only, another) = (named.next()?, named.next());
+    if another.is_some() {
+        return None;
+    }
+    ConsoleSecret::parse(&SecretText::new(only.value())).ok()
+}
+
+/// Whether a request that may change something shows that it comes from our own page.
+fn repeats_csrf_token(request: &HttpRequest, secret: &ConsoleSecret) -> bool {
+    if guards::is_safe(request.method()) {
+        return true;
+    }
+    let mut presented = request.headers().get_all(CSRF_HEADER);
+    match (presented.next().and_then(|value| value.to_str().ok()), presented.next()) {
+        (Some(token), None) => secret.accepts_csrf(token),
+        _ => false,
+    }
+}
+
+/// The name of a cookie of ours. On loopback HTTP browsers disagree about
 /// `__Host-`, so it goes without there.
-pub fn session_cookie_name(session: &str, secure: bool) -> String {
-    format!("{}{session}", cookie_prefix(secure))
+pub(super) fn cookie_name(of: &str, secure: bool) -> String {
+    format!("{}{of}", cookie_prefix(secure))
 }
 
 /// The one prefix that is accepted: with TLS, only a cookie that this very host has set.
@@ -143,10 +221,8 @@ const fn cookie_prefix(secure: bool) -> &'static str {
     if secure { "__Host-cloakroom-" } else { "cloakroom-" }
 }
 
-/// The cookie of the session that the header names; without the header, the
-/// only session cookie there is.
-fn session_cookie(request: &HttpRequest, secure: bool) -> Option<(SessionId, SecretText)> {
-    let named = request.headers().get(SESSION_HEADER).and_then(|value| value.to_str().ok());
+/// The cookie of the named session; where none is named, the only session cookie there is.
+fn session_cookie(request: &HttpRequest, secure: bool, named: Option<&str>) -> Option<(SessionId, SecretText)> {
     let cookies = request.cookies().ok()?;
     let mut matching = cookies.iter().filter_map(|cookie| {
         let session = cookie.name().strip_prefix(cookie_prefix(secure))?.parse::<SessionId>().ok()?;

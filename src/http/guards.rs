@@ -1,7 +1,7 @@
 //! Guards around every route: host names, origins, request ids, headers.
 
 use actix_web::{
-    Error, HttpMessage, HttpResponse,
+    Error, HttpMessage, HttpRequest, HttpResponse,
     body::{BoxBody, MessageBody},
     dev::{ServiceRequest, ServiceResponse},
     http::{
@@ -12,7 +12,7 @@ use actix_web::{
     web,
 };
 
-use crate::{domain::ids::RequestId, service::Broker};
+use crate::{domain::ids::RequestId, service::Broker, web::pages};
 
 use super::{openapi, problem::Problem};
 
@@ -51,7 +51,10 @@ pub async fn api(
     // A route without this method is answered by actix, with an empty body.
     let method = response.status() == StatusCode::METHOD_NOT_ALLOWED;
     if let Some(problem) = fault.or_else(|| method.then(|| of_actix(StatusCode::METHOD_NOT_ALLOWED))) {
-        let mut answer = problem.response(Some(id.to_string()));
+        let mut answer = match for_a_reader(response.request()) {
+            true => page(response.request(), &problem),
+            false => problem.response(Some(id.to_string())),
+        };
         if method {
             let pattern = response.request().match_pattern().unwrap_or_default();
             answer.headers_mut().insert(header::ALLOW, HeaderValue::from_static(openapi::methods_of(&pattern)));
@@ -69,6 +72,28 @@ pub async fn api(
         }
     }
     Ok(response)
+}
+
+/// Whether somebody looks at the answer: a browser that opens what is no route of the API.
+fn for_a_reader(request: &HttpRequest) -> bool {
+    let accepted = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok());
+    is_safe(request.method())
+        && !request.path().starts_with("/v1/")
+        && accepted.is_some_and(|accepted| accepted.contains("text/html"))
+}
+
+/// The refusal in words.
+fn page(request: &HttpRequest, problem: &Problem) -> HttpResponse {
+    let plain = problem.response(None);
+    let mut page = HttpResponse::build(plain.status())
+        .insert_header((header::CONTENT_TYPE, "text/html; charset=utf-8"))
+        .insert_header((header::CONTENT_SECURITY_POLICY, pages::STATIC_POLICY))
+        .insert_header((header::VARY, "accept, accept-language"))
+        .body(pages::refused(request.headers(), plain.status()));
+    if let Some(wait) = plain.headers().get(header::RETRY_AFTER) {
+        page.headers_mut().insert(header::RETRY_AFTER, wait.clone());
+    }
+    page
 }
 
 const ALWAYS: [(HeaderName, HeaderValue); 6] = [
@@ -93,7 +118,8 @@ fn of_actix(status: StatusCode) -> Problem {
     }
 }
 
-fn is_safe(method: &Method) -> bool {
+/// Whether a method changes nothing.
+pub(super) fn is_safe(method: &Method) -> bool {
     matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
 }
 
@@ -128,8 +154,12 @@ fn wrong_origin(request: &ServiceRequest, broker: &Broker, id: RequestId) -> Opt
     if origin.as_bytes() == broker.settings.public_url.as_bytes() {
         return None;
     }
-    let problem = Problem::new(StatusCode::FORBIDDEN, "wrong_origin", "Requests from other sites are refused");
-    Some(problem.response(Some(id.to_string())))
+    Some(foreign_origin().response(Some(id.to_string())))
+}
+
+/// The answer to a request from another site.
+pub(super) fn foreign_origin() -> Problem {
+    Problem::new(StatusCode::FORBIDDEN, "wrong_origin", "Requests from other sites are refused")
 }
 
 /// What follows the scheme of an origin.

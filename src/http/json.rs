@@ -30,7 +30,7 @@ impl<T: DeserializeOwned + 'static> FromRequest for Json<T> {
 
 /// A body that has arrived, and has not been looked at.
 pub(super) struct Received {
-    declared: bool,
+    content_type: String,
     bytes: web::Bytes,
 }
 
@@ -40,11 +40,11 @@ pub(super) fn receive(
     request: &HttpRequest,
     payload: &mut Payload,
 ) -> impl Future<Output = Result<Received, Problem>> + use<> {
-    let declared = request.content_type() == "application/json";
+    let content_type = request.content_type().to_owned();
     let body = web::Bytes::from_request(request, payload);
     async move {
         match tokio::time::timeout(PATIENCE, body).await {
-            Ok(body) => Ok(Received { declared, bytes: body.map_err(unreadable)? }),
+            Ok(body) => Ok(Received { content_type, bytes: body.map_err(unreadable)? }),
             Err(_) => Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "too_slow", "The request body took too long")),
         }
     }
@@ -53,7 +53,7 @@ pub(super) fn receive(
 impl Received {
     pub(super) fn parse<T: DeserializeOwned>(&self) -> Result<T, Problem> {
         // Not only tidiness: a form post from another site cannot send this type unasked.
-        if self.declared {
+        if self.content_type == "application/json" {
             parse(&self.bytes)
         } else {
             Err(Problem::new(
@@ -63,6 +63,25 @@ impl Received {
             ))
         }
     }
+}
+
+/// The fields of a form, where a route takes one: a page has to send it as a form when a browser is to save the answer.
+impl Received {
+    pub(super) fn is_form(&self) -> bool {
+        self.content_type == "application/x-www-form-urlencoded"
+    }
+
+    pub(super) fn fields<T: DeserializeOwned>(&self) -> Result<T, Problem> {
+        let unreadable = || Problem::malformed("not a form with the fields of this route");
+        let text = std::str::from_utf8(&self.bytes).map_err(|_| unreadable())?;
+        // Spelled as a query is.
+        web::Query::from_query(text).map(web::Query::into_inner).map_err(|_| unreadable())
+    }
+}
+
+/// A JSON text from a form's field.
+pub(super) fn from_field<T: DeserializeOwned>(text: &str) -> Result<T, Problem> {
+    parse(text.as_bytes())
 }
 
 fn unreadable(fault: actix_web::Error) -> Problem {

@@ -6,19 +6,23 @@
 
 pub mod administration;
 pub mod api_keys;
+pub mod archives;
 pub mod artifacts;
 mod conditional;
+pub mod console;
 pub mod content;
 pub mod edge;
 pub mod extract;
 pub mod file_requests;
 pub mod guards;
+pub mod histories;
 pub mod json;
 pub mod links;
 pub mod objects;
 pub mod openapi;
 pub mod ops;
 pub mod problem;
+mod qr;
 pub mod receipt_views;
 pub mod render;
 pub mod routes;

@@ -57,7 +57,7 @@ pub async fn download(
     With(Authenticated(caller), body): With<Authenticated, DownloadBody>,
     broker: web::Data<Broker>,
 ) -> Result<HttpResponse, Problem> {
-    let signed = broker.download_object(&caller, &body.path).await?;
+    let signed = broker.download_object(&caller, &body.path, body.disposition.into()).await?;
     Ok(HttpResponse::Ok().json(DownloadView::from(signed)))
 }
 

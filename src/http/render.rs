@@ -11,6 +11,7 @@ use crate::{
     service::{
         Error,
         listing::{Page, PageRequest},
+        vault::Purpose,
     },
 };
 
@@ -101,6 +102,30 @@ pub struct DownloadBody {
     /// Its path.
     #[schema(value_type = String)]
     pub path: VaultPath,
+    /// `inline` to have it shown where that is harmless (pictures but SVG, PDF, plain text, audio, video), which is
+    /// the default; `attachment` to have it saved. Whatever else it is, is saved.
+    #[serde(default)]
+    pub disposition: WantedDisposition,
+}
+
+/// How a browser is to treat a download.
+#[derive(Clone, Copy, Debug, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum WantedDisposition {
+    /// Shown, where that is harmless.
+    #[default]
+    Inline,
+    /// Saved.
+    Attachment,
+}
+
+impl From<WantedDisposition> for Purpose {
+    fn from(wanted: WantedDisposition) -> Self {
+        match wanted {
+            WantedDisposition::Inline => Self::Showing,
+            WantedDisposition::Attachment => Self::Saving,
+        }
+    }
 }
 
 /// Where to download a file. Whoever has the URL can use it until it expires.

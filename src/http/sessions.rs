@@ -11,11 +11,11 @@ use utoipa::ToSchema;
 
 use crate::{
     domain::{instant::Instant, path::VaultPath, permission::SharePermission},
-    service::{Broker, listing::PageRequest},
+    service::{Broker, listing::PageRequest, vault::Purpose},
 };
 
 use super::{
-    extract::{InSession, With, session_cookie_name},
+    extract::{InSession, With, cookie_name, is_secure},
     problem::{Problem, ProblemDocument},
     render::{DownloadBody, DownloadView, Listing, ObjectView, ObjectsQuery},
     upload_actions,
@@ -48,9 +48,9 @@ pub(super) struct SessionCookie(Cookie<'static>);
 
 impl SessionCookie {
     pub(super) fn new(broker: &Broker, session: &str, token: &str, expires_at: Instant) -> Self {
-        let secure = broker.settings.public_url.starts_with("https:");
+        let secure = is_secure(broker);
         let seconds = expires_at.since(broker.now()).as_secs();
-        let cookie = Cookie::build(session_cookie_name(session, secure), token.to_owned())
+        let cookie = Cookie::build(cookie_name(session, secure), token.to_owned())
             .path("/")
             .http_only(true)
             .secure(secure)
@@ -104,6 +104,30 @@ pub async fn inspect(InSession(session): InSession) -> HttpResponse {
     })
 }
 
+/// A link by which the session moves to another device.
+#[derive(Serialize, ToSchema)]
+pub struct MoveView {
+    /// The token, shown this once: whoever redeems it first, with a claim key of their own, has the session.
+    #[schema(example = "crm_AQEAAAAB…")]
+    pub token: String,
+    /// The link to open on the other device.
+    pub url: String,
+    /// Until when it may be opened (RFC 3339): 10 minutes at most.
+    pub expires_at: String,
+}
+
+/// Offer to go on with the session on another device. When the offer is redeemed, this session ends at once.
+#[utoipa::path(
+    post, path = "/v1/session/moves", tag = "session", security(("session" = [])),
+    responses((status = 201, body = MoveView), (status = 401, body = ProblemDocument))
+)]
+pub async fn offer_move(InSession(session): InSession, broker: web::Data<Broker>) -> Result<HttpResponse, Problem> {
+    let offered = broker.offer_move(&session).await?;
+    let token = offered.token.expose().to_owned();
+    let url = format!("{}/s#{token}", broker.settings.public_url);
+    Ok(HttpResponse::Created().json(MoveView { token, url, expires_at: offered.expires_at.to_string() }))
+}
+
 /// List the files of the session.
 #[utoipa::path(
     get, path = "/v1/session/objects", tag = "session", params(ObjectsQuery), security(("session" = [])),
@@ -129,7 +153,7 @@ pub async fn download(
     With(InSession(session), body): With<InSession, DownloadBody>,
     broker: web::Data<Broker>,
 ) -> Result<HttpResponse, Problem> {
-    let signed = broker.session_download(&session, &body.path).await?;
+    let signed = broker.session_download(&session, &body.path, body.disposition.into()).await?;
     Ok(HttpResponse::Ok().json(DownloadView::from(signed)))
 }
 
@@ -147,7 +171,7 @@ pub async fn download_batch(
     let download = async |(index, text): (usize, String)| {
         let path =
             VaultPath::parse(&text).map_err(|fault| Problem::invalid(format!("/paths/{index}"), fault.to_string()))?;
-        let signed = broker.session_download(&session, &path).await?;
+        let signed = broker.session_download(&session, &path, Purpose::default()).await?;
         Ok(DownloadItem { path: text, download: DownloadView::from(signed) })
     };
     let items = body.paths.into_iter().enumerate().map(download);

@@ -17,15 +17,17 @@ use crate::{
     },
     service::{
         Broker,
+        listing::PageRequest,
         shares::{MintShare, Share},
     },
 };
 
 use super::{
     extract::{Authenticated, MaybeAuthenticated, With, request_id},
+    histories::MakerView,
     json::Json,
     problem::{Problem, ProblemDocument},
-    render::{self, Listing, PageQuery},
+    render::{self, Listing, ObjectView, ObjectsQuery, PageQuery},
     sessions::SessionCookie,
 };
 
@@ -81,6 +83,8 @@ pub struct ShareView {
     pub access_expires_in: u64,
     /// When it was revoked (RFC 3339).
     pub revoked_at: Option<String>,
+    /// Which API key made it.
+    pub created_by: MakerView,
 }
 
 /// A share just minted.
@@ -111,6 +115,7 @@ impl From<Share> for ShareView {
             expires_at: grant.terms.expires_at.to_string(),
             access_expires_in: grant.terms.access_seconds,
             revoked_at: share.revoked_at.map(|at| at.to_string()),
+            created_by: share.maker.into(),
         }
     }
 }
@@ -179,6 +184,24 @@ pub async fn inspect(
     Ok(HttpResponse::Ok().json(ShareView::from(share)))
 }
 
+/// List what a recipient of the share would see now. Looking claims nothing.
+#[utoipa::path(
+    get, path = "/v1/shares/{id}/objects", tag = "shares", security(("api_key" = [])),
+    params(("id" = String, Path, description = "The share's id"), ObjectsQuery),
+    responses((status = 200, body = Listing<ObjectView>), (status = "4XX", body = ProblemDocument))
+)]
+pub async fn objects(
+    Authenticated(caller): Authenticated,
+    broker: web::Data<Broker>,
+    id: web::Path<String>,
+    query: web::Query<ObjectsQuery>,
+) -> Result<HttpResponse, Problem> {
+    let query = query.into_inner();
+    let request = PageRequest { limit: query.limit, cursor: query.cursor };
+    let page = broker.share_objects(&caller, render::id(&id)?, &query.prefix, &request).await?;
+    Ok(HttpResponse::Ok().json(Listing::of(page, ObjectView::from)))
+}
+
 /// Revoke a share and the session it opened.
 #[utoipa::path(
     delete, path = "/v1/shares/{id}", tag = "shares", security(("api_key" = [])),
@@ -198,7 +221,7 @@ pub async fn revoke(
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RedeemBody {
-    /// The share token.
+    /// The share token; or one to move a session here, `crm_…`.
     #[schema(value_type = String, example = "crs_AQEAAAAB…")]
     pub token: SecretText,
     /// 32 random bytes of your own making, base64url without padding. Keep
@@ -285,6 +308,8 @@ pub struct SharePreviewView {
     pub access_expires_in: u64,
     /// What redeeming wants besides the token.
     pub requires: Vec<String>,
+    /// Whether the token moves a session from another device, where it then ends.
+    pub moving: bool,
     /// Whether you minted it.
     pub yours: bool,
 }
@@ -312,6 +337,7 @@ pub async fn preview(
         claim_by: preview.claim_by.to_string(),
         access_expires_in: preview.access_seconds,
         requires: Vec::new(),
+        moving: preview.moving,
         yours: preview.yours,
     }))
 }

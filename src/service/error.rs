@@ -78,6 +78,12 @@ pub enum Error {
         /// How long to wait.
         retry_after: std::time::Duration,
     },
+    /// The caller has as much going on already as one may; when some of it has ended it may work.
+    #[error("too much of one caller at once")]
+    TooManyAtOnce {
+        /// What, in words.
+        what: &'static str,
+    },
     /// Too much at once; later it may work.
     #[error("busy")]
     Busy,

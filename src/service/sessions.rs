@@ -4,12 +4,15 @@
 use crate::{
     crypto::{
         claim::ClaimHash,
+        digest::Sha256Digest,
+        grant_hash::grant_hash,
         secret::SecretText,
         session_token::{SessionToken, SessionTokenContents},
     },
     domain::{
+        api_key::ApiKey,
         event::Actor,
-        ids::{RequestId, SessionId},
+        ids::{RequestId, SessionId, ShareId},
         instant::Instant,
         lifetime,
         object::VaultFile,
@@ -17,6 +20,7 @@ use crate::{
         permission::{Permission, SharePermission},
         redemption::Claim,
         share::{ShareGrant, ShareRights},
+        tenant::Tenant,
         upload::Within,
     },
     objects::SignedRequest,
@@ -27,6 +31,7 @@ use super::{
     events::Origin,
     listing::{Page, PageRequest},
     uploads::{MayUpload, Uploader, key_scope},
+    vault::Purpose,
 };
 
 /// An open session, checked just now.
@@ -40,9 +45,17 @@ pub struct Session {
     pub claim: Claim,
     claim_hash: ClaimHash,
     grant: ShareGrant,
-    minter: crate::domain::api_key::ApiKey,
-    tenant: crate::domain::tenant::Tenant,
+    minter: ApiKey,
+    tenant: Tenant,
     request: RequestId,
+}
+
+/// The rows behind a session, once they are all as they must be.
+struct Standing {
+    grant: ShareGrant,
+    claim: Claim,
+    tenant: Tenant,
+    minter: ApiKey,
 }
 
 impl Session {
@@ -66,15 +79,31 @@ impl Session {
         self.minter.expires_at.map_or(self.claim.access_until, |end| end.min(self.claim.access_until))
     }
 
+    pub(super) fn share(&self) -> ShareId {
+        self.grant.id
+    }
+
+    pub(super) fn grant(&self) -> &ShareGrant {
+        &self.grant
+    }
+
+    pub(super) fn claim_hash(&self) -> ClaimHash {
+        self.claim_hash
+    }
+
+    pub(super) fn allows(&self, path: &VaultPath, permission: Permission) -> bool {
+        self.rights().is_ok_and(|rights| rights.allow(path, permission))
+    }
+
     fn rights(&self) -> Result<ShareRights<'_>, Error> {
         self.grant.rights(&self.minter.grants).map_err(|_| Error::NoSession)
     }
 
-    fn actor(&self) -> Actor {
+    pub(super) fn actor(&self) -> Actor {
         Actor::Session { share: self.grant.id, claim: self.claim_hash.to_string() }
     }
 
-    fn origin(&self, broker: &Broker) -> Origin {
+    pub(super) fn origin(&self, broker: &Broker) -> Origin {
         Origin { namespace: self.grant.made.namespace, request: Some(self.request), at: broker.now() }
     }
 }
@@ -113,26 +142,45 @@ impl Broker {
         if now >= token.expires_at {
             return Err(Error::NoSession);
         }
-        let rows = self.share_rows(token.share, Some(token.claim), &token.grant_hash).await?;
-        let rows = rows.map_err(|_| Error::NoSession)?;
-        rows.stands(now).map_err(|_| Error::NoSession)?;
-        let (Some(claim), Some(tenant), Some(minter)) = (rows.claim, rows.tenant, rows.minter) else {
-            return Err(Error::NoSession);
-        };
-        let revoked = rows.state.value.revoked_at.is_some();
-        if revoked || claim.returns(now).is_err() || tenant.id != token.tenant {
+        let (claim_hash, id, expires_at) = (token.claim, token.session, token.expires_at);
+        let standing = self.standing(token.share, claim_hash, &token.grant_hash, now).await?;
+        let Standing { grant, claim, tenant, minter } = standing;
+        if claim.returns(now).is_err() || tenant.id != token.tenant {
             return Err(Error::NoSession);
         }
-        Ok(Session {
-            id: token.session,
-            expires_at: token.expires_at,
-            claim,
-            claim_hash: token.claim,
-            grant: rows.grant,
-            minter,
-            tenant,
-            request,
-        })
+        Ok(Session { id, expires_at, claim, claim_hash, grant, minter, tenant, request })
+    }
+
+    /// A session as it stands now, but for its time: what has begun in it may go on beyond that.
+    ///
+    /// # Errors
+    /// [`Error::NoSession`] when something else has ended it.
+    pub(super) async fn session_still_stands(&self, session: &Session) -> Result<Session, Error> {
+        let (share, claim_hash, hash) = (session.share(), session.claim_hash, grant_hash(&session.grant));
+        let Standing { grant, claim, tenant, minter } = self.standing(share, claim_hash, &hash, self.now()).await?;
+        let Session { id, expires_at, request, .. } = *session;
+        Ok(Session { id, expires_at, claim, claim_hash, grant, minter, tenant, request })
+    }
+
+    /// What a session stands on; whether its time is over is another question.
+    async fn standing(
+        &self,
+        share: ShareId,
+        claim: ClaimHash,
+        sealed_hash: &Sha256Digest,
+        now: Instant,
+    ) -> Result<Standing, Error> {
+        let rows = self.share_rows(share, Some(claim), sealed_hash).await?;
+        let rows = rows.map_err(|_| Error::NoSession)?;
+        rows.stands(now).map_err(|_| Error::NoSession)?;
+        match (rows.claim, rows.tenant, rows.minter) {
+            (Some(claim), Some(tenant), Some(minter))
+                if rows.state.value.revoked_at.is_none() && claim.moved_at.is_none() =>
+            {
+                Ok(Standing { grant: rows.grant, claim, tenant, minter })
+            }
+            _ => Err(Error::NoSession),
+        }
     }
 
     /// The files of a session, in the order of their paths.
@@ -154,11 +202,16 @@ impl Broker {
     ///
     /// # Errors
     /// When the session does not reach the path, or nothing is there.
-    pub async fn session_download(&self, session: &Session, path: &VaultPath) -> Result<SignedRequest, Error> {
+    pub async fn session_download(
+        &self,
+        session: &Session,
+        path: &VaultPath,
+        purpose: Purpose,
+    ) -> Result<SignedRequest, Error> {
         session.may(path, Permission::Read)?;
         let origin = session.origin(self);
         let file = self.file(origin.namespace, path).await?;
         let until = origin.at.plus(lifetime::DOWNLOAD_URL).min(session.ends_at());
-        self.issue_download(origin, session.actor(), &file, until).await
+        self.issue_download(origin, session.actor(), &file, purpose, until).await
     }
 }

@@ -4,6 +4,7 @@ use crate::{
     crypto::{
         claim::{ClaimHash, ClaimKey},
         grant_hash::grant_hash,
+        move_token::{MoveToken, MoveTokenContents},
         row_mac::NotAuthentic,
         secret::SecretText,
         session_token::{SessionToken, SessionTokenContents},
@@ -12,17 +13,17 @@ use crate::{
     domain::{
         api_key::ApiKey,
         event::{Actor, EventType},
-        ids::{RequestId, SessionId, ShareId},
+        ids::{RequestId, SessionId, ShareId, TenantId},
         instant::Instant,
         lifetime,
         path::PathPin,
         permission::{Permission, SharePermission},
-        redemption::{Claim, Redemption, UseState},
+        redemption::{Claim, Move, Redemption, UseState},
         refusal::Refusal,
         share::ShareGrant,
         tenant::{Mode, Namespace, Tenant},
     },
-    store::Expected,
+    store::{Expected, Version},
 };
 
 use super::{
@@ -71,8 +72,34 @@ pub struct SharePreview {
     pub claim_by: Instant,
     /// For how many seconds it then stays open.
     pub access_seconds: u64,
+    /// Whether it goes on with a claim, which then ends on the device where it is.
+    pub moving: bool,
     /// Whether whoever is looking minted it.
     pub yours: bool,
+}
+
+/// What a text is that presents itself to be redeemed, once it has been opened.
+struct Presented {
+    tenant: TenantId,
+    share: ShareId,
+    grant_hash: [u8; 32],
+    way: Way,
+}
+
+/// How it leads to a session.
+#[derive(Clone, Copy)]
+enum Way {
+    /// By claiming the share.
+    Claiming,
+    /// By going on with a claim.
+    Moving { from: ClaimHash, offered_until: Instant },
+}
+
+/// What comes of it.
+enum Opening {
+    Claims { state: UseState, claim: Claim },
+    Moves { from: ClaimHash, version: Version, ended: Claim, claim: Claim },
+    Returns { claim: Claim },
 }
 
 /// The rows behind a share, as they are now.
@@ -114,18 +141,42 @@ impl Broker {
         }
     }
 
-    fn open_share_token(&self, token: &SecretText) -> Result<ShareTokenContents, Error> {
-        ShareToken::open(token, &self.keyring).map_err(|_| self.refuse_unattributed())
+    /// What a text is that presents itself to be redeemed.
+    fn presented(&self, token: &SecretText) -> Result<Presented, Error> {
+        if MoveToken::is_one(token) {
+            let token = MoveToken::open(token, &self.keyring).map_err(|_| self.refuse_unattributed())?;
+            let MoveTokenContents { tenant, share, grant_hash, claim, expires_at, .. } = token;
+            let way = Way::Moving { from: claim, offered_until: expires_at };
+            return Ok(Presented { tenant, share, grant_hash, way });
+        }
+        let token = ShareToken::open(token, &self.keyring).map_err(|_| self.refuse_unattributed())?;
+        let ShareTokenContents { tenant, share, grant_hash, .. } = token;
+        Ok(Presented { tenant, share, grant_hash, way: Way::Claiming })
+    }
+
+    /// The rows behind what is presented, and the claim that is to move.
+    async fn presented_rows(
+        &self,
+        presented: &Presented,
+        claim: Option<ClaimHash>,
+    ) -> Result<Result<(ShareRows, Option<Record<Claim>>), Refusal>, Error> {
+        // First: when it has moved by then, what it has become is there to be found.
+        let leaving = match presented.way {
+            Way::Claiming => None,
+            Way::Moving { from, .. } => {
+                let [row] = self.store.get([rows::share_claim(presented.share, from)]).await?;
+                match self.decode_if::<Claim>(row.as_ref()) {
+                    Ok(leaving) => leaving,
+                    Err(_) => return Ok(Err(Refusal::Altered)),
+                }
+            }
+        };
+        let rows = self.share_rows(presented.share, claim, &presented.grant_hash).await?;
+        Ok(rows.map(|rows| (rows, leaving)))
     }
 
     /// Refuses a genuine token, on its owner's record where it has an owner.
-    async fn refuse_share(
-        &self,
-        token: &ShareTokenContents,
-        rows: Option<&ShareRows>,
-        origin: Origin,
-        why: Refusal,
-    ) -> Error {
+    async fn refuse_share(&self, token: &Presented, rows: Option<&ShareRows>, origin: Origin, why: Refusal) -> Error {
         match rows {
             Some(rows) if rows.tenant.is_some() => {
                 self.refuse(origin, EventType::ShareRefused, token.share.to_string(), why).await
@@ -136,7 +187,7 @@ impl Broker {
 
     /// As [`Broker::refuse_share`], where the rows are missing or not ours: the
     /// token itself names the tenant.
-    async fn refuse_unread_share(&self, token: &ShareTokenContents, request: RequestId, why: Refusal) -> Error {
+    async fn refuse_unread_share(&self, token: &Presented, request: RequestId, why: Refusal) -> Error {
         let namespace = Namespace { tenant: token.tenant, mode: Mode::Live };
         let origin = Origin { namespace, request: Some(request), at: self.now() };
         match self.store.get([rows::tenant(token.tenant)]).await {
@@ -145,7 +196,8 @@ impl Broker {
         }
     }
 
-    /// Redeems a share for whoever holds this claim key.
+    /// Redeems a share for whoever holds this claim key; or goes on with a claimed one, where the token is one
+    /// to move it.
     ///
     /// # Errors
     /// [`Error::DeadToken`] whatever is wrong with the token.
@@ -155,27 +207,27 @@ impl Broker {
         claim_key: &ClaimKey,
         request: RequestId,
     ) -> Result<OpenedSession, Error> {
-        let token = self.open_share_token(token)?;
+        let token = self.presented(token)?;
         let claim_hash = claim_key.hash(token.share.as_bytes());
         for _ in 0..ROUNDS {
-            let rows = match self.share_rows(token.share, Some(claim_hash), &token.grant_hash).await? {
-                Ok(rows) => rows,
+            let (rows, leaving) = match self.presented_rows(&token, Some(claim_hash)).await? {
+                Ok(found) => found,
                 Err(why) => return Err(self.refuse_unread_share(&token, request, why).await),
             };
             let now = self.now();
             let origin = Origin { namespace: rows.grant.made.namespace, request: Some(request), at: now };
-            let redemption = match rows.redeem(&token, now) {
-                Ok(redemption) => redemption,
+            let opening = match rows.open(&token, leaving.as_ref(), now) {
+                Ok(opening) => opening,
                 Err(why) => return Err(self.refuse_share(&token, Some(&rows), origin, why).await),
             };
 
             let session = claim_key.session(token.share.as_bytes());
             let actor = Actor::Session { share: token.share, claim: claim_hash.to_string() };
-            let (claim, transaction) = match redemption {
-                Redemption::First { state, claim } => {
-                    let purge = Some(rows.grant.terms.ends_at().plus(lifetime::REMEMBERED));
+            let purge = Some(rows.grant.terms.ends_at().plus(lifetime::REMEMBERED));
+            let claim_row = rows::share_claim(token.share, claim_hash);
+            let (claim, transaction) = match opening {
+                Opening::Claims { state, claim } => {
                     let state_row = rows::share_state(token.share);
-                    let claim_row = rows::share_claim(token.share, claim_hash);
                     let event = origin.done(EventType::ShareClaimed, actor, token.share);
                     let transaction = self
                         .recording(&event)?
@@ -183,7 +235,16 @@ impl Broker {
                         .write(self.put(claim_row, Expected::Absent, &claim, purge)?);
                     (claim, transaction)
                 }
-                Redemption::Again { claim } => {
+                Opening::Moves { from, version, ended, claim } => {
+                    let ended_row = rows::share_claim(token.share, from);
+                    let event = origin.done(EventType::ShareMoved, actor, token.share);
+                    let transaction = self
+                        .recording(&event)?
+                        .write(self.put(ended_row, Expected::Version(version), &ended, purge)?)
+                        .write(self.put(claim_row, Expected::Absent, &claim, purge)?);
+                    (claim, transaction)
+                }
+                Opening::Returns { claim } => {
                     (claim, self.recording(&origin.done(EventType::ShareRenewed, actor, token.share))?)
                 }
             };
@@ -234,17 +295,20 @@ impl Broker {
         looking: Option<&Caller>,
         request: RequestId,
     ) -> Result<SharePreview, Error> {
-        let token = self.open_share_token(token)?;
+        let token = self.presented(token)?;
         let claim_hash = claim_key.map(|key| key.hash(token.share.as_bytes()));
-        let rows = match self.share_rows(token.share, claim_hash, &token.grant_hash).await? {
-            Ok(rows) => rows,
+        let (rows, leaving) = match self.presented_rows(&token, claim_hash).await? {
+            Ok(found) => found,
             Err(why) => return Err(self.refuse_unread_share(&token, request, why).await),
         };
         let now = self.now();
-        if let Err(why) = rows.redeem(&token, now) {
-            let origin = Origin { namespace: rows.grant.made.namespace, request: Some(request), at: now };
-            return Err(self.refuse_share(&token, Some(&rows), origin, why).await);
-        }
+        let opening = match rows.open(&token, leaving.as_ref(), now) {
+            Ok(opening) => opening,
+            Err(why) => {
+                let origin = Origin { namespace: rows.grant.made.namespace, request: Some(request), at: now };
+                return Err(self.refuse_share(&token, Some(&rows), origin, why).await);
+            }
+        };
         let (Some(tenant), Some(minter)) = (&rows.tenant, &rows.minter) else {
             return Err(self.refuse_unattributed());
         };
@@ -259,29 +323,56 @@ impl Broker {
         files.retain(|file| rights.allow(&file.path, Permission::Read));
         files.sort_unstable_by(|a, b| a.path.cmp(&b.path));
         files.dedup_by(|a, b| a.path == b.path);
+        let (claim_by, access_seconds) = match (token.way, opening) {
+            (Way::Moving { offered_until, .. }, Opening::Moves { claim, .. } | Opening::Returns { claim }) => {
+                (offered_until, claim.access_until.since(now).as_secs())
+            }
+            _ => (rows.grant.terms.expires_at, rows.grant.terms.access_seconds),
+        };
+        let yours = looking.is_some_and(|caller| {
+            caller.key.id == rows.grant.made.minter && caller.namespace() == rows.grant.made.namespace
+        });
+        // Whoever made it, or has claimed it, knows it already.
+        if !yours && rows.claim.is_none() {
+            let origin = Origin { namespace: rows.grant.made.namespace, request: Some(request), at: now };
+            self.previewed(origin, EventType::SharePreviewed, token.share);
+        }
         Ok(SharePreview {
             sender: tenant.name.clone(),
             permission: rows.grant.permission,
             item_count: files.len().min(MOST_COUNTED),
             total_size: files.iter().take(MOST_COUNTED).map(|file| file.size).sum(),
             more: files.len() > MOST_COUNTED,
-            claim_by: rows.grant.terms.expires_at,
-            access_seconds: rows.grant.terms.access_seconds,
-            yours: looking.is_some_and(|caller| {
-                caller.key.id == rows.grant.made.minter && caller.namespace() == rows.grant.made.namespace
-            }),
+            claim_by,
+            access_seconds,
+            moving: matches!(token.way, Way::Moving { .. }),
+            yours,
         })
     }
 }
 
 impl ShareRows {
     /// Everything that can refuse a share, in one order for redeeming and looking.
-    fn redeem(&self, token: &ShareTokenContents, now: Instant) -> Result<Redemption, Refusal> {
+    fn open(&self, token: &Presented, leaving: Option<&Record<Claim>>, now: Instant) -> Result<Opening, Refusal> {
         if token.tenant != self.grant.made.namespace.tenant {
             return Err(Refusal::Altered);
         }
         self.stands(now)?;
-        self.grant.terms.redeem(&self.state.value, self.claim.as_ref(), now)
+        let (state, existing) = (&self.state.value, self.claim.as_ref());
+        let Way::Moving { from, offered_until } = token.way else {
+            return Ok(match self.grant.terms.redeem(state, existing, now)? {
+                Redemption::First { state, claim } => Opening::Claims { state, claim },
+                Redemption::Again { claim } => Opening::Returns { claim },
+            });
+        };
+        let moved = state.move_claim(leaving.map(|leaving| &leaving.value), existing, offered_until, now)?;
+        match (moved, leaving) {
+            (Move::First { ended, claim }, Some(Record { version, .. })) => {
+                Ok(Opening::Moves { from, version: *version, ended, claim })
+            }
+            (Move::First { .. }, None) => Err(Refusal::Unknown),
+            (Move::Again { claim }, _) => Ok(Opening::Returns { claim }),
+        }
     }
 
     /// Whether tenant and minter still stand behind the share, with something left to give.

@@ -24,6 +24,16 @@ use super::{
     rows,
 };
 
+/// What a download is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Purpose {
+    /// To be shown by a browser, where that is harmless; saved otherwise.
+    #[default]
+    Showing,
+    /// To be saved.
+    Saving,
+}
+
 /// How many index rows are read at a time while looking for files.
 const PORTION: usize = 200;
 
@@ -141,12 +151,7 @@ impl Broker {
         }
         let list = format!("objects#{prefix}");
         let mut after = self.position(&list, namespace, request)?;
-        // Pins that remain do not overlap: no file comes twice, and the files of
-        // one all sort before those of the next.
-        let mut outermost: Vec<&PathPin> =
-            pins.iter().filter(|pin| !pins.iter().any(|other| other != *pin && other.covers_pin(pin))).collect();
-        outermost.sort_unstable_by_key(|pin| pin.listing_prefix());
-        outermost.dedup();
+        let outermost = outermost(pins);
 
         let mut items: Vec<VaultFile> = Vec::new();
         loop {
@@ -187,12 +192,17 @@ impl Broker {
     ///
     /// # Errors
     /// When the caller may not read the path, or nothing is there.
-    pub async fn download_object(&self, caller: &Caller, path: &VaultPath) -> Result<SignedRequest, Error> {
+    pub async fn download_object(
+        &self,
+        caller: &Caller,
+        path: &VaultPath,
+        purpose: Purpose,
+    ) -> Result<SignedRequest, Error> {
         let file = self.inspect_object(caller, path).await?;
         let origin = caller.origin(self);
         let until = origin.at.plus(lifetime::DOWNLOAD_URL);
         let until = caller.key.expires_at.map_or(until, |end| end.min(until));
-        self.issue_download(origin, caller.actor(), &file, until).await
+        self.issue_download(origin, caller.actor(), &file, purpose, until).await
     }
 
     /// Signs a download and records it; without the record there is no URL.
@@ -201,12 +211,13 @@ impl Broker {
         origin: Origin,
         actor: Actor,
         file: &VaultFile,
+        purpose: Purpose,
         until: crate::domain::instant::Instant,
     ) -> Result<SignedRequest, Error> {
         let contract = DownloadContract {
             key: ObjectKey::vault(origin.namespace, file.object),
             content_type: ContentType::parse(&file.content_type).unwrap_or_else(|_| ContentType::unknown()),
-            disposition: disposition(file),
+            disposition: disposition(file, purpose),
             expires_at: until,
         };
         let signed = self.objects.sign_get(&contract, origin.at).await?;
@@ -290,8 +301,18 @@ impl Broker {
     }
 }
 
+/// The pins that none of the others covers, in order. They do not overlap: no file comes twice, and the files of
+/// one all sort before those of the next.
+pub(super) fn outermost(pins: &[PathPin]) -> Vec<&PathPin> {
+    let covered = |pin: &PathPin| pins.iter().any(|other| other != pin && other.covers_pin(pin));
+    let mut outermost: Vec<&PathPin> = pins.iter().filter(|pin| !covered(pin)).collect();
+    outermost.sort_unstable_by_key(|pin| pin.listing_prefix());
+    outermost.dedup();
+    outermost
+}
+
 /// Shown in the browser where that is harmless, saved otherwise.
-fn disposition(file: &VaultFile) -> Disposition {
+fn disposition(file: &VaultFile, purpose: Purpose) -> Disposition {
     let essence = file.content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     let file_name = file.path.file_name().to_owned();
     let harmless = matches!(
@@ -299,5 +320,41 @@ fn disposition(file: &VaultFile) -> Disposition {
         "application/pdf" | "text/plain" | "image/png" | "image/jpeg" | "image/gif" | "image/webp" | "image/avif"
     ) || essence.starts_with("audio/")
         || essence.starts_with("video/");
-    if harmless { Disposition::Inline { file_name } } else { Disposition::Attachment { file_name } }
+    if harmless && purpose == Purpose::Showing {
+        Disposition::Inline { file_name }
+    } else {
+        Disposition::Attachment { file_name }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_harmless_is_ever_shown() {
+        let shown = |content_type: &str, purpose| {
+            let file = VaultFile {
+                path: VaultPath::parse("a").unwrap(),
+                object: ObjectId::from_bytes([1; 16]),
+                size: 1,
+                content_type: content_type.into(),
+                checksum: Checksum::Full { sha256: String::new() },
+                upload: None,
+                charges: Vec::new(),
+                created_at: crate::domain::instant::Instant::from_unix_seconds(1),
+            };
+            matches!(disposition(&file, purpose), Disposition::Inline { .. })
+        };
+        for harmless in
+            ["image/png", "IMAGE/JPEG", "application/pdf", "text/plain; charset=utf-8", "audio/ogg", "video/mp4"]
+        {
+            assert!(shown(harmless, Purpose::Showing), "{harmless}");
+            assert!(!shown(harmless, Purpose::Saving), "{harmless}");
+        }
+        for other in ["image/svg+xml", "text/html", "application/xhtml+xml", "text/xml", "text/html; text/plain", "x/y"]
+        {
+            assert!(!shown(other, Purpose::Showing), "{other}");
+        }
+    }
 }

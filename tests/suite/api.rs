@@ -29,12 +29,16 @@ macro_rules! on_every_backend {
 }
 
 mod bad_input;
+mod console;
 mod doctored;
 mod fail_closed;
 mod headers;
 mod held_bodies;
+mod history;
 mod lists;
 mod looking;
+mod moves;
+mod moves_in_doubt;
 mod never_in_the_clear;
 mod never_wider;
 mod not_forever;
@@ -55,6 +59,7 @@ on_every_backend! {
         a_share_that_is_claimed_while_it_is_revoked_ends_revoked;
     headers:
         every_answer_is_guarded,
+        who_looks_at_a_refusal_reads_a_page,
         a_request_id_is_drawn_and_not_taken_over,
         a_session_cookie_is_kept_from_scripts_and_other_sites;
     lists:
@@ -66,6 +71,15 @@ on_every_backend! {
         getting_claims_nothing,
         previewing_claims_nothing,
         other_methods_claim_nothing;
+    moves:
+        a_session_moves_once_and_ends_where_it_was,
+        of_many_movers_one_wins_and_the_others_get_one_answer,
+        one_mover_asking_many_times_at_once_gets_one_session,
+        whoever_has_it_comes_back_and_moves_on,
+        an_offer_that_nobody_follows_changes_nothing,
+        what_ends_a_share_ends_the_offer_and_what_came_of_it,
+        a_move_token_moves_and_does_nothing_else,
+        each_step_is_recorded;
     never_wider:
         a_file_is_no_prefix,
         a_folder_ends_at_its_slash,
@@ -75,10 +89,30 @@ on_every_backend! {
         admin_cannot_be_shared,
         nobody_shares_more_than_they_have,
         what_a_key_minted_ends_with_the_key,
-        a_revoked_share_ends_its_session;
+        a_revoked_share_ends_its_session,
+        an_owner_sees_what_a_recipient_would;
     recorded:
         the_life_of_a_share_is_told_event_by_event,
         every_act_has_one_event;
+    console:
+        signing_in_tells_who_and_what_is_offered,
+        every_key_that_is_not_accepted_gets_one_answer,
+        what_is_done_in_the_console_is_done_by_the_key_and_told_so,
+        nothing_is_changed_without_the_token_against_forgery,
+        a_key_counts_more_than_a_cookie,
+        signing_out_ends_it_on_the_server,
+        a_revoked_key_ends_its_sessions,
+        other_sites_are_refused,
+        a_session_sees_the_namespace_of_its_key,
+        a_preview_knows_its_maker_by_the_console,
+        what_is_offered_is_what_is_done,
+        a_code_is_drawn_for_who_is_known_and_nobody_else;
+    history:
+        a_share_has_the_history_of_all_that_came_of_it,
+        a_link_and_a_file_request_have_theirs,
+        a_history_is_for_who_may_inspect_the_thing,
+        the_audit_trail_tells_everything_newest_first,
+        the_audit_trail_is_for_who_administers_and_of_their_own;
     tenants_apart:
         nobody_reaches_what_is_another_tenants,
         lists_show_ones_own_alone,

@@ -27,6 +27,7 @@ macro_rules! on_every_backend {
 }
 
 mod admission;
+mod archives;
 mod artifacts;
 mod away;
 mod batches;
@@ -54,6 +55,13 @@ on_every_backend! {
         what_a_revoked_key_published_is_refused_at_once,
         a_revoked_link_gives_no_new_code,
         the_api_and_the_artifacts_never_share_a_host;
+    archives:
+        files_come_as_one_zip_that_other_programs_read,
+        a_session_packs_what_it_reaches_and_nothing_else,
+        the_own_page_alone_saves_an_archive_by_a_form,
+        what_cannot_be_packed_is_refused,
+        what_was_deleted_meanwhile_is_named,
+        more_files_than_a_page_come_once_each;
     artifacts:
         a_snapshot_is_untouched_by_what_happens_to_the_vault,
         files_and_folders_are_published_under_their_names,

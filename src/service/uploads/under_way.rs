@@ -13,17 +13,14 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use tokio::{
-    runtime::Handle,
-    sync::{OwnedSemaphorePermit, Semaphore, watch},
-};
+use tokio::{runtime::Handle, sync::watch};
 
 use crate::domain::{ids::UploadId, tenant::Namespace};
 
-use super::super::Error;
+use super::super::{Error, places::Places};
 
 /// At most so many completions are at work at a time in a process.
 const MOST_AT_WORK: usize = 32;
@@ -41,41 +38,7 @@ type Running = HashMap<UploadId, watch::Receiver<Outcome>>;
 pub struct UnderWay {
     runtime: Handle,
     running: Arc<Mutex<Running>>,
-    places: Arc<Places>,
-}
-
-/// The places of those at work.
-#[derive(Debug)]
-struct Places {
-    all: Arc<Semaphore>,
-    of_one: Mutex<HashMap<Namespace, Weak<Semaphore>>>,
-}
-
-impl Default for Places {
-    fn default() -> Self {
-        Self { all: Arc::new(Semaphore::new(MOST_AT_WORK)), of_one: Mutex::default() }
-    }
-}
-
-impl Places {
-    /// Waits for a place of the namespace first: whoever waits for that one takes no place of others.
-    async fn take(&self, namespace: Namespace) -> Result<[OwnedSemaphorePermit; 2], Error> {
-        let closed = |_| Error::Internal("completions have no places any more".into());
-        let own = self.of(namespace).acquire_owned().await.map_err(closed)?;
-        let place = Arc::clone(&self.all).acquire_owned().await.map_err(closed)?;
-        Ok([own, place])
-    }
-
-    fn of(&self, namespace: Namespace) -> Arc<Semaphore> {
-        let mut of_one = self.of_one.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(places) = of_one.get(&namespace).and_then(Weak::upgrade) {
-            return places;
-        }
-        of_one.retain(|_, places| places.strong_count() > 0);
-        let places = Arc::new(Semaphore::new(MOST_OF_ONE));
-        of_one.insert(namespace, Arc::downgrade(&places));
-        places
-    }
+    places: Arc<Places<Namespace>>,
 }
 
 /// A completion that was joined or begun.
@@ -105,7 +68,7 @@ fn locked(running: &Mutex<Running>) -> MutexGuard<'_, Running> {
 impl UnderWay {
     /// Completions run on this runtime, which must outlive the requests.
     pub fn on(runtime: Handle) -> Self {
-        Self { runtime, running: Arc::default(), places: Arc::default() }
+        Self { runtime, running: Arc::default(), places: Arc::new(Places::new(MOST_AT_WORK, MOST_OF_ONE)) }
     }
 
     /// Whether this upload is being completed now.
@@ -138,6 +101,11 @@ impl UnderWay {
         Joined { outcome, is_new: true }
     }
 
+    /// Runs something that nobody waits for.
+    pub(in crate::service) fn run(&self, work: impl Future<Output = ()> + Send + 'static) {
+        self.runtime.spawn(work);
+    }
+
     /// Runs something to its end, though its caller may hang up.
     pub(in crate::service) async fn to_its_end<T: Send + 'static>(
         &self,
@@ -145,6 +113,11 @@ impl UnderWay {
     ) -> Result<T, Error> {
         let lost = |_| Error::Internal("a task was lost".into());
         self.runtime.spawn(work).await.map_err(lost)?
+    }
+
+    /// Begins something that goes on beside its caller, and ends by itself when nobody takes what it makes.
+    pub(in crate::service) fn beside(&self, work: impl Future<Output = ()> + Send + 'static) {
+        self.runtime.spawn(work);
     }
 
     /// Waits until nothing is under way.

@@ -20,7 +20,7 @@ use tokio::runtime::Runtime;
 
 pub use super::{
     calls::{Answer, text},
-    deeds::{claim_key, events, kind, random},
+    deeds::{Console, claim_key, events, kind, random},
 };
 
 /// Where state and bytes are kept.
@@ -101,6 +101,7 @@ impl Api {
     }
 
     /// A broker on this machine that is reached at these addresses, behind which it listens.
+    #[allow(dead_code, reason = "for the tests in a browser")]
     pub fn start_behind(public_url: &str, content_url: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let given = given(Backend::Embedded, folder.path());

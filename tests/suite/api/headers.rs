@@ -56,6 +56,28 @@ pub fn every_answer_is_guarded(api: &Api) {
     }
 }
 
+pub fn who_looks_at_a_refusal_reads_a_page(api: &Api) {
+    let browser = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
+    let look = |method: &str, path: &str, language: &str| {
+        let call = api.call(method, path).header("accept", browser).header("accept-language", language);
+        call.send()
+    };
+    let page = look("GET", "/nothing", "de-DE,de;q=0.9");
+    assert_eq!((page.status, page.header("content-type")), (404, "text/html; charset=utf-8"));
+    let text = String::from_utf8(page.body.clone()).unwrap();
+    assert!(text.contains("<html lang=\"de\"") && text.contains("Diese Seite gibt es hier nicht"), "{text}");
+    assert!(page.header("content-security-policy").contains("default-src 'none'"));
+    assert_guarded(&page);
+    assert!(look("HEAD", "/nothing", "en").header("content-type").starts_with("text/html"));
+    // The same page whatever was asked for, so that nothing is repeated that somebody put into a link.
+    assert_eq!(look("GET", "/%3Cscript%3Ealert(1)%3C/script%3E?%3Cscript%3E", "de").body, page.body);
+    // Programs read what programs can.
+    for (method, path) in [("GET", "/v1/nothing"), ("POST", "/nothing"), ("GET", "/v1/shares")] {
+        assert_eq!(look(method, path, "de").header("content-type"), "application/problem+json", "{method} {path}");
+    }
+    assert_eq!(api.call("GET", "/nothing").send().header("content-type"), "application/problem+json");
+}
+
 pub fn a_request_id_is_drawn_and_not_taken_over(api: &Api) {
     let chosen = format!("req_{}", "1".repeat(32));
     let answer = api.call("GET", "/v1/shares").header("request-id", &chosen).header("x-request-id", &chosen).send();

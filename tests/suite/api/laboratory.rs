@@ -60,9 +60,10 @@ impl Laboratory {
             clock: clock.clone(),
             entropy,
             passwords: PasswordPool::new(1),
-            refusals: Arc::default(),
+            tallies: Arc::default(),
             turns: Arc::default(),
             under_way: UnderWay::on(Handle::current()),
+            archives: Arc::default(),
             scanner: None,
             settings: Settings {
                 public_url: public_url.into(),
@@ -91,19 +92,35 @@ impl Laboratory {
         Self::served_with(offered, Capacity::of_workers(2))
     }
 
+    /// The same as it is behind TLS, under this host name.
+    pub fn served_publicly_as(host: &str) -> Api {
+        let public = format!("https://{host}");
+        Self::served_as(Some(&public), Offered::default(), Capacity::of_workers(2)).0
+    }
+
     fn served_with(offered: Offered, capacity: Capacity) -> (Api, Arc<ManualClock>, Arc<FaultyStore<MemoryStore>>) {
+        Self::served_as(None, offered, capacity)
+    }
+
+    fn served_as(
+        public: Option<&str>,
+        offered: Offered,
+        capacity: Capacity,
+    ) -> (Api, Arc<ManualClock>, Arc<FaultyStore<MemoryStore>>) {
         let runtime = runtime();
         let bound = listeners();
         let (public_url, content_url) = (
             format!("http://127.0.0.1:{}", bound[0].address.port()),
             format!("http://localhost:{}", bound[1].address.port()),
         );
-        let mut laboratory = runtime.block_on(Self::at(ONE_TIME, &public_url, &content_url));
+        let public_url = public.unwrap_or(&public_url);
+        let mut laboratory = runtime.block_on(Self::at(ONE_TIME, public_url, &content_url));
         laboratory.broker.settings.offered = offered;
         laboratory.serve(runtime, bound, capacity)
     }
 
     /// The same, reached at these addresses, behind which it listens; its clock begins with the time of day.
+    #[allow(dead_code, reason = "for the tests in a browser")]
     pub fn served_behind(public_url: &str, content_url: &str) -> (Api, Arc<ManualClock>) {
         let runtime = runtime();
         let laboratory = runtime.block_on(Self::at(SystemClock::default().now(), public_url, content_url));

@@ -183,3 +183,29 @@ pub fn a_revoked_share_ends_its_session(api: &Api) {
     api.delete(api.admin(), &format!("/v1/shares/{}", minted.id)).expect(204);
     assert_eq!(api.happened("share.revoked", &minted.id), 1);
 }
+
+pub fn an_owner_sees_what_a_recipient_would(api: &Api) {
+    for path in ["docs/a.txt", "docs/b/c.txt", "other.txt", "more/x.txt"] {
+        api.upload(api.admin(), path, b"x");
+    }
+    let minter = api.new_key(api.admin(), "live", &[("docs/", "read"), ("more/", "read")]);
+    let minted = api.mint(&minter.secret, "read", &["docs/", "more/x.txt"]);
+    let look = |key: &str, query: &str| api.paths(key, &format!("/v1/shares/{}/objects{query}", minted.id));
+    for key in [minter.secret.as_str(), api.admin()] {
+        assert_eq!(look(key, ""), ["docs/a.txt", "docs/b/c.txt", "more/x.txt"]);
+        assert_eq!(look(key, "?prefix=docs/b/"), ["docs/b/c.txt"]);
+        assert_eq!(look(key, "?limit=1"), ["docs/a.txt"]);
+        assert!(look(key, "?prefix=other.txt").is_empty());
+    }
+    // Nothing was claimed by it, and a recipient sees the same.
+    let session = api.open(&minted).token;
+    assert_eq!(api.paths(&session, "/v1/session/objects"), look(api.admin(), ""));
+
+    let route = format!("/v1/shares/{}/objects", minted.id);
+    let other = api.new_key(api.admin(), "live", &[("/", "write")]);
+    api.get(&other.secret, &route).problem(404, "not_found");
+    api.get(&session, &route).problem(401, "unauthenticated");
+    api.get(api.admin(), &format!("{route}?limit=0")).problem(422, "invalid");
+    api.delete(api.admin(), &format!("/v1/api-keys/{}", minter.id)).expect(204);
+    assert!(look(api.admin(), "").is_empty());
+}

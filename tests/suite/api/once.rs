@@ -12,7 +12,7 @@ use serde_json::json;
 use super::harness::{Answer, Api, Backend, claim_key, text};
 
 /// All at the same moment, each on a connection of its own.
-fn at_once(claim_keys: &[String], redeem: impl Fn(&str) -> Answer + Sync) -> Vec<Answer> {
+pub fn at_once(claim_keys: &[String], redeem: impl Fn(&str) -> Answer + Sync) -> Vec<Answer> {
     let start = Barrier::new(claim_keys.len());
     scope(|threads| {
         let racers: Vec<_> = claim_keys

@@ -21,6 +21,7 @@ use cloakroom::{
     service::{Broker, ContentOrigin, Offered, PasswordPool, Settings, UnderWay},
     store::{Store, memory::MemoryStore},
 };
+use futures_util::{StreamExt, TryStreamExt, stream};
 use tokio::sync::Notify;
 
 use crate::api::harness::{Api, Tenant, runtime};
@@ -36,6 +37,8 @@ pub enum Step {
     Head,
     Copy,
     Read,
+    /// The bytes that are read, of which half come.
+    ReadOn,
     Delete,
 }
 
@@ -170,7 +173,14 @@ impl ObjectStorage for AwayStorage {
     }
 
     async fn read(&self, key: &ObjectKey, range: Option<ByteRange>) -> Result<Option<ByteStream>, Unavailable> {
-        self.run(Step::Read, self.storage.read(key, range)).await
+        let bytes = self.run(Step::Read, self.storage.read(key, range)).await?;
+        Ok(match (bytes, self.next(Step::ReadOn)) {
+            (Some(bytes), Some(_)) => {
+                let broken = stream::once(async { Err(Unavailable("planned by a test".into())) });
+                Some(bytes.take(1).map_ok(|piece| piece.slice(..piece.len() / 2)).chain(broken).boxed())
+            }
+            (bytes, _) => bytes,
+        })
     }
 
     async fn close(&self, key: &ObjectKey) -> Result<(), Unavailable> {
@@ -219,10 +229,11 @@ pub fn served_at(clock: Arc<dyn Clock>) -> (Api, Arc<AwayStorage>) {
         clock,
         entropy,
         passwords: PasswordPool::new(1),
-        refusals: Arc::default(),
+        tallies: Arc::default(),
         turns: Arc::default(),
         scanner: None,
         under_way: UnderWay::on(runtime.handle().clone()),
+        archives: Arc::default(),
         settings: Settings {
             public_url: format!("http://127.0.0.1:{}", ports[0]),
             content: ContentOrigin { scheme: "http".into(), authority },
