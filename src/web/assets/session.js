@@ -45,11 +45,12 @@ async function open(session) {
   say("sender", session.sender);
   say("rights", write ? t("rights_write") : t("rights_read"));
   say("until", format.moment(ends));
-  if (write) offerUpload(slot("upload"), session.paths, ask, () => list(null));
   setInterval(tick, 15_000);
   tick();
   keepAlive();
   await list(null);
+  // Below the files, or these would push it down.
+  if (write && expires > 0) offerUpload(slot("upload"), session.paths, ask, () => list(null));
 }
 
 // A call in this session. A credential that has ended is renewed, once.
