@@ -46,7 +46,14 @@ slot("more", view).querySelector("button").addEventListener("click", () => {
 on("share", "click", () => makeShare(pins()));
 on("publish", "click", () => makeLink(pins()));
 on("request", "click", () => makeRequest(folderToAskFor()));
-offerUpload(view, () => folder, () => load(stillIn(folder)));
+offerUpload(view, () => folder, listSoon);
+
+// Many files may arrive one after the other: they are listed together.
+let listing = 0;
+function listSoon() {
+  clearTimeout(listing);
+  listing = setTimeout(() => view.hidden || load(stillIn(folder)), 500);
+}
 
 function stillIn(path) {
   return () => !view.hidden && folder === path;

@@ -10,7 +10,7 @@ const asTenant = (method, path, body) => ask(method, path.replace("/v1/session/u
 // Files go into the folder that `folder` names when they are chosen; `changed` lists it again.
 export function offerUpload(view, folder, changed) {
   const list = slot("sent", view);
-  const send = sender(list, { ask: asTenant, changed: async () => view.hidden || changed(), mayReplace: true });
+  const send = sender(list, { ask: asTenant, changed: async () => changed(), mayReplace: true });
   const add = (files) => {
     if (files.length === 0) return;
     slot("upload", view).hidden = false;
