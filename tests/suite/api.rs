@@ -98,6 +98,7 @@ on_every_backend! {
         signing_in_tells_who_and_what_is_offered,
         every_key_that_is_not_accepted_gets_one_answer,
         what_is_done_in_the_console_is_done_by_the_key_and_told_so,
+        every_thing_says_who_made_it,
         nothing_is_changed_without_the_token_against_forgery,
         a_key_counts_more_than_a_cookie,
         signing_out_ends_it_on_the_server,

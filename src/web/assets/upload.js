@@ -30,19 +30,25 @@ export function offerUpload(form, pins, ask, changed) {
 // Sends what is chosen in a form, each file to its path.
 export function sendChosen(form, pathFor, how) {
   const chosen = form.querySelector("#chosen");
-  let queue = Promise.resolve();
+  const send = sender(slot("sent", form), how);
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     if (chosen.files.length === 0) return chosen.focus();
-    for (const file of chosen.files) {
-      const line = new Line(file, pathFor(file), how);
-      slot("sent", form).append(line.row);
-      queue = queue.then(() => line.send(false));
-    }
+    for (const file of chosen.files) send(file, pathFor(file));
     chosen.value = "";
     return undefined;
   });
   form.hidden = false;
+}
+
+// Sends files to their paths, one after the other, each with its line in a list.
+export function sender(list, how) {
+  let queue = Promise.resolve();
+  return (file, path) => {
+    const line = new Line(file, path, how);
+    list.append(line.row);
+    queue = queue.then(() => line.send(false));
+  };
 }
 
 const described = (pin) => (pin === "/" ? t("top_folder") : pin.endsWith("/") ? pin : t("as_file", { path: pin }));

@@ -78,6 +78,25 @@ pub fn what_is_done_in_the_console_is_done_by_the_key_and_told_so(api: &Api) {
     }
 }
 
+pub fn every_thing_says_who_made_it(api: &Api) {
+    api.upload(api.admin(), "a.txt", b"a");
+    let key = api.new_key(api.admin(), "live", &[("/", "write")]);
+    let artifact = api.post(&key.secret, "/v1/artifacts", &json!({ "paths": ["a.txt"] })).expect(201);
+    api.mint(&key.secret, "read", &["a.txt"]);
+    api.post(&key.secret, "/v1/links", &json!({ "artifact": artifact["id"] })).expect(201);
+    api.post(&key.secret, "/v1/file-requests", &json!({ "folder": "in/" })).expect(201);
+    for kind in ["shares", "artifacts", "links", "file-requests"] {
+        let list = api.get(api.admin(), &format!("/v1/{kind}")).expect(200);
+        let item = &list["items"][0];
+        // A key without a name is told by how it begins.
+        let label = text(&item["created_by"], "label");
+        assert!(label.starts_with(&key.secret[..13]) && !label.contains(&key.secret[13..]), "{kind}: {item}");
+        assert_eq!(item["created_by"]["id"], key.id, "{kind}");
+        let inspected = api.get(api.admin(), &format!("/v1/{kind}/{}", text(item, "id"))).expect(200);
+        assert_eq!(inspected["created_by"], item["created_by"], "{kind}");
+    }
+}
+
 pub fn nothing_is_changed_without_the_token_against_forgery(api: &Api) {
     let (console, other) = (api.sign_in(api.admin()), api.sign_in(api.admin()));
     let id = api.mint(api.admin(), "read", &["a.txt"]).id;
