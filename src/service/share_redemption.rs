@@ -74,8 +74,8 @@ pub struct SharePreview {
     pub access_seconds: u64,
     /// Whether it goes on with a claim, which then ends on the device where it is.
     pub moving: bool,
-    /// Whether whoever is looking minted it.
-    pub yours: bool,
+    /// Which share it is, if whoever is looking minted it.
+    pub share: Option<ShareId>,
 }
 
 /// What a text is that presents itself to be redeemed, once it has been opened.
@@ -338,9 +338,11 @@ impl Broker {
             claim_by,
             access_seconds,
             moving: matches!(token.way, Way::Moving { .. }),
-            yours: looking.is_some_and(|caller| {
-                caller.key.id == rows.grant.made.minter && caller.namespace() == rows.grant.made.namespace
-            }),
+            share: looking
+                .is_some_and(|caller| {
+                    caller.key.id == rows.grant.made.minter && caller.namespace() == rows.grant.made.namespace
+                })
+                .then_some(token.share),
         })
     }
 }

@@ -89,6 +89,10 @@ fn answer(page: Page, request: &HttpRequest, broker: &Broker) -> HttpResponse {
         .insert_header((header::VARY, "accept-language"))
         .insert_header((header::CONTENT_SECURITY_POLICY, page.policy(broker)))
         .insert_header(("cross-origin-opener-policy", "same-origin"));
+    if page == Page::Session {
+        // Its form is let in by its origin, which browsers hide where no referrer may be sent at all.
+        response.insert_header((header::REFERRER_POLICY, "same-origin"));
+    }
     RENDERED[&(page, language)].answer(request.headers(), &mut response)
 }
 
