@@ -46,7 +46,8 @@ impl Page {
         match self {
             Self::Welcome | Self::Share => policy("", "", "'none'"),
             Self::FileRequest => policy(&storage, "", "'none'"),
-            Self::Session => policy(&storage, &storage, "'self'"),
+            // Files and archives are saved in frames that nobody sees.
+            Self::Session => policy(&storage, &storage, "'self'") + &format!("; frame-src 'self' {storage}"),
             Self::Link => policy("", "", &format!("{scheme}://*.{authority}")),
         }
     }
