@@ -189,7 +189,7 @@ pub async fn open(
         clock,
         entropy,
         passwords: PasswordPool::new(hashing_at_once()),
-        refusals: Arc::default(),
+        tallies: Arc::default(),
         turns: Arc::default(),
         under_way: UnderWay::on(tokio::runtime::Handle::current()),
         archives: Arc::default(),
@@ -242,7 +242,7 @@ fn create_private(folder: &Path) -> io::Result<()> {
 impl Parts {
     /// Ends what only this process has open.
     pub async fn close(self) {
-        self.broker.record_refusal_summaries(true).await;
+        self.broker.record_summaries(true).await;
         rounds::raise(&self.mark, &self.broker);
         if let Some(store) = self.embedded_store {
             store.close().await;

@@ -29,7 +29,7 @@ pub(super) async fn rounds(broker: Broker, embedded: Option<Arc<EmbeddedStore>>,
     loop {
         ticks.tick().await;
         sweeper.round(&broker).await;
-        broker.record_refusal_summaries(false).await;
+        broker.record_summaries(false).await;
         raise(&mark, &broker);
         if let Some(store) = &embedded {
             match store.sweep(broker.now(), PURGE_PORTION).await {

@@ -4,6 +4,7 @@
 //! Pure: randomness and time come in as arguments. No I/O, no rows, no HTTP.
 
 pub mod claim;
+pub mod csrf;
 pub mod digest;
 pub mod edge_cookie;
 pub mod grant_hash;

@@ -65,6 +65,7 @@ macro_rules! token_hash {
 token_hash!(/** What is stored of a link token. */ LinkTokenHash);
 token_hash!(/** What is stored of an API key. */ ApiKeyHash);
 token_hash!(/** What is stored of a file request's token. */ FileRequestTokenHash);
+token_hash!(/** What is stored of a console session's secret. */ ConsoleSecretHash);
 
 impl LinkTokenHash {
     /// The first 128 bits, to which claims of the link are bound.
@@ -115,6 +116,10 @@ opaque_token!(/** A link token: `crl_` and 43 characters. */ LinkToken, "crl_", 
 opaque_token!(
     /** The token of a file request: `crf_` and 43 characters. */
     FileRequestToken, "crf_", FileRequestTokenHash
+);
+opaque_token!(
+    /** The secret of a console session: `crc_` and 43 characters. */
+    ConsoleSecret, "crc_", ConsoleSecretHash
 );
 
 /// An API key: `crk_live_` or `crk_test_` and 43 characters.

@@ -3,17 +3,20 @@
 //! Never in an event: a secret, a token, a claim key, a password, or the text
 //! of a path or label (they are personal data; the resource id finds them).
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ids::{ApiKeyId, FileRequestId, RequestId, ShareId},
+    ids::{ApiKeyId, ConsoleSessionId, FileRequestId, LinkId, RequestId, ShareId},
     instant::Instant,
+    lifetime,
     refusal::Refusal,
     tenant::Namespace,
 };
 
 /// What happened. The same words in ledger, webhooks and stream.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "each is what its wire name says")]
 pub enum EventType {
     #[serde(rename = "tenant.created")]
@@ -24,6 +27,8 @@ pub enum EventType {
     ApiKeyRevoked,
     #[serde(rename = "share.created")]
     ShareCreated,
+    #[serde(rename = "share.previewed")]
+    SharePreviewed,
     #[serde(rename = "share.claimed")]
     ShareClaimed,
     #[serde(rename = "share.renewed")]
@@ -42,6 +47,8 @@ pub enum EventType {
     ArtifactDeleted,
     #[serde(rename = "link.created")]
     LinkCreated,
+    #[serde(rename = "link.previewed")]
+    LinkPreviewed,
     #[serde(rename = "link.claimed")]
     LinkClaimed,
     #[serde(rename = "link.renewed")]
@@ -58,6 +65,8 @@ pub enum EventType {
     FileRequestCreated,
     #[serde(rename = "file_request.closed")]
     FileRequestClosed,
+    #[serde(rename = "file_request.previewed")]
+    FileRequestPreviewed,
     #[serde(rename = "file_request.opened")]
     FileRequestOpened,
     #[serde(rename = "file_request.renewed")]
@@ -92,6 +101,10 @@ pub enum EventType {
     UsageCorrected,
     #[serde(rename = "quota.changed")]
     QuotaChanged,
+    #[serde(rename = "console.signed_in")]
+    ConsoleSignedIn,
+    #[serde(rename = "console.signed_out")]
+    ConsoleSignedOut,
 }
 
 /// Who did it.
@@ -104,6 +117,13 @@ pub enum Actor {
     ApiKey {
         /// Which key.
         id: ApiKeyId,
+    },
+    /// Somebody who has signed in to the console.
+    Console {
+        /// With which key.
+        key: ApiKeyId,
+        /// In which session.
+        session: ConsoleSessionId,
     },
     /// Whoever claimed a share.
     Session {
@@ -158,4 +178,101 @@ pub struct Event {
     /// In which request; none for what the broker did itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub request: Option<RequestId>,
+}
+
+/// A thing whose history its owner can read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// A share.
+    Share(ShareId),
+    /// A link.
+    Link(LinkId),
+    /// A file request.
+    FileRequest(FileRequestId),
+}
+
+impl Subject {
+    fn named(id: &str) -> Option<Self> {
+        let share = id.parse().map(Self::Share);
+        share.or_else(|_| id.parse().map(Self::Link)).or_else(|_| id.parse().map(Self::FileRequest)).ok()
+    }
+
+    /// For how long after an event its history is kept: for as long as the thing itself may be, at least.
+    pub const fn kept(self) -> Duration {
+        match self {
+            Self::Share(_) | Self::Link(_) => lifetime::LINK_HISTORY,
+            Self::FileRequest(_) => lifetime::FILE_REQUEST_HISTORY,
+        }
+    }
+}
+
+impl std::fmt::Display for Subject {
+    /// Its id.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Share(id) => id.fmt(f),
+            Self::Link(id) => id.fmt(f),
+            Self::FileRequest(id) => id.fmt(f),
+        }
+    }
+}
+
+impl Event {
+    /// In whose history it belongs: that of what it was done to, or else of
+    /// what gave the right to do it.
+    pub fn subject(&self) -> Option<Subject> {
+        Subject::named(&self.resource).or(match self.actor {
+            Actor::Session { share, .. } => Some(Subject::Share(share)),
+            Actor::Submission { request, .. } => Some(Subject::FileRequest(request)),
+            Actor::System | Actor::ApiKey { .. } | Actor::Console { .. } | Actor::Bearer => None,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{ids::TenantId, tenant::Mode};
+
+    fn event(actor: Actor, resource: &str) -> Event {
+        Event {
+            kind: EventType::DownloadIssued,
+            namespace: Namespace { tenant: TenantId::from_bytes([1; 16]), mode: Mode::Live },
+            actor,
+            resource: resource.into(),
+            outcome: Outcome::Done,
+            reason: None,
+            count: None,
+            at: Instant::from_unix_seconds(1),
+            request: None,
+        }
+    }
+
+    #[test]
+    fn an_event_is_told_of_what_it_was_done_to_or_under() {
+        let (share, request) = (ShareId::from_bytes([1; 16]), FileRequestId::from_bytes([2; 16]));
+        let link = LinkId::from_bytes([3; 16]);
+        let (object, claim) = (format!("obj_{}", "0".repeat(32)), "c".to_owned());
+        let session = Actor::Session { share, claim: claim.clone() };
+        let submission = Actor::Submission { request, claim };
+        let key = Actor::ApiKey { id: ApiKeyId::from_bytes([4; 16]) };
+
+        assert_eq!(event(session.clone(), &object).subject(), Some(Subject::Share(share)));
+        assert_eq!(event(submission, &object).subject(), Some(Subject::FileRequest(request)));
+        assert_eq!(event(key.clone(), &link.to_string()).subject(), Some(Subject::Link(link)));
+        assert_eq!(event(Actor::Bearer, &share.to_string()).subject(), Some(Subject::Share(share)));
+        assert_eq!(event(session, &link.to_string()).subject(), Some(Subject::Link(link)));
+        assert_eq!(event(key, &object).subject(), None);
+        assert_eq!(event(Actor::Bearer, "others").subject(), None);
+    }
+
+    #[test]
+    fn a_history_lasts_as_long_as_what_it_is_of() {
+        let longest = |claim: u64, access: u64| Duration::from_secs(claim + access) + lifetime::REMEMBERED;
+        let share = Subject::Share(ShareId::from_bytes([1; 16])).kept();
+        assert!(share >= longest(lifetime::SHARE.most, lifetime::SHARE_ACCESS.most));
+        assert!(share >= longest(lifetime::LINK.most, lifetime::LINK_ACCESS.most));
+        let request = Subject::FileRequest(FileRequestId::from_bytes([1; 16])).kept();
+        assert!(request >= longest(lifetime::FILE_REQUEST.most, lifetime::SUBMISSION.most));
+    }
 }

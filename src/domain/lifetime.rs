@@ -40,6 +40,8 @@ pub const API_KEY: Bounds = Bounds { least: MINUTE, default: 90 * DAY, most: 366
 
 /// Session tokens and edge cookies, before they are renewed.
 pub const CREDENTIAL: Duration = Duration::from_secs(15 * MINUTE);
+/// A session of the console, from signing in. It is not renewed.
+pub const CONSOLE_SESSION: Duration = Duration::from_secs(12 * HOUR);
 /// The URL of one download.
 pub const DOWNLOAD_URL: Duration = Duration::from_secs(MINUTE);
 /// The link by which a claimant goes on with a share on another device.
@@ -55,6 +57,12 @@ pub const COMPLETION: Duration = Duration::from_secs(DAY);
 /// For how long rows are kept after the thing they describe has ended, so
 /// that its owner can still be told what became of it.
 pub const REMEMBERED: Duration = Duration::from_secs(30 * DAY);
+
+/// For how long what happened to a share or link is kept in its history: as long as any of them is remembered.
+pub const LINK_HISTORY: Duration = Duration::from_secs(SHARE.most + SHARE_ACCESS.most + REMEMBERED.as_secs());
+/// As [`LINK_HISTORY`], for file requests.
+pub const FILE_REQUEST_HISTORY: Duration =
+    Duration::from_secs(FILE_REQUEST.most + SUBMISSION.most + REMEMBERED.as_secs());
 
 /// Bytes a second below which a transfer is not waited for.
 pub const SLOWEST_LINE: u64 = 64 * 1024;

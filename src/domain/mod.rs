@@ -8,6 +8,7 @@ pub mod archive;
 pub mod artifact;
 pub mod authority;
 pub mod checksum;
+pub mod console;
 pub mod event;
 pub mod file_request;
 pub mod ids;

@@ -6,16 +6,20 @@ use utoipa::ToSchema;
 
 use crate::{
     domain::{
-        artifact::{Artifact, ArtifactFile, Manifest},
+        artifact::{ArtifactFile, Manifest},
         path::{PathPin, VaultPath},
         tenant::Mode,
     },
     objects::ArtifactLabel,
-    service::{Broker, artifacts::PublishArtifact},
+    service::{
+        Broker,
+        artifacts::{PublishArtifact, SeenArtifact},
+    },
 };
 
 use super::{
     extract::{Authenticated, With},
+    histories::MakerView,
     problem::{Problem, ProblemDocument},
     render::{self, Listing, PageQuery},
 };
@@ -70,6 +74,8 @@ pub struct ArtifactView {
     pub created_at: String,
     /// When it was deleted (RFC 3339).
     pub deleted_at: Option<String>,
+    /// Which API key published it.
+    pub created_by: MakerView,
 }
 
 /// An artifact with its files.
@@ -83,7 +89,7 @@ pub struct ArtifactWithFiles {
 }
 
 impl ArtifactView {
-    fn new(artifact: Artifact, broker: &Broker) -> Self {
+    fn new(SeenArtifact { artifact, maker }: SeenArtifact, broker: &Broker) -> Self {
         Self {
             id: artifact.id.to_string(),
             status: if artifact.deleted_at.is_some() { "deleted" } else { "published" },
@@ -95,12 +101,13 @@ impl ArtifactView {
             total_size: artifact.total_size,
             created_at: artifact.created_at.to_string(),
             deleted_at: artifact.deleted_at.map(|at| at.to_string()),
+            created_by: maker.into(),
         }
     }
 }
 
 impl ArtifactWithFiles {
-    fn new((artifact, manifest): (Artifact, Manifest), broker: &Broker) -> Self {
+    fn new((artifact, manifest): (SeenArtifact, Manifest), broker: &Broker) -> Self {
         let view = |file: ArtifactFile| ArtifactFileView {
             path: file.path.into(),
             size: file.size,

@@ -10,7 +10,7 @@ use futures_util::future::LocalBoxFuture;
 use serde::de::DeserializeOwned;
 
 use crate::{
-    crypto::{secret::SecretText, submission_token::SubmissionToken},
+    crypto::{opaque::ConsoleSecret, secret::SecretText, submission_token::SubmissionToken},
     domain::ids::{RequestId, SessionId},
     service::{Broker, Caller, Error, sessions::Session, uploads::MayUpload},
 };
@@ -19,6 +19,9 @@ use super::{guards, json, problem::Problem};
 
 /// Chooses among several session cookies; scripts of the session page send it.
 pub const SESSION_HEADER: &str = "Cloakroom-Session";
+
+/// Repeats the CSRF cookie; scripts of the console send it.
+pub const CSRF_HEADER: &str = "Cloakroom-CSRF";
 
 /// The id drawn for this request.
 pub fn request_id(request: &HttpRequest) -> RequestId {
@@ -36,7 +39,8 @@ fn bearer(request: &HttpRequest) -> Option<SecretText> {
     scheme.eq_ignore_ascii_case("Bearer").then(|| SecretText::new(token.trim()))
 }
 
-/// A caller with a valid API key.
+/// A caller with a valid API key, or in a live session of the console. Where
+/// both are there, the key counts.
 #[derive(Debug)]
 pub struct Authenticated(pub Caller);
 
@@ -45,10 +49,16 @@ impl FromRequest for Authenticated {
     type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let (broker, secret, id) = (broker(request), bearer(request), request_id(request));
+        let (broker, id) = (broker(request), request_id(request));
+        let request = request.clone();
         Box::pin(async move {
-            let secret = secret.ok_or(Error::Unauthenticated)?;
-            Ok(Self(broker?.authenticate(&secret, id).await?))
+            let broker = broker?;
+            if let Some(secret) = bearer(&request) {
+                return Ok(Self(broker.authenticate(&secret, id).await?));
+            }
+            let secret = console_secret(&request, &broker).ok_or(Error::Unauthenticated)?;
+            let caller = broker.in_console(&secret, id).await?;
+            if repeats_csrf_token(&request, &secret) { Ok(Self(caller)) } else { Err(Problem::csrf()) }
         })
     }
 }
@@ -76,7 +86,8 @@ where
     }
 }
 
-/// A caller with a valid API key, or nobody in particular.
+/// A caller with a valid API key or in a session of the console, or nobody in
+/// particular. A cookie that comes along counts for nothing where it would be refused.
 #[derive(Debug)]
 pub struct MaybeAuthenticated(pub Option<Caller>);
 
@@ -85,11 +96,22 @@ impl FromRequest for MaybeAuthenticated {
     type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        if bearer(request).is_none() {
-            return Box::pin(std::future::ready(Ok(Self(None))));
+        if bearer(request).is_some() {
+            let authenticated = Authenticated::from_request(request, payload);
+            return Box::pin(async move { authenticated.await.map(|Authenticated(caller)| Self(Some(caller))) });
         }
-        let authenticated = Authenticated::from_request(request, payload);
-        Box::pin(async move { authenticated.await.map(|Authenticated(caller)| Self(Some(caller))) })
+        let (broker, id) = (broker(request), request_id(request));
+        let request = request.clone();
+        Box::pin(async move {
+            let broker = broker?;
+            let secret = console_secret(&request, &broker).filter(|secret| repeats_csrf_token(&request, secret));
+            let Some(secret) = secret else { return Ok(Self(None)) };
+            match broker.in_console(&secret, id).await {
+                Ok(caller) => Ok(Self(Some(caller))),
+                Err(Error::Unauthenticated) => Ok(Self(None)),
+                Err(fault) => Err(fault.into()),
+            }
+        })
     }
 }
 
@@ -129,8 +151,7 @@ impl InSession {
 }
 
 async fn by_cookie(request: &HttpRequest, broker: &Broker, named: Option<&str>) -> Result<InSession, Problem> {
-    let secure = broker.settings.public_url.starts_with("https:");
-    let (named, token) = session_cookie(request, secure, named).ok_or(Error::NoSession)?;
+    let (named, token) = session_cookie(request, is_secure(broker), named).ok_or(Error::NoSession)?;
     let session = broker.session(&token, request_id(request)).await?;
     // A cookie under another session's name was put there by somebody else.
     if session.id == named { Ok(InSession(session)) } else { Err(Error::NoSession.into()) }
@@ -155,10 +176,44 @@ impl FromRequest for Uploading {
     }
 }
 
-/// The name of a session's cookie. On loopback HTTP browsers disagree about
+/// Whether cookies can be held to TLS.
+pub(super) fn is_secure(broker: &Broker) -> bool {
+    broker.settings.public_url.starts_with("https:")
+}
+
+/// The names of the cookies of a console session: its secret, and what has to
+/// be repeated in a header.
+pub(super) const CONSOLE_COOKIE: &str = "console";
+pub(super) const CSRF_COOKIE: &str = "csrf";
+
+/// The secret of a console session. Two of that name were not both set by us.
+fn console_secret(request: &HttpRequest, broker: &Broker) -> Option<ConsoleSecret> {
+    let name = cookie_name(CONSOLE_COOKIE, is_secure(broker));
+    let cookies = request.cookies().ok()?;
+    let mut named = cookies.iter().filter(|cookie| cookie.name() == name);
+    let (only, another) = (named.next()?, named.next());
+    if another.is_some() {
+        return None;
+    }
+    ConsoleSecret::parse(&SecretText::new(only.value())).ok()
+}
+
+/// Whether a request that may change something shows that it comes from our own page.
+fn repeats_csrf_token(request: &HttpRequest, secret: &ConsoleSecret) -> bool {
+    if guards::is_safe(request.method()) {
+        return true;
+    }
+    let mut presented = request.headers().get_all(CSRF_HEADER);
+    match (presented.next().and_then(|value| value.to_str().ok()), presented.next()) {
+        (Some(token), None) => secret.accepts_csrf(token),
+        _ => false,
+    }
+}
+
+/// The name of a cookie of ours. On loopback HTTP browsers disagree about
 /// `__Host-`, so it goes without there.
-pub fn session_cookie_name(session: &str, secure: bool) -> String {
-    format!("{}{session}", cookie_prefix(secure))
+pub(super) fn cookie_name(of: &str, secure: bool) -> String {
+    format!("{}{of}", cookie_prefix(secure))
 }
 
 /// The one prefix that is accepted: with TLS, only a cookie that this very host has set.

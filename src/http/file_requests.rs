@@ -26,6 +26,7 @@ use crate::{
 use super::{
     administration::{LimitsView, UsageView},
     extract::{Authenticated, With, request_id},
+    histories::MakerView,
     json::Json,
     problem::{Problem, ProblemDocument},
     render::{self, Listing, PageQuery},
@@ -110,6 +111,8 @@ pub struct FileRequestView {
     pub access_expires_in: u64,
     /// When it was closed before its time (RFC 3339).
     pub closed_at: Option<String>,
+    /// Which API key made it.
+    pub created_by: MakerView,
     /// How much has been delivered, or may still arrive.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub usage: Option<UsageView>,
@@ -140,6 +143,7 @@ impl From<SeenFileRequest> for FileRequestView {
             expires_at: request.terms.expires_at.to_string(),
             access_expires_in: request.terms.access_seconds,
             closed_at: seen.closed_at.map(|at| at.to_string()),
+            created_by: seen.maker.into(),
             usage: None,
         }
     }

@@ -118,7 +118,8 @@ fn of_actix(status: StatusCode) -> Problem {
     }
 }
 
-fn is_safe(method: &Method) -> bool {
+/// Whether a method changes nothing.
+pub(super) fn is_safe(method: &Method) -> bool {
     matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
 }
 

@@ -15,6 +15,7 @@ use crate::{
 
 use super::{
     extract::{Authenticated, MaybeAuthenticated, With, request_id},
+    histories::MakerView,
     json::Json,
     problem::{Problem, ProblemDocument},
     render::{self, Listing, PageQuery},
@@ -68,6 +69,8 @@ pub struct LinkView {
     pub access_expires_in: u64,
     /// When it was revoked (RFC 3339).
     pub revoked_at: Option<String>,
+    /// Which API key made it.
+    pub created_by: MakerView,
 }
 
 /// A link just minted.
@@ -97,6 +100,7 @@ impl From<Link> for LinkView {
             expires_at: grant.terms.expires_at.to_string(),
             access_expires_in: grant.terms.access_seconds,
             revoked_at: link.revoked_at.map(|at| at.to_string()),
+            created_by: link.maker.into(),
         }
     }
 }

@@ -8,15 +8,15 @@ use utoipa::{
     Modify, OpenApi,
     openapi::{
         Components, OpenApi as Document,
-        security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
+        security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme},
     },
 };
 
 use crate::web::pages;
 
 use super::{
-    administration, api_keys, archives, artifacts, file_requests, links, objects, session_uploads, sessions, shares,
-    tenants, uploads,
+    administration, api_keys, archives, artifacts, console, file_requests, histories, links, objects, session_uploads,
+    sessions, shares, tenants, uploads,
 };
 
 #[derive(OpenApi)]
@@ -41,6 +41,8 @@ use super::{
         objects::list, objects::inspect, objects::download, objects::delete,
         api_keys::create, api_keys::list, api_keys::inspect, api_keys::revoke,
         tenants::create, tenants::list,
+        histories::of_share, histories::of_link, histories::of_file_request, histories::audit,
+        console::sign_in, console::inspect, console::sign_out, console::draw,
         administration::usage, administration::set_quota, administration::sweep, administration::reconcile,
     ),
     tags(
@@ -53,6 +55,7 @@ use super::{
         (name = "uploads", description = "One declared contract for one file, from URL to verified object"),
         (name = "objects", description = "The files of the vault"),
         (name = "administration", description = "Keys and tenants"),
+        (name = "console", description = "What the pages of the console do besides: sessions by cookie"),
     ),
     modifiers(&Security),
 )]
@@ -83,6 +86,12 @@ impl Modify for Security {
         }
         let components = document.components.get_or_insert_with(Components::new);
         components.add_security_scheme("api_key", bearer("an API key, crk_live_… or crk_test_…"));
+        let cookie = ApiKeyValue::with_description(
+            "cloakroom-console",
+            "the cookie of a console session (__Host-cloakroom-console with TLS); requests that are not GET or HEAD \
+             repeat the csrf cookie in the header Cloakroom-CSRF. Every route that takes an API key takes it, too",
+        );
+        components.add_security_scheme("console", SecurityScheme::ApiKey(ApiKey::Cookie(cookie)));
         components.add_security_scheme("session", bearer("a session token, cst_…; browsers send it as a cookie"));
     }
 }

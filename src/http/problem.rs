@@ -80,6 +80,12 @@ impl Problem {
             .detail(detail)
     }
 
+    /// A cookie alone does not show that our own page asks.
+    pub fn csrf() -> Self {
+        Self::new(StatusCode::FORBIDDEN, "csrf", "This does not come from a page of ours")
+            .detail("in a session of the console, send the value of the csrf cookie as the header Cloakroom-CSRF")
+    }
+
     /// There is nothing here.
     pub fn not_found() -> Self {
         Self::new(StatusCode::NOT_FOUND, "not_found", "There is nothing here that you can see")
@@ -136,7 +142,7 @@ impl From<service::Error> for Problem {
             Error::Invalid(invalid) => Self::invalid(invalid.pointer, invalid.message),
             Error::Unauthenticated => {
                 Self::new(StatusCode::UNAUTHORIZED, "unauthenticated", "A valid API key is needed")
-                    .detail("send it as Authorization: Bearer crk_…")
+                    .detail("send it as Authorization: Bearer crk_…, or sign in at /console")
             }
             Error::NoSession => Self::new(StatusCode::UNAUTHORIZED, "no_session", "A live session is needed")
                 .detail("it may have ended; redeem with the same claim key to renew it"),

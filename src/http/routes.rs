@@ -8,8 +8,8 @@ use actix_web::{
 use crate::web::pages;
 
 use super::{
-    administration, api_keys, archives, artifacts, file_requests, json::LARGEST_BODY, links, objects, openapi,
-    problem::Problem, session_uploads, sessions, shares, tenants, uploads,
+    administration, api_keys, archives, artifacts, console, file_requests, histories, json::LARGEST_BODY, links,
+    objects, openapi, problem::Problem, session_uploads, sessions, shares, tenants, uploads,
 };
 
 /// The route table.
@@ -25,6 +25,7 @@ pub fn configure(routes: &mut web::ServiceConfig) {
         .service(resource("/v1/shares/redeem/preview").route(post().to(shares::preview)))
         .service(resource("/v1/shares/{id}/objects").route(get().to(shares::objects)))
         .service(resource("/v1/shares/{id}").route(get().to(shares::inspect)).route(delete().to(shares::revoke)))
+        .service(resource("/v1/shares/{id}/events").route(get().to(histories::of_share)))
         // Sessions
         .service(resource("/v1/session").route(get().to(sessions::inspect)))
         .service(resource("/v1/session/objects").route(get().to(sessions::objects)))
@@ -55,6 +56,7 @@ pub fn configure(routes: &mut web::ServiceConfig) {
         .service(resource("/v1/links/redeem").route(post().to(links::redeem)))
         .service(resource("/v1/links/redeem/preview").route(post().to(links::preview)))
         .service(resource("/v1/links/{id}").route(get().to(links::inspect)).route(delete().to(links::revoke)))
+        .service(resource("/v1/links/{id}/events").route(get().to(histories::of_link)))
         // File requests
         .service(
             resource("/v1/file-requests").route(post().to(file_requests::make)).route(get().to(file_requests::list)),
@@ -66,6 +68,7 @@ pub fn configure(routes: &mut web::ServiceConfig) {
                 .route(get().to(file_requests::inspect))
                 .route(delete().to(file_requests::close)),
         )
+        .service(resource("/v1/file-requests/{id}/events").route(get().to(histories::of_file_request)))
         // Uploads and the vault
         .service(resource("/v1/uploads").route(post().to(uploads::declare)).route(get().to(uploads::list)))
         .service(resource("/v1/uploads/batch").route(post().to(uploads::declare_batch)))
@@ -89,9 +92,18 @@ pub fn configure(routes: &mut web::ServiceConfig) {
         // Administration
         .service(resource("/v1/api-keys").route(post().to(api_keys::create)).route(get().to(api_keys::list)))
         .service(resource("/v1/api-keys/{id}").route(get().to(api_keys::inspect)).route(delete().to(api_keys::revoke)))
+        .service(resource("/v1/audit").route(get().to(histories::audit)))
         .service(resource("/v1/usage").route(get().to(administration::usage)))
         .service(resource("/v1/tenants/{id}/quota").route(put().to(administration::set_quota)))
         .service(resource("/v1/tenants").route(post().to(tenants::create)).route(get().to(tenants::list)))
+        // The console
+        .service(
+            resource("/v1/console/session")
+                .route(post().to(console::sign_in))
+                .route(get().to(console::inspect))
+                .route(delete().to(console::sign_out)),
+        )
+        .service(resource("/v1/console/qr").route(post().to(console::draw)))
         // The description of all this
         .service(resource("/openapi.json").route(get().to(openapi::json)))
         .service(resource("/docs").route(get().to(openapi::page)))

@@ -15,7 +15,7 @@ use crate::{
 };
 
 use super::{
-    extract::{InSession, With, session_cookie_name},
+    extract::{InSession, With, cookie_name, is_secure},
     problem::{Problem, ProblemDocument},
     render::{DownloadBody, DownloadView, Listing, ObjectView, ObjectsQuery},
     upload_actions,
@@ -48,9 +48,9 @@ pub(super) struct SessionCookie(Cookie<'static>);
 
 impl SessionCookie {
     pub(super) fn new(broker: &Broker, session: &str, token: &str, expires_at: Instant) -> Self {
-        let secure = broker.settings.public_url.starts_with("https:");
+        let secure = is_secure(broker);
         let seconds = expires_at.since(broker.now()).as_secs();
-        let cookie = Cookie::build(session_cookie_name(session, secure), token.to_owned())
+        let cookie = Cookie::build(cookie_name(session, secure), token.to_owned())
             .path("/")
             .http_only(true)
             .secure(secure)

@@ -24,6 +24,7 @@ use crate::{
 
 use super::{
     extract::{Authenticated, MaybeAuthenticated, With, request_id},
+    histories::MakerView,
     json::Json,
     problem::{Problem, ProblemDocument},
     render::{self, Listing, ObjectView, ObjectsQuery, PageQuery},
@@ -82,6 +83,8 @@ pub struct ShareView {
     pub access_expires_in: u64,
     /// When it was revoked (RFC 3339).
     pub revoked_at: Option<String>,
+    /// Which API key made it.
+    pub created_by: MakerView,
 }
 
 /// A share just minted.
@@ -112,6 +115,7 @@ impl From<Share> for ShareView {
             expires_at: grant.terms.expires_at.to_string(),
             access_expires_in: grant.terms.access_seconds,
             revoked_at: share.revoked_at.map(|at| at.to_string()),
+            created_by: share.maker.into(),
         }
     }
 }

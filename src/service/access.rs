@@ -3,10 +3,15 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    crypto::{opaque::ApiKeySecret, row_mac::NotAuthentic, secret::SecretText},
+    crypto::{
+        opaque::{ApiKeySecret, ConsoleSecretHash},
+        row_mac::NotAuthentic,
+        secret::SecretText,
+    },
     domain::{
         api_key::ApiKey,
         authority::MadeUnder,
+        console::ConsoleSession,
         event::Actor,
         ids::{ApiKeyId, RequestId},
         path::{PathPin, VaultPath},
@@ -19,15 +24,27 @@ use crate::{
 
 use super::{Broker, Error, events::Origin, rows};
 
-/// Who is calling with an API key: known, live, and of a tenant that is not suspended.
+/// Who is calling, with an API key or from the console: known, live, and of a
+/// tenant that is not suspended.
 #[derive(Clone, Debug)]
 pub struct Caller {
-    /// The key.
+    /// The key; in the console that by which they signed in.
     pub key: ApiKey,
     /// Its tenant.
     pub tenant: Tenant,
+    /// The session of the console, if they call from there.
+    pub console: Option<Console>,
     /// The request it calls in.
     pub request: RequestId,
+}
+
+/// A session of the console, and where it lies.
+#[derive(Clone, Debug)]
+pub struct Console {
+    /// The session.
+    pub session: ConsoleSession,
+    /// The hash of its secret.
+    pub(super) hash: ConsoleSecretHash,
 }
 
 /// What the hash of a secret leads to.
@@ -44,7 +61,10 @@ impl Caller {
     }
 
     pub(super) fn actor(&self) -> Actor {
-        Actor::ApiKey { id: self.key.id }
+        match &self.console {
+            None => Actor::ApiKey { id: self.key.id },
+            Some(console) => Actor::Console { key: self.key.id, session: console.session.id },
+        }
     }
 
     pub(super) fn origin(&self, broker: &Broker) -> Origin {
@@ -96,7 +116,7 @@ impl Broker {
         let tenant: Tenant = tenant.and_then(|row| self.readable(&row)).ok_or(Error::Unauthenticated)?;
         match key.stands(&tenant, self.now()) {
             Ok(()) if key.namespace == pointer.namespace && key.namespace.mode == secret.mode() => {
-                Ok(Caller { key, tenant, request })
+                Ok(Caller { key, tenant, console: None, request })
             }
             _ => Err(Error::Unauthenticated),
         }

@@ -167,7 +167,9 @@ impl Broker {
             .stands(authority.tenant.as_ref(), authority.minter.as_ref(), now)
             .map_err(|_| Error::Unauthenticated)?;
         match (authority.tenant, authority.minter) {
-            (Some(tenant), Some(key)) => Ok(Caller { key, tenant, request: caller.request }),
+            (Some(tenant), Some(key)) => {
+                Ok(Caller { key, tenant, console: caller.console.clone(), request: caller.request })
+            }
             _ => Err(Error::Unauthenticated),
         }
     }

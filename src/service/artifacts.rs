@@ -20,6 +20,7 @@ use crate::{
 
 use super::{
     Broker, Caller, Error,
+    history::Maker,
     listing::{Page, PageRequest},
     records::{Committed, ROUNDS, Record, committed, outrun},
     rows,
@@ -40,6 +41,15 @@ pub struct PublishArtifact {
     pub label: Option<String>,
 }
 
+/// An artifact as its owner sees it.
+#[derive(Clone, Debug)]
+pub struct SeenArtifact {
+    /// The artifact.
+    pub artifact: Artifact,
+    /// Who published it.
+    pub maker: Maker,
+}
+
 /// What a host label leads to.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct ArtifactPointer {
@@ -56,7 +66,7 @@ impl Broker {
         &self,
         caller: &Caller,
         wanted: PublishArtifact,
-    ) -> Result<(Artifact, Manifest), Error> {
+    ) -> Result<(SeenArtifact, Manifest), Error> {
         for pin in &wanted.paths {
             caller.may_pin(pin, Permission::Read)?;
         }
@@ -110,7 +120,7 @@ impl Broker {
             return Err(fault);
         }
         match committed(self.store.commit(transaction).await)? {
-            Committed::Done => Ok((artifact, manifest)),
+            Committed::Done => Ok((SeenArtifact { artifact, maker: Maker::from_caller(caller) }, manifest)),
             Committed::ReadAgain => Err(Error::Internal("a new artifact's id was taken".into())),
         }
     }
@@ -175,26 +185,27 @@ impl Broker {
     ///
     /// # Errors
     /// When the page asked for is not one.
-    pub async fn list_artifacts(&self, caller: &Caller, request: &PageRequest) -> Result<Page<Artifact>, Error> {
+    pub async fn list_artifacts(&self, caller: &Caller, request: &PageRequest) -> Result<Page<SeenArtifact>, Error> {
         let namespace = caller.namespace();
         let page = self.newest_first(rows::artifacts(namespace), namespace, request).await?;
-        let mut items = Vec::with_capacity(page.items.len());
-        for row in &page.items {
-            let Some(artifact) = self.readable::<Artifact>(row) else { continue };
-            if visible(caller, &artifact) {
-                items.push(artifact);
-            }
-        }
-        Ok(Page { items, next_cursor: page.next_cursor })
+        let artifacts = page.items.iter().filter_map(|row| self.readable::<Artifact>(row));
+        let own: Vec<_> = artifacts.filter(|artifact| visible(caller, artifact)).collect();
+        let makers = self.makers(namespace, own.iter().map(|artifact| artifact.made.minter)).await?;
+        let items = own.into_iter().map(|artifact| {
+            let maker = makers.maker(artifact.made.minter);
+            SeenArtifact { artifact, maker }
+        });
+        Ok(Page { items: items.collect(), next_cursor: page.next_cursor })
     }
 
     /// One of the caller's artifacts.
     ///
     /// # Errors
     /// [`Error::NotFound`] for everybody else's.
-    pub async fn inspect_artifact(&self, caller: &Caller, id: ArtifactId) -> Result<(Artifact, Manifest), Error> {
+    pub async fn inspect_artifact(&self, caller: &Caller, id: ArtifactId) -> Result<(SeenArtifact, Manifest), Error> {
         let artifact = self.own_artifact(caller, id).await?.value;
-        Ok((artifact, self.manifest(id).await?))
+        let maker = self.maker(&artifact.made).await?;
+        Ok((SeenArtifact { artifact, maker }, self.manifest(id).await?))
     }
 
     async fn manifest(&self, id: ArtifactId) -> Result<Manifest, Error> {

@@ -1,4 +1,5 @@
-//! Events as they leave with a commit.
+//! Events as they leave with a commit: to the outbox, and to the history of
+//! what they are about.
 
 use crate::{
     domain::{
@@ -7,7 +8,7 @@ use crate::{
         instant::Instant,
         tenant::Namespace,
     },
-    store::{OutboxEvent, Transaction},
+    store::{Expected, OutboxEvent, Transaction},
 };
 
 use super::{Broker, Error, rows};
@@ -41,7 +42,21 @@ impl Broker {
     /// A transaction that records this event.
     pub(super) fn recording(&self, event: &Event) -> Result<Transaction, Error> {
         let attempt = AttemptId::new(self.now(), self.entropy.bytes());
-        Ok(Transaction::recording(attempt, outbox(event)?))
+        let transaction = Transaction::recording(attempt, outbox(event)?);
+        let Some(subject) = event.subject() else { return Ok(transaction) };
+        // Named as its outbox row is, so that both are told under one id.
+        let Some(sort) = transaction.outbox().next().map(|(key, _)| key.sort) else { return Ok(transaction) };
+        let key = rows::history_of(event.namespace, subject, sort);
+        let purge = Some(event.at.plus(subject.kept()));
+        Ok(transaction.write(self.put(key, Expected::Absent, event, purge)?))
+    }
+
+    /// Records an event that changes no row.
+    pub(super) async fn record(&self, event: &Event) -> Result<(), Error> {
+        match self.store.commit(self.recording(event)?).await {
+            Ok(()) => Ok(()),
+            Err(fault) => Err(Error::Unavailable(fault.to_string())),
+        }
     }
 }
 

@@ -22,6 +22,7 @@ use crate::{
 
 use super::{
     Broker, Caller, Error,
+    history::Maker,
     listing::{Page, PageRequest},
     records::{Committed, ROUNDS, Record, committed, outrun},
     rows,
@@ -64,6 +65,8 @@ pub struct SeenFileRequest {
     pub submissions: u32,
     /// When it was closed before its time.
     pub closed_at: Option<Instant>,
+    /// Who made it.
+    pub maker: Maker,
 }
 
 /// A file request and its token, of which only the hash is kept.
@@ -83,9 +86,9 @@ pub(super) struct FileRequestPointer {
 }
 
 impl SeenFileRequest {
-    fn new(request: FileRequest, state: &UseState, now: Instant) -> Self {
+    fn new(request: FileRequest, state: &UseState, maker: Maker, now: Instant) -> Self {
         let status = request.terms.status(state, now);
-        Self { request, status, submissions: state.claims, closed_at: state.revoked_at }
+        Self { request, status, submissions: state.claims, closed_at: state.revoked_at, maker }
     }
 }
 
@@ -150,7 +153,10 @@ impl Broker {
             transaction = transaction.write(account);
         }
         match committed(self.store.commit(transaction).await)? {
-            Committed::Done => Ok(MadeFileRequest { seen: SeenFileRequest::new(request, &state, origin.at), token }),
+            Committed::Done => {
+                let seen = SeenFileRequest::new(request, &state, Maker::from_caller(caller), origin.at);
+                Ok(MadeFileRequest { seen, token })
+            }
             Committed::ReadAgain => Err(Error::Internal("a new file request's id was taken".into())),
         }
     }
@@ -170,10 +176,11 @@ impl Broker {
         let mine: Vec<_> = mine.filter(|request| visible(caller, request)).collect();
         let keys: Vec<_> = mine.iter().map(|request| rows::file_request_state(request.id)).collect();
         let states = self.store.get_all(&keys).await?;
+        let makers = self.makers(namespace, mine.iter().map(|request| request.made.minter)).await?;
         let now = self.now();
         let items = mine.into_iter().zip(states).filter_map(|(request, row)| {
-            let state = self.readable::<UseState>(&row?)?;
-            Some(SeenFileRequest::new(request, &state, now))
+            let (state, maker) = (self.readable::<UseState>(&row?)?, makers.maker(request.made.minter));
+            Some(SeenFileRequest::new(request, &state, maker, now))
         });
         Ok(Page { items: items.collect(), next_cursor: page.next_cursor })
     }
@@ -189,7 +196,8 @@ impl Broker {
     ) -> Result<(SeenFileRequest, Usage), Error> {
         let (request, state) = self.own_file_request(caller, id).await?;
         let usage = self.usage_of(caller.namespace(), Scope::FileRequest(id)).await?;
-        Ok((SeenFileRequest::new(request, &state.value, self.now()), usage))
+        let maker = self.maker(&request.made).await?;
+        Ok((SeenFileRequest::new(request, &state.value, maker, self.now()), usage))
     }
 
     /// Closes a file request: nobody delivers to it any more. Closing again changes nothing.

@@ -278,6 +278,13 @@ impl Broker {
             return Err(self.refuse_link(&rows, origin, why).await);
         }
         let (Some(tenant), Some(artifact)) = (&rows.tenant, &rows.artifact) else { return Err(Error::DeadToken) };
+        let yours = looking.is_some_and(|caller| {
+            caller.key.id == rows.grant.made.minter && caller.namespace() == rows.grant.made.namespace
+        });
+        if !yours && rows.claim.is_none() {
+            let origin = Origin { namespace: rows.grant.made.namespace, request: Some(request), at: now };
+            self.previewed(origin, EventType::LinkPreviewed, rows.grant.id);
+        }
         Ok(LinkPreview {
             sender: tenant.name.clone(),
             item_count: artifact.file_count,
@@ -285,9 +292,7 @@ impl Broker {
             claim_by: rows.grant.terms.expires_at,
             access_seconds: rows.grant.terms.access_seconds,
             needs_password: rows.grant.password.is_some() && rows.claim.is_none(),
-            yours: looking.is_some_and(|caller| {
-                caller.key.id == rows.grant.made.minter && caller.namespace() == rows.grant.made.namespace
-            }),
+            yours,
         })
     }
 }

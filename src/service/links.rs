@@ -20,6 +20,7 @@ use crate::{
 
 use super::{
     Broker, Caller, Error,
+    history::Maker,
     listing::{Page, PageRequest},
     records::{Committed, ROUNDS, Record, committed, outrun},
     rows,
@@ -51,6 +52,8 @@ pub struct Link {
     pub claims: u32,
     /// When it was revoked.
     pub revoked_at: Option<Instant>,
+    /// Who made it.
+    pub maker: Maker,
 }
 
 /// A link and its token, of which only the hash is kept.
@@ -69,9 +72,9 @@ struct LinkPointer {
 }
 
 impl Link {
-    fn seen(grant: LinkGrant, state: &UseState, now: Instant) -> Self {
+    fn seen(grant: LinkGrant, state: &UseState, maker: Maker, now: Instant) -> Self {
         let status = grant.terms.status(state, now);
-        Self { grant, status, claims: state.claims, revoked_at: state.revoked_at }
+        Self { grant, status, claims: state.claims, revoked_at: state.revoked_at, maker }
     }
 }
 
@@ -123,7 +126,10 @@ impl Broker {
             .write(self.put(rows::link_state(hash), Expected::Absent, &state, purge)?)
             .write(self.put(pointer_row, Expected::Absent, &pointer, purge)?);
         match committed(self.store.commit(transaction).await)? {
-            Committed::Done => Ok(MintedLink { link: Link::seen(grant, &state, origin.at), token }),
+            Committed::Done => {
+                let link = Link::seen(grant, &state, Maker::from_caller(caller), origin.at);
+                Ok(MintedLink { link, token })
+            }
             Committed::ReadAgain => Err(Error::Internal("a new link's id was taken".into())),
         }
     }
@@ -142,17 +148,22 @@ impl Broker {
             keys.extend([rows::link_grant(hash), rows::link_state(hash)]);
         }
         let found = self.store.get_all(&keys).await?;
-        let mut items = Vec::with_capacity(page.items.len());
+        let mut own = Vec::with_capacity(page.items.len());
         for pair in found.chunks(2) {
             if let [Some(grant), Some(state)] = pair
                 && let Some(grant) = self.readable::<LinkGrant>(grant)
                 && let Some(state) = self.readable::<UseState>(state)
                 && visible(caller, &grant)
             {
-                items.push(Link::seen(grant, &state, self.now()));
+                own.push((grant, state));
             }
         }
-        Ok(Page { items, next_cursor: page.next_cursor })
+        let makers = self.makers(namespace, own.iter().map(|(grant, _)| grant.made.minter)).await?;
+        let items = own.into_iter().map(|(grant, state)| {
+            let maker = makers.maker(grant.made.minter);
+            Link::seen(grant, &state, maker, self.now())
+        });
+        Ok(Page { items: items.collect(), next_cursor: page.next_cursor })
     }
 
     /// One of the caller's links.
@@ -161,7 +172,8 @@ impl Broker {
     /// [`Error::NotFound`] for everybody else's.
     pub async fn inspect_link(&self, caller: &Caller, id: LinkId) -> Result<Link, Error> {
         let (_, grant, state) = self.own_link(caller, id).await?;
-        Ok(Link::seen(grant, &state.value, self.now()))
+        let maker = self.maker(&grant.made).await?;
+        Ok(Link::seen(grant, &state.value, maker, self.now()))
     }
 
     /// Revokes a link. Revoking again changes nothing.

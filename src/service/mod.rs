@@ -6,10 +6,12 @@ pub mod access;
 pub mod api_keys;
 pub mod archives;
 pub mod artifacts;
+pub mod console;
 pub mod edge;
 mod error;
 mod events;
 pub mod file_requests;
+pub mod history;
 pub mod link_redemption;
 pub mod links;
 pub mod listing;
@@ -19,13 +21,13 @@ mod places;
 pub mod receipts;
 pub mod reconcile;
 mod records;
-mod refusals;
 mod rows;
 pub mod sessions;
 pub mod share_redemption;
 pub mod shares;
 pub mod submissions;
 pub mod sweep;
+mod tallies;
 pub mod tenants;
 mod tries;
 mod turns;
@@ -49,7 +51,7 @@ pub use access::Caller;
 pub use archives::ArchivePlaces;
 pub use error::{Error, Invalid};
 pub use passwords::PasswordPool;
-pub use refusals::Refusals;
+pub use tallies::Tallies;
 pub use turns::Turns;
 pub use uploads::UnderWay;
 
@@ -127,8 +129,8 @@ pub struct Broker {
     pub entropy: Arc<dyn Entropy>,
     /// Hashes passwords, a few at a time.
     pub passwords: PasswordPool,
-    /// Bounds how many refusals of one token are recorded.
-    pub refusals: Arc<Refusals>,
+    /// Bounds how many refusals and previews of one token are recorded.
+    pub tallies: Arc<Tallies>,
     /// Who of this process charges an account of a quota next.
     pub turns: Arc<Turns>,
     /// Completions that run in this process.

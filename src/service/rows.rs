@@ -22,6 +22,8 @@
 //! | `receipts#T#M` | upload id | a receipt |
 //! | `usage#T#M#S#n` | `account` | what is charged to scope S |
 //! | `vault#T#M` | path | what lies under a path |
+//! | `console#H` | `session` | a session of the console |
+//! | `history#T#M#R` | attempt and number | what happened to R: a share, link or file request |
 //! | `outbox#T#M#n` | attempt and number | events on their way to the ledger |
 //!
 //! `T` tenant, `M` mode, `H` SHA-256. Tenant ids have one length, so that no
@@ -32,9 +34,10 @@ use std::fmt::Display;
 use crate::{
     crypto::{
         claim::ClaimHash,
-        opaque::{ApiKeyHash, FileRequestTokenHash, LinkTokenHash},
+        opaque::{ApiKeyHash, ConsoleSecretHash, FileRequestTokenHash, LinkTokenHash},
     },
     domain::{
+        event::Subject,
         ids::{ApiKeyId, ArtifactId, FileRequestId, LinkId, ShareId, TenantId, UploadId},
         instant::Instant,
         path::VaultPath,
@@ -205,6 +208,18 @@ pub(super) fn vault(namespace: Namespace) -> String {
 
 pub(super) fn vault_path(namespace: Namespace, path: &VaultPath) -> RowKey {
     RowKey::new(vault(namespace), path.as_str())
+}
+
+pub(super) fn console_session(secret: ConsoleSecretHash) -> RowKey {
+    RowKey::new(format!("console#{secret}"), "session")
+}
+
+pub(super) fn history(namespace: Namespace, subject: Subject) -> String {
+    format!("history#{}#{subject}", of(namespace))
+}
+
+pub(super) fn history_of(namespace: Namespace, subject: Subject, sort: String) -> RowKey {
+    RowKey::new(history(namespace, subject), sort)
 }
 
 pub(super) fn ledger(namespace: Namespace) -> String {

@@ -329,6 +329,14 @@ impl Broker {
             }
             _ => (rows.grant.terms.expires_at, rows.grant.terms.access_seconds),
         };
+        let yours = looking.is_some_and(|caller| {
+            caller.key.id == rows.grant.made.minter && caller.namespace() == rows.grant.made.namespace
+        });
+        // Whoever made it, or has claimed it, knows it already.
+        if !yours && rows.claim.is_none() {
+            let origin = Origin { namespace: rows.grant.made.namespace, request: Some(request), at: now };
+            self.previewed(origin, EventType::SharePreviewed, token.share);
+        }
         Ok(SharePreview {
             sender: tenant.name.clone(),
             permission: rows.grant.permission,
@@ -338,11 +346,7 @@ impl Broker {
             claim_by,
             access_seconds,
             moving: matches!(token.way, Way::Moving { .. }),
-            share: looking
-                .is_some_and(|caller| {
-                    caller.key.id == rows.grant.made.minter && caller.namespace() == rows.grant.made.namespace
-                })
-                .then_some(token.share),
+            share: yours.then_some(token.share),
         })
     }
 }

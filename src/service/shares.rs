@@ -25,6 +25,7 @@ use crate::{
 use super::{
     Broker, Caller, Error,
     access::Authority,
+    history::Maker,
     listing::{Page, PageRequest},
     records::{Committed, ROUNDS, Record, committed, outrun},
     rows,
@@ -60,6 +61,8 @@ pub struct Share {
     pub claims: u32,
     /// When it was revoked.
     pub revoked_at: Option<Instant>,
+    /// Who made it.
+    pub maker: Maker,
 }
 
 /// A share and the token that claims it, which is not kept.
@@ -83,9 +86,10 @@ pub(super) struct ShareRow {
 struct IndexRow {}
 
 impl Share {
-    fn seen(row: ShareRow, state: &UseState, now: Instant) -> Self {
+    fn seen(row: ShareRow, state: &UseState, maker: Maker, now: Instant) -> Self {
         let status = row.grant.terms.status(state, now);
-        Self { grant: row.grant, label: row.label, status, claims: state.claims, revoked_at: state.revoked_at }
+        let UseState { claims, revoked_at } = *state;
+        Self { grant: row.grant, label: row.label, status, claims, revoked_at, maker }
     }
 }
 
@@ -137,7 +141,10 @@ impl Broker {
             .write(self.put(rows::share_state(id), Expected::Absent, &state, purge)?)
             .write(self.put(rows::share_index(namespace, id), Expected::Absent, &IndexRow {}, purge)?);
         match committed(self.store.commit(transaction).await)? {
-            Committed::Done => Ok(MintedShare { share: Share::seen(row, &state, origin.at), token }),
+            Committed::Done => {
+                let share = Share::seen(row, &state, Maker::from_caller(caller), origin.at);
+                Ok(MintedShare { share, token })
+            }
             Committed::ReadAgain => Err(Error::Internal("a new share's id was taken".into())),
         }
     }
@@ -169,17 +176,22 @@ impl Broker {
         let ids = page.items.iter().filter_map(|row| row.key.sort.parse::<ShareId>().ok());
         let keys: Vec<_> = ids.flat_map(|id| [rows::share_grant(id), rows::share_state(id)]).collect();
         let found = self.store.get_all(&keys).await?;
-        let mut items = Vec::with_capacity(found.len() / 2);
+        let mut own = Vec::with_capacity(found.len() / 2);
         for pair in found.chunks(2) {
             if let [Some(grant), Some(state)] = pair
                 && let Some(row) = self.readable::<ShareRow>(grant)
                 && let Some(state) = self.readable::<UseState>(state)
                 && (caller.key.grants.administer() || row.grant.made.minter == caller.key.id)
             {
-                items.push(Share::seen(row, &state, self.now()));
+                own.push((row, state));
             }
         }
-        Ok(Page { items, next_cursor: page.next_cursor })
+        let makers = self.makers(namespace, own.iter().map(|(row, _)| row.grant.made.minter)).await?;
+        let items = own.into_iter().map(|(row, state)| {
+            let maker = makers.maker(row.grant.made.minter);
+            Share::seen(row, &state, maker, self.now())
+        });
+        Ok(Page { items: items.collect(), next_cursor: page.next_cursor })
     }
 
     /// One of the caller's shares.
@@ -188,7 +200,8 @@ impl Broker {
     /// [`Error::NotFound`] for everybody else's.
     pub async fn inspect_share(&self, caller: &Caller, id: ShareId) -> Result<Share, Error> {
         let (row, state) = self.own_share(caller, id).await?;
-        Ok(Share::seen(row, &state.value, self.now()))
+        let maker = self.maker(&row.grant.made).await?;
+        Ok(Share::seen(row, &state.value, maker, self.now()))
     }
 
     /// What a recipient would see now, whatever became of the share: its pins, cut down to what its minter may read.

@@ -158,9 +158,12 @@ impl Broker {
     ) -> Result<FileRequestPreview, Error> {
         let (rows, _) = self.request_of_token(token, claim_key).await?;
         let now = self.now();
+        let origin = Origin { namespace: rows.request.made.namespace, request: Some(request), at: now };
         if let Err(why) = rows.redeem(now) {
-            let origin = Origin { namespace: rows.request.made.namespace, request: Some(request), at: now };
             return Err(self.refuse_request(&rows, origin, why).await);
+        }
+        if rows.submission.is_none() {
+            self.previewed(origin, EventType::FileRequestPreviewed, rows.request.id);
         }
         self.request_preview(rows).await
     }

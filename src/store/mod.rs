@@ -19,7 +19,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 pub use row::{Direction, Query, Row, RowKey, Version};
-pub use transaction::{Expected, OutboxEvent, Transaction, Write};
+pub use transaction::{Expected, OutboxEvent, Transaction, Write, outbox_partitions};
 
 /// The store could not answer; nothing may be concluded from it.
 #[derive(Clone, Debug, thiserror::Error)]

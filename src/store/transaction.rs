@@ -66,6 +66,15 @@ pub struct Transaction {
 /// How many outbox partitions each ledger has, so that no single one bounds its rate.
 const OUTBOX_SHARDS: u8 = 8;
 
+/// The partitions in which the events of a ledger wait.
+pub fn outbox_partitions(ledger: &str) -> impl Iterator<Item = String> {
+    (0..OUTBOX_SHARDS).map(move |shard| outbox_partition(ledger, shard))
+}
+
+fn outbox_partition(ledger: &str, shard: u8) -> String {
+    format!("outbox#{ledger}#{shard}")
+}
+
 impl Transaction {
     /// A transaction that records this event.
     pub fn recording(attempt: AttemptId, event: OutboxEvent) -> Self {
@@ -101,7 +110,7 @@ impl Transaction {
     pub fn outbox(&self) -> impl Iterator<Item = (RowKey, &[u8])> {
         let shard = self.attempt.as_bytes()[15] % OUTBOX_SHARDS;
         self.events.iter().enumerate().map(move |(index, event)| {
-            let partition = format!("outbox#{}#{shard}", event.ledger);
+            let partition = outbox_partition(&event.ledger, shard);
             (RowKey::new(partition, format!("{}#{index:02}", self.attempt)), event.body.as_slice())
         })
     }

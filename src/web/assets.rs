@@ -18,7 +18,7 @@ macro_rules! assets {
 
 /// All files, the same in every language. Scripts import each other, and the words of their
 /// language, by relative names, so that they stay within one version and one language.
-pub(super) const FILES: [(&str, &str); 20] = assets![
+pub(super) const FILES: [(&str, &str); 28] = assets![
     "cloakroom.css",
     "without-script.css",
     "icon.svg",
@@ -39,6 +39,14 @@ pub(super) const FILES: [(&str, &str); 20] = assets![
     "session-tree.js",
     "upload.js",
     "queue.js",
+    "console.css",
+    "console.js",
+    "console-ask.js",
+    "console-make.js",
+    "console-files.js",
+    "console-lists.js",
+    "console-history.js",
+    "console-admin.js",
 ];
 
 /// The scripts among them.

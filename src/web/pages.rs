@@ -23,10 +23,11 @@ enum Page {
     Session,
     Link,
     FileRequest,
+    Console,
 }
 
 impl Page {
-    const ALL: [Self; 5] = [Self::Welcome, Self::Share, Self::Session, Self::Link, Self::FileRequest];
+    const ALL: [Self; 6] = [Self::Welcome, Self::Share, Self::Session, Self::Link, Self::FileRequest, Self::Console];
 
     const fn template(self) -> &'static str {
         match self {
@@ -35,6 +36,7 @@ impl Page {
             Self::Session => "session.html",
             Self::Link => "link.html",
             Self::FileRequest => "request.html",
+            Self::Console => "console.html",
         }
     }
 
@@ -45,7 +47,7 @@ impl Page {
         let ContentOrigin { scheme, authority } = &broker.settings.content;
         match self {
             Self::Welcome | Self::Share => policy("", "", "'none'"),
-            Self::FileRequest => policy(&storage, "", "'none'"),
+            Self::FileRequest | Self::Console => policy(&storage, "", "'none'"),
             // Files and archives are saved in frames that nobody sees.
             Self::Session => policy(&storage, &storage, "'self'") + &format!("; frame-src 'self' {storage}"),
             Self::Link => policy("", "", &format!("{scheme}://*.{authority}")),
@@ -64,6 +66,8 @@ pub fn configure(routes: &mut web::ServiceConfig) {
         .service(seen(resource("/session/{id}"), page(Page::Session)))
         .service(seen(resource("/l"), page(Page::Link)))
         .service(seen(resource("/r"), page(Page::FileRequest)))
+        .service(seen(resource("/console"), page(Page::Console)))
+        .service(seen(resource("/console/{place:.*}"), page(Page::Console)))
         .service(seen(resource("/assets/{version}/{language}/{name}"), assets::serve));
 }
 

@@ -12,7 +12,7 @@ macro_rules! sources {
 }
 
 /// All of them.
-pub(super) const SOURCES: [(&str, &str); 10] = sources![
+pub(super) const SOURCES: [(&str, &str); 11] = sources![
     "frame.html",
     "views.html",
     "welcome.html",
@@ -20,6 +20,7 @@ pub(super) const SOURCES: [(&str, &str); 10] = sources![
     "session.html",
     "link.html",
     "request.html",
+    "console.html",
     "standalone.html",
     "not-admitted.html",
     "refused.html",

@@ -29,7 +29,8 @@ macro_rules! groups {
 }
 
 /// Each file of words: its name, in English, in German.
-const FILES: [(&str, &str, &str); 7] = groups!["pages", "common", "share", "link", "request", "upload", "session"];
+const FILES: [(&str, &str, &str); 8] =
+    groups!["pages", "common", "share", "link", "request", "upload", "session", "console"];
 
 /// The one that only templates read; every other is a module for scripts.
 pub(super) const FOR_TEMPLATES: &str = "pages";

@@ -29,10 +29,12 @@ macro_rules! on_every_backend {
 }
 
 mod bad_input;
+mod console;
 mod doctored;
 mod fail_closed;
 mod headers;
 mod held_bodies;
+mod history;
 mod lists;
 mod looking;
 mod moves;
@@ -92,6 +94,26 @@ on_every_backend! {
     recorded:
         the_life_of_a_share_is_told_event_by_event,
         every_act_has_one_event;
+    console:
+        signing_in_tells_who_and_what_is_offered,
+        every_key_that_is_not_accepted_gets_one_answer,
+        what_is_done_in_the_console_is_done_by_the_key_and_told_so,
+        every_thing_says_who_made_it,
+        nothing_is_changed_without_the_token_against_forgery,
+        a_key_counts_more_than_a_cookie,
+        signing_out_ends_it_on_the_server,
+        a_revoked_key_ends_its_sessions,
+        other_sites_are_refused,
+        a_session_sees_the_namespace_of_its_key,
+        a_preview_knows_its_maker_by_the_console,
+        what_is_offered_is_what_is_done,
+        a_code_is_drawn_for_who_is_known_and_nobody_else;
+    history:
+        a_share_has_the_history_of_all_that_came_of_it,
+        a_link_and_a_file_request_have_theirs,
+        a_history_is_for_who_may_inspect_the_thing,
+        the_audit_trail_tells_everything_newest_first,
+        the_audit_trail_is_for_who_administers_and_of_their_own;
     tenants_apart:
         nobody_reaches_what_is_another_tenants,
         lists_show_ones_own_alone,

@@ -9,7 +9,7 @@ use std::{
 
 /// A request of which only the head was read. One on each connection.
 pub struct Arriving {
-    client: TcpStream,
+    pub client: TcpStream,
     /// Method, target and version.
     pub line: String,
     pub headers: String,
@@ -43,13 +43,19 @@ impl Arriving {
         Ok(Self { client, line: line.into(), headers: headers.into() })
     }
 
-    /// Lets it pass; `answered` is told the status before the client is.
-    pub fn pass(mut self, behind: &str, answered: impl FnOnce(&str)) -> io::Result<()> {
+    /// A connection to the server on which only the head was sent.
+    pub fn begun(&self, behind: &str) -> io::Result<TcpStream> {
         let mut server = TcpStream::connect(behind)?;
         let others =
             self.headers.split_inclusive("\r\n").filter(|line| !line.to_lowercase().starts_with("connection:"));
         let head = format!("{}\r\nConnection: close\r\n{}", self.line, others.collect::<String>());
         server.write_all(head.as_bytes())?;
+        Ok(server)
+    }
+
+    /// Lets it pass; `answered` is told the status before the client is.
+    pub fn pass(mut self, behind: &str, answered: impl FnOnce(&str)) -> io::Result<()> {
+        let mut server = self.begun(behind)?;
         let (mut from_client, mut to_server) = (self.client.try_clone()?, server.try_clone()?);
         thread::spawn(move || io::copy(&mut from_client, &mut to_server));
         let mut begin = [0; "HTTP/1.1 200".len()];

@@ -101,6 +101,11 @@ impl UnderWay {
         Joined { outcome, is_new: true }
     }
 
+    /// Runs something that nobody waits for.
+    pub(in crate::service) fn run(&self, work: impl Future<Output = ()> + Send + 'static) {
+        self.runtime.spawn(work);
+    }
+
     /// Runs something to its end, though its caller may hang up.
     pub(in crate::service) async fn to_its_end<T: Send + 'static>(
         &self,

@@ -32,6 +32,11 @@ export function moment(time) {
   }).format(time);
 }
 
+// The same, short, for lists.
+export function brief(time) {
+  return new Intl.DateTimeFormat(language, { day: "numeric", month: "short", hour: "numeric", minute: "2-digit" }).format(time);
+}
+
 const STEPS = [["day", 86_400], ["hour", 3_600], ["minute", 60], ["second", 1]];
 
 // Rounded down, in its two largest units: "1 hour 30 minutes", "2 days", "45 seconds".

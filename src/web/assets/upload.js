@@ -233,17 +233,3 @@ async function collect(entry, above, files) {
     }
   }
 }
-
-// Sends what is chosen in a form, each file to its path.
-export function sendChosen(form, pathFor, { ask, changed, mayReplace, base }) {
-  const chosen = form.querySelector("#chosen");
-  const sending = new Sending(slot("sent", form), { ask, done: changed, mayReplace, base });
-  form.addEventListener("submit", (event) => {
-    event.preventDefault();
-    if (chosen.files.length === 0) return chosen.focus();
-    sending.add([...chosen.files].map((file) => ({ file, path: pathFor(file) })));
-    chosen.value = "";
-    return undefined;
-  });
-  form.hidden = false;
-}

@@ -142,6 +142,14 @@ impl Answer {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
 
+    /// The value of a cookie that is set.
+    #[track_caller]
+    pub fn cookie(&self, name: &str) -> String {
+        let set = self.headers.get_all("set-cookie").iter().map(|value| value.to_str().unwrap());
+        let value = set.filter_map(|cookie| cookie.strip_prefix(name)?.strip_prefix('=')).next();
+        value.unwrap_or_else(|| panic!("no {name}: {self:?}")).split(';').next().unwrap().to_owned()
+    }
+
     #[track_caller]
     pub fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_else(|fault| panic!("{fault}: {self:?}"))

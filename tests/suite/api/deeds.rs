@@ -10,7 +10,7 @@ use cloakroom::{
 use serde_json::{Value, json};
 
 use super::{
-    calls::{Answer, text},
+    calls::{Answer, Call, text},
     harness::{Api, Key, Minted, Session, Tenant},
 };
 
@@ -102,6 +102,40 @@ impl Api {
         let answer = self.call_url("GET", &text(&url, "url")).send();
         assert_eq!(answer.status, 200, "{answer:?}");
         answer.body
+    }
+}
+
+/// Somebody signed in to the console: what their browser keeps.
+pub struct Console {
+    pub secret: String,
+    pub csrf: String,
+}
+
+impl Console {
+    pub fn cookies(&self) -> String {
+        format!("cloakroom-console={}; cloakroom-csrf={}", self.secret, self.csrf)
+    }
+}
+
+impl Api {
+    /// Signs in to the console with this key.
+    #[track_caller]
+    pub fn sign_in(&self, key: &str) -> Console {
+        let answer = self.public("/v1/console/session", &json!({ "api_key": key }));
+        answer.expect(200);
+        Console { secret: answer.cookie("cloakroom-console"), csrf: answer.cookie("cloakroom-csrf") }
+    }
+
+    /// Waits until every preview that was answered is on record.
+    pub fn previews_recorded(&self) {
+        self.wait(self.broker().tallies.settled());
+    }
+}
+
+impl Call<'_> {
+    /// As a page of the console sends it.
+    pub fn console(self, console: &Console) -> Self {
+        self.header("cookie", &console.cookies()).header("cloakroom-csrf", &console.csrf)
     }
 }
 

@@ -8,7 +8,7 @@ use cloakroom::{
 };
 use serde_json::{Value, json};
 
-use super::harness::{Api, Backend, Minted, claim_key, random};
+use super::harness::{Api, Backend, Console, Minted, claim_key, random};
 
 /// Overwrites a row with other bytes, whatever it says by now.
 fn overwrite(api: &Api, row: &Row, body: Vec<u8>) {
@@ -167,6 +167,59 @@ fn a_forged_key_or_tenant_authenticates_nobody() {
     }
     api.get(&session, "/v1/session").expect(200);
     api.get(&key.secret, "/v1/objects").expect(200);
+}
+
+#[test]
+fn a_forged_console_session_signs_nobody_in() {
+    let api = Api::start(Backend::Embedded);
+    let narrow = api.new_key(api.admin(), "live", &[("docs/", "read")]);
+    let (console, other) = (api.sign_in(&narrow.secret), api.sign_in(api.admin()));
+    let row = |console: &Console| {
+        let text = cloakroom::crypto::secret::SecretText::new(console.secret.as_str());
+        let hash = cloakroom::crypto::opaque::ConsoleSecret::parse(&text).unwrap().hash();
+        api.row(&format!("console#{hash}"), "session")
+    };
+    let (own, admins) = (row(&console), row(&other));
+    let status = || api.call("GET", "/v1/shares").console(&console).send().status;
+    let widened = changed(&api, &own, |value| value["principal"]["minter"] = json!(api.tenant.admin.id));
+    for (how, forgery) in forgeries(&api, &own, &widened) {
+        overwrite(&api, &own, forgery);
+        assert_eq!(status(), 401, "{how}");
+    }
+    overwrite(&api, &own, admins.body);
+    assert_eq!(status(), 401, "another session's row");
+
+    let genuine = |change: &dyn Fn(&mut Value)| {
+        let body = changed(&api, &own, change);
+        overwrite(&api, &own, vouched_for(&api.broker().keyring, &own, &body));
+    };
+    genuine(&|value| value["principal"]["minter_generation"] = json!(1));
+    assert_eq!(status(), 401, "another generation of the key");
+    genuine(&|value| value["principal"]["tenant_generation"] = json!(1));
+    assert_eq!(status(), 401, "another generation of the tenant");
+    genuine(&|value| value["principal"]["kind"] = json!("nobody"));
+    assert_eq!(status(), 401, "another kind of principal");
+    genuine(&|_| ());
+    assert_eq!(status(), 200);
+    let tenant = api.row(&format!("tenant#{}", api.tenant.id), "tenant");
+    let suspended = changed(&api, &tenant, |value| value["suspended"] = json!(true));
+    overwrite(&api, &tenant, vouched_for(&api.broker().keyring, &tenant, &suspended));
+    assert_eq!(status(), 401, "the tenant is suspended");
+    overwrite(&api, &tenant, tenant.body.clone());
+    assert_eq!(status(), 200);
+}
+
+#[test]
+fn a_forged_event_is_in_no_history() {
+    let api = Api::start(Backend::Embedded);
+    let minted = api.mint(api.admin(), "read", &["a.txt"]);
+    let [row] = api.rows(&format!("history#{}#{}", api.ledger(), minted.id)).try_into().unwrap();
+    let events = format!("/v1/shares/{}/events", minted.id);
+    let forged = changed(&api, &row, |value| value["type"] = json!("share.revoked"));
+    for (how, forgery) in forgeries(&api, &row, &forged) {
+        overwrite(&api, &row, forgery);
+        assert_eq!(api.get(api.admin(), &events).expect(200)["items"], json!([]), "{how}");
+    }
 }
 
 #[test]

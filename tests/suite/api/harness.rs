@@ -20,7 +20,7 @@ use tokio::runtime::Runtime;
 
 pub use super::{
     calls::{Answer, text},
-    deeds::{claim_key, events, kind, random},
+    deeds::{Console, claim_key, events, kind, random},
 };
 
 /// Where state and bytes are kept.
@@ -98,6 +98,15 @@ impl Api {
             keys::file::load(&config.root_keys, true, &SystemEntropy).unwrap();
         }
         Self::with(config, folder, if backend == Backend::Embedded { 8 } else { 2 })
+    }
+
+    /// A broker on this machine that is reached at these addresses, behind which it listens.
+    #[allow(dead_code, reason = "for the tests in a browser")]
+    pub fn start_behind(public_url: &str, content_url: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let given = given(Backend::Embedded, folder.path());
+        let (public_url, content_url) = (Some(public_url.to_owned()), Some(content_url.to_owned()));
+        Self::with(Given { public_url, content_url, ..given }.complete().unwrap(), folder, 8)
     }
 
     /// A broker of the same deployment that has lost its data, and begins anew.

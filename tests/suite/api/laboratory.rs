@@ -4,11 +4,11 @@
 use std::{sync::Arc, time::Duration};
 
 use cloakroom::{
-    clock::{Clock, ManualClock},
+    clock::{Clock, ManualClock, SystemClock},
     crypto::{claim::ClaimKey, secret::SecretText},
     domain::{event::Event, ids::RequestId, instant::Instant, path::PathPin, permission::SharePermission, share::Pins},
     entropy::{Entropy, SystemEntropy},
-    http::server::{Capacity, Listeners, bind},
+    http::server::{Bound, Capacity, Listeners, bind},
     keys::{self, Keys},
     objects::embedded::EmbeddedStorage,
     service::{
@@ -19,9 +19,12 @@ use cloakroom::{
     store::{Store, faulty::FaultyStore, memory::MemoryStore},
 };
 use tempfile::TempDir;
-use tokio::runtime::Handle;
+use tokio::runtime::{Handle, Runtime};
 
 use super::harness::{Api, Key, Tenant, claim_key, events, runtime};
+
+/// Where its clock stands.
+const ONE_TIME: Instant = Instant::from_unix_seconds(1_800_000_000);
 
 /// A broker of parts that obey the test, with a first tenant.
 pub struct Laboratory {
@@ -35,12 +38,12 @@ pub struct Laboratory {
 
 impl Laboratory {
     pub async fn new() -> Self {
-        Self::at("http://127.0.0.1:1", "http://localhost:2").await
+        Self::at(ONE_TIME, "http://127.0.0.1:1", "http://localhost:2").await
     }
 
-    async fn at(public_url: &str, content_url: &str) -> Self {
+    async fn at(now: Instant, public_url: &str, content_url: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let clock = Arc::new(ManualClock::at(Instant::from_unix_seconds(1_800_000_000)));
+        let clock = Arc::new(ManualClock::at(now));
         let faults = Arc::new(FaultyStore::new(MemoryStore::new()));
         let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
         let Keys { keyring, edge } = keys::file::load(&folder.path().join("keys"), true, entropy.as_ref()).unwrap();
@@ -57,7 +60,7 @@ impl Laboratory {
             clock: clock.clone(),
             entropy,
             passwords: PasswordPool::new(1),
-            refusals: Arc::default(),
+            tallies: Arc::default(),
             turns: Arc::default(),
             under_way: UnderWay::on(Handle::current()),
             archives: Arc::default(),
@@ -89,15 +92,50 @@ impl Laboratory {
         Self::served_with(offered, Capacity::of_workers(2))
     }
 
+    /// The same as it is behind TLS, under this host name.
+    pub fn served_publicly_as(host: &str) -> Api {
+        let public = format!("https://{host}");
+        Self::served_as(Some(&public), Offered::default(), Capacity::of_workers(2)).0
+    }
+
     fn served_with(offered: Offered, capacity: Capacity) -> (Api, Arc<ManualClock>, Arc<FaultyStore<MemoryStore>>) {
+        Self::served_as(None, offered, capacity)
+    }
+
+    fn served_as(
+        public: Option<&str>,
+        offered: Offered,
+        capacity: Capacity,
+    ) -> (Api, Arc<ManualClock>, Arc<FaultyStore<MemoryStore>>) {
         let runtime = runtime();
-        let bound = [(); 3].map(|()| bind("127.0.0.1:0".parse().unwrap()).unwrap());
+        let bound = listeners();
+        let (public_url, content_url) = (
+            format!("http://127.0.0.1:{}", bound[0].address.port()),
+            format!("http://localhost:{}", bound[1].address.port()),
+        );
+        let public_url = public.unwrap_or(&public_url);
+        let mut laboratory = runtime.block_on(Self::at(ONE_TIME, public_url, &content_url));
+        laboratory.broker.settings.offered = offered;
+        laboratory.serve(runtime, bound, capacity)
+    }
+
+    /// The same, reached at these addresses, behind which it listens; its clock begins with the time of day.
+    #[allow(dead_code, reason = "for the tests in a browser")]
+    pub fn served_behind(public_url: &str, content_url: &str) -> (Api, Arc<ManualClock>) {
+        let runtime = runtime();
+        let laboratory = runtime.block_on(Self::at(SystemClock::default().now(), public_url, content_url));
+        let (api, clock, _) = laboratory.serve(runtime, listeners(), Capacity::of_workers(2));
+        (api, clock)
+    }
+
+    fn serve(
+        self,
+        runtime: Runtime,
+        bound: [Bound; 3],
+        capacity: Capacity,
+    ) -> (Api, Arc<ManualClock>, Arc<FaultyStore<MemoryStore>>) {
+        let Self { broker, clock, faults, objects, tenant, folder } = self;
         let ports = [&bound[0], &bound[1], &bound[2]].map(|bound| bound.address.port());
-        let (public_url, content_url) =
-            (format!("http://127.0.0.1:{}", ports[0]), format!("http://localhost:{}", ports[1]));
-        let laboratory = runtime.block_on(Self::at(&public_url, &content_url));
-        let Self { mut broker, clock, faults, objects, tenant, folder } = laboratory;
-        broker.settings.offered = offered;
         let serving = async { Listeners::serve(broker.clone(), Some(objects), bound, capacity).unwrap() };
         let listeners = runtime.block_on(serving);
         (Api::of(runtime, listeners, broker, folder, tenant, ports), clock, faults)
@@ -131,6 +169,10 @@ impl Laboratory {
     pub async fn events(&self) -> Vec<Event> {
         events(&self.broker, &format!("{}#live", self.tenant.id)).await
     }
+}
+
+fn listeners() -> [Bound; 3] {
+    [(); 3].map(|()| bind("127.0.0.1:0".parse().unwrap()).unwrap())
 }
 
 pub fn request() -> RequestId {

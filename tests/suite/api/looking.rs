@@ -12,6 +12,7 @@ fn places(token: &str) -> Vec<String> {
         "/s",
         "/l",
         "/r",
+        "/console",
         "/v1/file-requests/redeem",
         "/v1/file-requests/redeem/preview",
         "/v1/shares/redeem",

@@ -98,7 +98,7 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 /// encoded once more.
 fn spellings(secret: &str) -> Vec<Vec<u8>> {
     let mut plain = vec![secret.as_bytes().to_vec()];
-    for prefix in ["crk_live_", "crk_test_", "crs_", "crl_", "cst_"] {
+    for prefix in ["crk_live_", "crk_test_", "crs_", "crl_", "cst_", "crc_"] {
         if let Some(body) = secret.strip_prefix(prefix) {
             plain.push(body.as_bytes().to_vec());
         }
@@ -153,8 +153,17 @@ fn no_secret_is_in_a_file_a_log_or_an_error() {
     errors.push(api.public("/v1/links/redeem", &body(wrong)));
     let opened = api.public("/v1/links/redeem", &body(password)).expect(200);
 
+    let console = api.sign_in(api.admin());
+    api.call("POST", "/v1/console/qr").console(&console).json(&json!({ "text": minted.url })).send().expect(200);
+    errors.push(api.call("POST", "/v1/shares").header("cookie", &console.cookies()).json(&json!({})).send());
+    errors.push(api.public("/v1/console/session", &json!({ "api_key": console.secret })));
+    errors.push(api.public("/v1/console/session", &json!({ "api_key": [console.secret] })));
+    let left = api.sign_in(api.admin());
+    api.call("DELETE", "/v1/console/session").console(&left).send().expect(204);
+    errors.push(api.call("GET", "/v1/console/session").console(&left).send());
+
     // Secrets where they do not belong.
-    for secret in [&minted.token, &claimant, &session, &link, &second.admin.secret] {
+    for secret in [&minted.token, &claimant, &session, &link, &second.admin.secret, &console.secret] {
         errors.push(api.public("/v1/shares/redeem", &json!({ "token": secret, "claim_key": secret })));
         errors.push(api.public("/v1/shares/redeem", &json!({ "token": [secret], "claim_key": { "x": secret } })));
         errors.push(api.public("/v1/shares/redeem", &json!(secret)));
@@ -179,6 +188,9 @@ fn no_secret_is_in_a_file_a_log_or_an_error() {
         ("a password", password.into()),
         ("a wrong password", wrong.into()),
         ("a handoff code", text(&opened["enter"], "code")),
+        ("a console session", console.secret),
+        ("a token against forgery", console.csrf),
+        ("a console session that has ended", left.secret),
         ("an upload URL", text(&declared, "url")),
         ("a download URL", text(&download, "url")),
     ]);

@@ -122,19 +122,19 @@ fn a_hundred_refusals_are_ten_events_and_a_sum() {
     assert_eq!(refusals(&api).len(), 10);
     assert!(refusals(&api).iter().all(|event| event.resource == minted.id && event.count.is_none()));
 
-    api.wait(api.broker().record_refusal_summaries(false));
+    api.wait(api.broker().record_summaries(false));
     assert_eq!(refusals(&api).len(), 10);
-    api.wait(api.broker().record_refusal_summaries(true));
+    api.wait(api.broker().record_summaries(true));
     let summed: Vec<_> = refusals(&api).into_iter().filter_map(|event| event.count).collect();
     assert_eq!((refusals(&api).len(), summed), (11, vec![90]));
-    api.wait(api.broker().record_refusal_summaries(true));
+    api.wait(api.broker().record_summaries(true));
     assert_eq!(refusals(&api).len(), 11);
 
     // A new hour counts anew.
     api.redeem(&minted.token, &claim_key()).problem(404, "dead_token");
     assert_eq!(refusals(&api).len(), 12);
     clock.advance(std::time::Duration::from_secs(3_600));
-    api.wait(api.broker().record_refusal_summaries(false));
+    api.wait(api.broker().record_summaries(false));
     assert_eq!(refusals(&api).len(), 12);
 }
 
@@ -147,9 +147,9 @@ fn a_sum_that_cannot_be_recorded_is_recorded_later() {
         api.redeem(&minted.token, &claim_key()).problem(404, "dead_token");
     }
     faults.fail_commits(true);
-    api.wait(api.broker().record_refusal_summaries(true));
+    api.wait(api.broker().record_summaries(true));
     faults.fail_commits(false);
-    api.wait(api.broker().record_refusal_summaries(true));
+    api.wait(api.broker().record_summaries(true));
     let counts: Vec<_> = api.events(&api.ledger()).into_iter().filter_map(|event| event.count).collect();
     assert_eq!(counts, [5]);
 }

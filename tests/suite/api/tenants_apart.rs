@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use super::harness::{Answer, Api, text};
+use super::harness::{Answer, Api, Console, text};
 
 /// One request that names something of the first tenant.
 struct Route {
@@ -76,6 +76,9 @@ impl Belongings {
                 }
             }
         }
+        for (kind, id) in [("shares", &self.claimed), ("links", &self.link)] {
+            routes.push(route("GET", format!("/v1/{kind}/{id}/events"), None, 404));
+        }
         routes.push(route("GET", "/v1/objects/docs/a.txt".into(), None, 404));
         routes.push(route("DELETE", "/v1/objects/docs/a.txt".into(), None, 404));
         let post = |path: &str, body| route("POST", path.into(), Some(body), 422);
@@ -106,9 +109,18 @@ fn send(api: &Api, route: &Route, bearer: Option<&str>) -> Answer {
     }
 }
 
+/// As a page of the console sends it.
+fn send_in(api: &Api, route: &Route, console: &Console) -> Answer {
+    let call = api.call(route.method, &route.path).console(console);
+    match &route.body {
+        Some(body) => call.json(body).send(),
+        None => call.send(),
+    }
+}
+
 /// The same id with its last digits changed: well-formed, and nobody's.
 fn nobodys(path: &str) -> String {
-    match path.rsplit_once('_') {
+    match path.split_once('_') {
         Some((head, tail)) => format!("{head}_{}{}", "0".repeat(32), &tail[32..]),
         None => path.replace("a.txt", "nothing.txt"),
     }
@@ -120,6 +132,13 @@ pub fn nobody_reaches_what_is_another_tenants(api: &Api) {
     let test_key = api.new_key(api.admin(), "test", &[("/", "admin")]);
     let revoked = api.new_key(api.admin(), "live", &[("/", "admin")]);
     api.delete(api.admin(), &format!("/v1/api-keys/{}", revoked.id)).expect(204);
+    let strangers_console = api.sign_in(&second.admin.secret);
+    let revoked_console = {
+        let key = api.new_key(api.admin(), "live", &[("/", "admin")]);
+        let console = api.sign_in(&key.secret);
+        api.delete(api.admin(), &format!("/v1/api-keys/{}", key.id)).expect(204);
+        console
+    };
     let before = belongings.seen_by_owner(api);
 
     for route in belongings.routes() {
@@ -132,6 +151,9 @@ pub fn nobody_reaches_what_is_another_tenants(api: &Api) {
                 assert_eq!(answer.but_for_the_request_id(), never.but_for_the_request_id(), "{name}");
             }
         }
+        let answer = send_in(api, &route, &strangers_console);
+        assert_eq!(answer.status, route.others, "{name} {answer:?}");
+        send_in(api, &route, &revoked_console).problem(401, "unauthenticated");
         for nobody in [None, Some(revoked.secret.as_str()), Some("crk_live_x"), Some(belongings.session.as_str())] {
             send(api, &route, nobody).problem(401, "unauthenticated");
         }

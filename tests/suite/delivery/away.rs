@@ -229,7 +229,7 @@ pub fn served_at(clock: Arc<dyn Clock>) -> (Api, Arc<AwayStorage>) {
         clock,
         entropy,
         passwords: PasswordPool::new(1),
-        refusals: Arc::default(),
+        tallies: Arc::default(),
         turns: Arc::default(),
         scanner: None,
         under_way: UnderWay::on(runtime.handle().clone()),

@@ -1,15 +1,20 @@
-//! Refusals on record: every one up to ten an hour for a token, then one
-//! summary with a count, so that a dead token replayed a million times does
-//! not fill its owner's ledger.
+//! What strangers do to a token, on record: refusals and previews, each one up
+//! to ten an hour for a token, then one summary with a count, so that a token
+//! that is tried or looked at a million times does not fill its owner's ledger.
+//!
+//! A refusal is recorded before it is answered. A preview issues no credential,
+//! so nobody waits for its record, and it stands without one.
 
 use std::{
     collections::HashMap,
     sync::{
-        Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::domain::{
     event::{Actor, Event, EventType, Outcome},
@@ -25,9 +30,12 @@ const RECORDED_SINGLY: u64 = 10;
 /// How many tokens of one tenant are counted one by one; those beyond share one count.
 const MOST_TOKENS_OF_A_TENANT: usize = 1_000;
 
-/// What is counted together: a token and why it was refused, or, where a
-/// tenant has too many, all the others that were refused for the same reason.
-type Subject = (Namespace, Option<String>, Option<Refusal>);
+/// At most so many previews are being recorded at a time; those beyond are summed up.
+const PREVIEWS_AT_ONCE: u32 = 64;
+
+/// What is counted together: what happened to a token and, if it was refused,
+/// why; or, where a tenant has too many, the same about all the others.
+type Subject = (Namespace, EventType, Option<String>, Option<Refusal>);
 
 struct Count {
     since: Instant,
@@ -43,11 +51,18 @@ struct Counts {
     of_tenants: HashMap<Namespace, usize>,
 }
 
-/// Counts the refusals of each token on this replica.
-#[derive(Default)]
-pub struct Refusals {
+/// Counts the refusals and previews of each token on this replica.
+pub struct Tallies {
     counts: Mutex<Counts>,
     unattributed: AtomicU64,
+    previews: Arc<Semaphore>,
+}
+
+impl Default for Tallies {
+    fn default() -> Self {
+        let previews = Arc::new(Semaphore::new(PREVIEWS_AT_ONCE as usize));
+        Self { counts: Mutex::default(), unattributed: AtomicU64::default(), previews }
+    }
 }
 
 enum Recorded {
@@ -55,7 +70,7 @@ enum Recorded {
     InSummary,
 }
 
-impl Refusals {
+impl Tallies {
     fn counts(&self) -> MutexGuard<'_, Counts> {
         // A panic elsewhere while holding it leaves counts, nothing worse.
         self.counts.lock().unwrap_or_else(PoisonError::into_inner)
@@ -64,14 +79,14 @@ impl Refusals {
     fn count(&self, event: &Event) -> Recorded {
         let mut counts = self.counts();
         let Counts { subjects, of_tenants } = &mut *counts;
-        let mut subject = (event.namespace, Some(event.resource.clone()), event.reason);
+        let mut subject = subject(event);
         let of_tenant = of_tenants.entry(event.namespace).or_default();
         if *of_tenant >= MOST_TOKENS_OF_A_TENANT && !subjects.contains_key(&subject) {
-            subject.1 = None;
+            subject.2 = None;
         }
         let count = subjects.entry(subject).or_insert_with_key(|subject| {
             *of_tenant += 1;
-            let resource = subject.1.clone().unwrap_or_else(|| "others".into());
+            let resource = subject.2.clone().unwrap_or_else(|| "others".into());
             let summary = Event { resource, ..event.clone() };
             Count { since: event.at, unrecorded: 0, recorded: 0, summary }
         });
@@ -110,12 +125,22 @@ impl Refusals {
         let mut counts = self.counts();
         let Counts { subjects, of_tenants } = &mut *counts;
         let unrecorded = summary.count.unwrap_or_default();
-        let subject = (summary.namespace, Some(summary.resource.clone()), summary.reason);
-        let count = subjects.entry(subject).or_insert_with(|| {
+        let count = subjects.entry(subject(&summary)).or_insert_with(|| {
             *of_tenants.entry(summary.namespace).or_default() += 1;
             Count { since: summary.at, unrecorded: 0, recorded: RECORDED_SINGLY, summary: summary.clone() }
         });
         count.unrecorded += unrecorded;
+    }
+
+    /// A place to record a preview; none when too many are being recorded.
+    fn place(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.previews).try_acquire_owned().ok()
+    }
+
+    /// Waits until no preview is being recorded any more.
+    pub async fn settled(&self) {
+        // It is never closed.
+        let _ = self.previews.acquire_many(PREVIEWS_AT_ONCE).await;
     }
 
     /// Refusals of texts that name no live tenant, since the start: the operator's.
@@ -124,7 +149,30 @@ impl Refusals {
     }
 }
 
+fn subject(event: &Event) -> Subject {
+    (event.namespace, event.kind, Some(event.resource.clone()), event.reason)
+}
+
 impl Broker {
+    /// Records that somebody looked at what a token would give, while they get their answer.
+    pub(super) fn previewed(&self, origin: Origin, kind: EventType, resource: impl ToString) {
+        let event = origin.done(kind, Actor::Bearer, resource);
+        if let Recorded::InSummary = self.tallies.count(&event) {
+            return;
+        }
+        let Some(place) = self.tallies.place() else {
+            return self.tallies.give_back(Event { count: Some(1), ..event });
+        };
+        let broker = self.clone();
+        self.under_way.run(async move {
+            if let Err(fault) = broker.record(&event).await {
+                tracing::error!(%fault, "a preview could not be recorded yet");
+                broker.tallies.give_back(Event { count: Some(1), ..event });
+            }
+            drop(place);
+        });
+    }
+
     /// Records that a token was refused, and gives the one answer that strangers get.
     ///
     /// # Errors
@@ -141,14 +189,14 @@ impl Broker {
             at: origin.at,
             request: origin.request,
         };
-        match self.refusals.count(&event) {
+        match self.tallies.count(&event) {
             Recorded::InSummary => Error::DeadToken,
             Recorded::Singly => match self.record(&event).await {
                 Ok(()) => Error::DeadToken,
                 // The refusal stands either way, and reads the same.
                 Err(fault) => {
                     tracing::error!(%fault, "a refusal could not be recorded yet");
-                    self.refusals.give_back(Event { count: Some(1), ..event });
+                    self.tallies.give_back(Event { count: Some(1), ..event });
                     Error::DeadToken
                 }
             },
@@ -157,25 +205,20 @@ impl Broker {
 
     /// Counts a refusal that concerns no tenant.
     pub(super) fn refuse_unattributed(&self) -> Error {
-        self.refusals.unattributed.fetch_add(1, Ordering::Relaxed);
+        self.tallies.unattributed.fetch_add(1, Ordering::Relaxed);
         Error::DeadToken
-    }
-
-    /// Records an event that changes no row.
-    pub(super) async fn record(&self, event: &Event) -> Result<(), Error> {
-        match self.store.commit(self.recording(event)?).await {
-            Ok(()) => Ok(()),
-            Err(fault) => Err(Error::Unavailable(fault.to_string())),
-        }
     }
 
     /// Records the summaries of all hours that are over; called from time to
     /// time, and with `everything` before the process ends.
-    pub async fn record_refusal_summaries(&self, everything: bool) {
-        for event in self.refusals.take_due(self.now(), everything) {
+    pub async fn record_summaries(&self, everything: bool) {
+        if everything {
+            self.tallies.settled().await;
+        }
+        for event in self.tallies.take_due(self.now(), everything) {
             if let Err(fault) = self.record(&event).await {
-                tracing::error!(%fault, "a summary of refusals could not be recorded yet");
-                self.refusals.give_back(event);
+                tracing::error!(%fault, "a summary could not be recorded yet");
+                self.tallies.give_back(event);
             }
         }
     }
@@ -202,7 +245,7 @@ mod tests {
 
     #[test]
     fn ten_refusals_an_hour_are_recorded_and_the_rest_is_summed_up() {
-        let refusals = Refusals::default();
+        let refusals = Tallies::default();
         let singly = (0..1_000).filter(|_| matches!(refusals.count(&refusal("a", 5)), Recorded::Singly)).count();
         assert_eq!(singly, 10);
         assert!(matches!(refusals.count(&refusal("b", 5)), Recorded::Singly));
@@ -216,7 +259,7 @@ mod tests {
 
     #[test]
     fn reasons_are_not_mixed() {
-        let refusals = Refusals::default();
+        let refusals = Tallies::default();
         for _ in 0..20 {
             refusals.count(&refusal("a", 5));
             refusals.count(&Event { reason: Some(Refusal::WrongPassword), ..refusal("a", 5) });
@@ -227,7 +270,7 @@ mod tests {
 
     #[test]
     fn nothing_is_lost_when_a_summary_cannot_be_recorded() {
-        let refusals = Refusals::default();
+        let refusals = Tallies::default();
         for _ in 0..12 {
             refusals.count(&refusal("a", 5));
         }
@@ -239,7 +282,7 @@ mod tests {
 
     #[test]
     fn a_tenant_with_many_dead_tokens_takes_nothing_from_another() {
-        let refusals = Refusals::default();
+        let refusals = Tallies::default();
         for number in 0..MOST_TOKENS_OF_A_TENANT + 50 {
             refusals.count(&refusal(&number.to_string(), 5));
         }

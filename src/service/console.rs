@@ -1,0 +1,91 @@
+//! The console: signing in with an API key, and out.
+//!
+//! A session gives what its key gives, as that is at each request; nothing that
+//! is looked up when signing in is kept but which key it was.
+
+use crate::{
+    crypto::{opaque::ConsoleSecret, secret::SecretText},
+    domain::{
+        console::{ConsoleSession, Principal},
+        event::EventType,
+        ids::{ConsoleSessionId, RequestId},
+        lifetime,
+    },
+    store::Expected,
+};
+
+use super::{
+    Broker, Caller, Error,
+    access::{Authority, Console},
+    records::{Committed, ROUNDS, committed, outrun},
+    rows,
+};
+
+/// Somebody who has just signed in. No `Debug`: the secret is a credential.
+pub struct SignedIn {
+    /// Who, and in which session.
+    pub caller: Caller,
+    /// Handed out this once.
+    pub secret: ConsoleSecret,
+}
+
+impl Broker {
+    /// Begins a session of the console for the holder of this API key.
+    ///
+    /// # Errors
+    /// [`Error::Unauthenticated`], the same for every key that is not accepted.
+    pub async fn sign_in(&self, key: &SecretText, request: RequestId) -> Result<SignedIn, Error> {
+        let caller = self.authenticate(key, request).await?;
+        let origin = caller.origin(self);
+        let id = ConsoleSessionId::new(origin.at, self.entropy.bytes());
+        let session = ConsoleSession::begin(id, &caller.tenant, &caller.key, origin.at);
+        let secret = ConsoleSecret::generate(self.entropy.as_ref());
+        let console = Console { session: session.clone(), hash: secret.hash() };
+        let caller = Caller { console: Some(console), ..caller };
+        let purge = Some(session.expires_at.plus(lifetime::REMEMBERED));
+        let row = self.put(rows::console_session(secret.hash()), Expected::Absent, &session, purge)?;
+        let event = origin.done(EventType::ConsoleSignedIn, caller.actor(), id);
+        match committed(self.store.commit(self.recording(&event)?.write(row)).await)? {
+            Committed::Done => Ok(SignedIn { caller, secret }),
+            Committed::ReadAgain => Err(Error::Internal("a new session's secret was taken".into())),
+        }
+    }
+
+    /// The caller in this session of the console. Session, key and tenant are
+    /// read again each time.
+    ///
+    /// # Errors
+    /// [`Error::Unauthenticated`], the same for every session that is not accepted.
+    pub async fn in_console(&self, secret: &ConsoleSecret, request: RequestId) -> Result<Caller, Error> {
+        let [row] = self.store.get([rows::console_session(secret.hash())]).await?;
+        let session: ConsoleSession = row.and_then(|row| self.readable(&row)).ok_or(Error::Unauthenticated)?;
+        let Principal::ApiKey(made) = &session.principal;
+        let Authority { tenant, minter: key, .. } = self.authority(made, None).await?;
+        session.stands(tenant.as_ref(), key.as_ref(), self.now()).map_err(|_| Error::Unauthenticated)?;
+        let (Some(tenant), Some(key)) = (tenant, key) else { return Err(Error::Unauthenticated) };
+        Ok(Caller { key, tenant, console: Some(Console { session, hash: secret.hash() }), request })
+    }
+
+    /// Ends the caller's session of the console.
+    ///
+    /// # Errors
+    /// [`Error::Unauthenticated`] when they are in none, or it has ended already.
+    pub async fn sign_out(&self, caller: &Caller) -> Result<(), Error> {
+        let console = caller.console.as_ref().ok_or(Error::Unauthenticated)?;
+        for _ in 0..ROUNDS {
+            let key = rows::console_session(console.hash);
+            let [row] = self.store.get([key.clone()]).await?;
+            let session = self.decode_if::<ConsoleSession>(row.as_ref())?.ok_or(Error::Unauthenticated)?;
+            let origin = caller.origin(self);
+            let ended = session.value.end(origin.at).ok_or(Error::Unauthenticated)?;
+            let event = origin.done(EventType::ConsoleSignedOut, caller.actor(), ended.id);
+            let purge = Some(ended.expires_at.plus(lifetime::REMEMBERED));
+            let write = self.put(key, Expected::Version(session.version), &ended, purge)?;
+            match committed(self.store.commit(self.recording(&event)?.write(write)).await)? {
+                Committed::Done => return Ok(()),
+                Committed::ReadAgain => {}
+            }
+        }
+        Err(outrun())
+    }
+}

@@ -1,0 +1,148 @@
+//! A broker for browsers: on an address of its own behind two relays that see each request, and let it pass, lose
+//! its answer or cut it off as a test has planned.
+
+use std::{
+    io::{self, Read, Write},
+    net::Shutdown,
+    sync::{Arc, Barrier, Mutex, OnceLock},
+};
+
+use cloakroom::clock::ManualClock;
+
+use crate::{
+    api::{
+        harness::{Api, Backend},
+        laboratory::Laboratory,
+    },
+    relaying::{Arriving, relay},
+};
+
+/// What becomes of a request.
+#[derive(Clone)]
+pub enum Fate {
+    /// It is done, and its answer is lost.
+    LoseAnswer,
+    /// It waits until as many others have come as meet here.
+    Meet(Arc<Barrier>),
+    /// So many bytes of its body pass; then the connection breaks.
+    CutAfter(usize),
+    /// It comes to nobody.
+    BreakOff,
+}
+
+/// A request as it came by: its head, and what it was answered.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    /// Method, target and version.
+    pub line: String,
+    pub headers: String,
+    /// Empty until it is answered.
+    pub status: String,
+}
+
+#[derive(Default)]
+struct Record {
+    seen: Vec<Seen>,
+    planned: Vec<(String, Fate)>,
+}
+
+pub struct House {
+    pub api: Api,
+    /// The origin of the API and its pages.
+    pub url: String,
+    record: Arc<Mutex<Record>>,
+}
+
+impl House {
+    /// A whole broker, as `cloakroom serve` would start it.
+    pub fn open() -> Self {
+        Self::behind(|url, content| (Api::start_behind(url, content), ())).0
+    }
+
+    /// A broker whose clock is moved by the test.
+    pub fn with_a_clock() -> (Self, Arc<ManualClock>) {
+        Self::behind(Laboratory::served_behind)
+    }
+
+    /// A whole broker without relays: nothing is seen of what passes.
+    pub fn direct() -> Self {
+        let api = Api::start(Backend::Embedded);
+        Self { url: format!("http://127.0.0.1:{}", api.ports[0]), api, record: Arc::default() }
+    }
+
+    fn behind<T>(start: impl FnOnce(&str, &str) -> (Api, T)) -> (Self, T) {
+        let record = Arc::<Mutex<Record>>::default();
+        // Known only once the broker listens.
+        let ports = Arc::new(OnceLock::<[u16; 3]>::new());
+        let [url, content] = [0, 1].map(|number| {
+            let (record, ports) = (record.clone(), ports.clone());
+            relay(move |arriving| {
+                let behind = format!("127.0.0.1:{}", ports.wait()[number]);
+                meet(&record, arriving, &behind)
+            })
+        });
+        let (mut api, more) = start(&url, &content.replace("127.0.0.1", "localhost"));
+        ports.set(api.ports).unwrap();
+        let port = |url: &str| url.rsplit(':').next().unwrap().parse().unwrap();
+        api.ports = [port(&url), port(&content), api.ports[2]];
+        (Self { api, url, record }, more)
+    }
+
+    /// What becomes of the next request whose line begins like this.
+    pub fn plan(&self, line: &str, fate: Fate) {
+        self.record.lock().unwrap().planned.push((line.into(), fate));
+    }
+
+    /// Whether everything planned has happened.
+    pub fn is_done(&self) -> bool {
+        self.record.lock().unwrap().planned.is_empty()
+    }
+
+    /// All requests whose line begins like this.
+    pub fn seen(&self, line: &str) -> Vec<Seen> {
+        self.record.lock().unwrap().seen.iter().filter(|seen| seen.line.starts_with(line)).cloned().collect()
+    }
+}
+
+fn meet(record: &Mutex<Record>, arriving: Arriving, behind: &str) -> io::Result<()> {
+    let (place, fate) = {
+        let mut record = record.lock().unwrap();
+        let (line, headers) = (arriving.line.clone(), arriving.headers.clone());
+        let planned = record.planned.iter().position(|(begin, _)| line.starts_with(begin.as_str()));
+        let fate = planned.map(|place| record.planned.remove(place).1);
+        record.seen.push(Seen { line, headers, status: String::new() });
+        (record.seen.len() - 1, fate)
+    };
+    let answered = |status: &str| status.clone_into(&mut record.lock().unwrap().seen[place].status);
+    match fate {
+        None => arriving.pass(behind, answered),
+        Some(Fate::Meet(others)) => {
+            others.wait();
+            arriving.pass(behind, answered)
+        }
+        Some(Fate::LoseAnswer) => lose_answer(arriving, behind),
+        Some(Fate::CutAfter(bytes)) => cut(arriving, behind, bytes),
+        Some(Fate::BreakOff) => arriving.break_off(),
+    }
+}
+
+fn lose_answer(mut arriving: Arriving, behind: &str) -> io::Result<()> {
+    let mut server = arriving.begun(behind)?;
+    let header = |line: &str| line.to_lowercase().strip_prefix("content-length: ").map(str::to_owned);
+    let length: usize = arriving.headers.lines().find_map(header).unwrap_or_default().parse().unwrap_or(0);
+    let mut body = vec![0; length];
+    arriving.client.read_exact(&mut body)?;
+    server.write_all(&body)?;
+    // Once all of the answer is here, it has been done.
+    io::copy(&mut server, &mut io::sink())?;
+    arriving.break_off()
+}
+
+fn cut(mut arriving: Arriving, behind: &str, bytes: usize) -> io::Result<()> {
+    let mut server = arriving.begun(behind)?;
+    let mut part = vec![0; bytes];
+    arriving.client.read_exact(&mut part)?;
+    server.write_all(&part)?;
+    server.shutdown(Shutdown::Both)?;
+    arriving.break_off()
+}
