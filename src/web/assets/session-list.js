@@ -21,9 +21,11 @@ export class List {
   drawn = new Map();
   height = 0;
 
-  // `open` is called with an entry and its place, `save` with a file, `up` without, `chose` when something else is selected.
-  constructor(grid, { open, save, up, chose }) {
-    Object.assign(this, { grid, open, save, up, chose });
+  // `open` is called with an entry and its place, `save` with a file, `up` without, `chose` when something else is selected;
+  // nothing can be where `picks` is false.
+  constructor(grid, { open, save, up, chose, picks }) {
+    Object.assign(this, { grid, open, save, up, chose, picks });
+    grid.setAttribute("aria-multiselectable", String(picks));
     this.rows = element("div", { className: "rows" });
     this.rows.setAttribute("role", "rowgroup");
     grid.append(this.rows);
@@ -101,7 +103,8 @@ export class List {
       this.current = place;
       this.open(entry, place);
     });
-    const cells = [element("span", {}, check), element("span", { className: "wide" }, open)];
+    const cells = [element("span", { className: "wide" }, open)];
+    if (this.picks) cells.unshift(element("span", {}, check));
     if (!entry.isFolder) {
       const save = element("button", { type: "button", className: "small", tabIndex: -1, textContent: t("download") });
       save.dataset.do = "download";
@@ -111,20 +114,21 @@ export class List {
     }
     for (const cell of cells) cell.setAttribute("role", "gridcell");
     row.append(...cells);
-    row.setAttribute("aria-selected", String(this.selected.has(entry.path)));
     const made = { row, check };
     this.drawn.set(place, made);
     return made;
   }
 
   about(entry) {
-    if (entry.isFolder) return [`${format.files(entry.count)} · ${format.size(entry.size)}`];
-    const text = `${format.size(entry.size)} · ${day.format(entry.time)}`;
+    const size = format.size(entry.size);
+    if (entry.isFolder) return [t("about_folder", { files: format.files(entry.count), size })];
+    const text = t("about_file", { size, date: day.format(entry.time) });
     const below = entry.path.slice(this.folder.length, -entry.name.length);
     return below ? [`${text} · `, ...t.nodes("in_folder", { folder: named(below) })] : [text];
   }
 
   select(entry, is) {
+    if (!this.picks) return;
     if (is) this.selected.add(entry.path);
     else this.selected.delete(entry.path);
     this.mark(false);
@@ -132,6 +136,7 @@ export class List {
   }
 
   selectAll(is) {
+    if (!this.picks) return;
     this.selected.clear();
     if (is) this.entries.forEach((entry) => this.selected.add(entry.path));
     this.mark(false);
@@ -144,7 +149,7 @@ export class List {
     for (const [place, { row, check }] of this.drawn) {
       const is = this.selected.has(this.entries[place].path);
       check.checked = is;
-      row.setAttribute("aria-selected", String(is));
+      if (this.picks) row.setAttribute("aria-selected", String(is));
       row.classList.toggle("current", place === this.current);
     }
     if (this.drawn.has(this.current)) this.grid.setAttribute("aria-activedescendant", `row-${this.current}`);
@@ -171,7 +176,7 @@ export class List {
     }[event.key];
     if (to !== undefined) {
       this.current = Math.min(Math.max(0, to), entries.length - 1);
-      if (event.shiftKey) this.selected.add(entries[this.current].path);
+      if (event.shiftKey && this.picks) this.selected.add(entries[this.current].path);
       this.mark();
       if (event.shiftKey) this.chose();
     } else if (event.key === "Enter") this.open(entries[current], current);

@@ -99,7 +99,8 @@ async function open(session) {
     tick();
     keepAlive();
   }
-  list ??= new List(slot("files"), { open: enter, save: (file, button) => whileBusy(button, () => save(file)), up, chose });
+  slot("picked").hidden = isOwner;
+  list ??= new List(slot("files"), { picks: !isOwner, open: enter, save: (file, button) => whileBusy(button, () => save(file)), up, chose });
   preview ??= new Preview(slot("viewer"), { sign, save: (file, button) => whileBusy(button, () => save(file)), closed: back });
   on("archive", "click", ({ currentTarget }) => whileBusy(currentTarget, archive));
   on("move", "click", offerMove);

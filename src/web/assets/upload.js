@@ -10,6 +10,8 @@ const t = texts(words);
 
 // Lines of a list; what waits beyond them is counted, and what is done makes room.
 const MOST_LINES = 100;
+// Why trying again would lead to nothing else.
+const FINAL = new Set(["path_taken", "forbidden", "closed", "over", "too_large", "upload_infected", "path_protected", "invalid"]);
 // What systems leave in folders by themselves.
 const LITTER = new Set([".DS_Store", "Thumbs.db", "desktop.ini"]);
 
@@ -156,7 +158,7 @@ class Line {
     const taken = why === "path_taken" && this.sending.mayReplace;
     this.pause.hidden = !moving && state !== "waiting";
     this.resume.hidden = state !== "paused";
-    this.retry.hidden = state !== "failed" || why === "path_taken" || why === "forbidden";
+    this.retry.hidden = state !== "failed" || FINAL.has(why);
     this.replace.hidden = state !== "failed" || !taken;
     this.cancel.hidden = this.transfer.isOver || state === "checking";
     this.bar.hidden = !moving && state !== "paused";
