@@ -18,7 +18,7 @@ macro_rules! assets {
 
 /// All files, the same in every language. Scripts import each other, and the words of their
 /// language, by relative names, so that they stay within one version and one language.
-pub(super) const FILES: [(&str, &str); 28] = assets![
+pub(super) const FILES: [(&str, &str); 29] = assets![
     "cloakroom.css",
     "without-script.css",
     "icon.svg",
@@ -44,6 +44,7 @@ pub(super) const FILES: [(&str, &str); 28] = assets![
     "console-ask.js",
     "console-make.js",
     "console-files.js",
+    "console-upload.js",
     "console-lists.js",
     "console-history.js",
     "console-admin.js",

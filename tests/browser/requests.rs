@@ -28,6 +28,10 @@ fn files_that_were_asked_for_are_sent_within_the_limits_that_were_said() {
 
     sender.sends("large.bin", &[0; 3_001]);
     sender.until("it says that it is too large", "return document.querySelector('[data-slot=sent] .alarm')?.innerText");
+    let colours: Vec<String> = sender.eval(
+        "return ['[data-slot=sent] .alarm', '[data-slot=wrong]'].map((one) => getComputedStyle(document.querySelector(one)).color)",
+    );
+    assert_eq!(colours[0], colours[1], "what went wrong stands out");
     sender.sends("a.bin", &[1; 3_000]);
     until("it has arrived", || house.delivered() == ["a.bin"]);
     sender.until("it says so", "return document.querySelectorAll('[data-slot=sent] progress[hidden]').length === 2");

@@ -7,6 +7,8 @@ import { texts } from "./text.js";
 import { busy, isBusy, say, slot } from "./view.js";
 
 const t = texts(words);
+// So many empty pages are passed over before somebody has to ask for more.
+const MOST_EMPTY = 20;
 
 // Who is signed in, as the API tells; null where nobody is.
 export const signedIn = { view: null };
@@ -58,7 +60,7 @@ export async function fill(path, row, still, limit = 50) {
   none.hidden = true;
   say("fault");
   let cursor = null;
-  const next = async () => {
+  const next = async (tries = MOST_EMPTY) => {
     const query = new URLSearchParams({ limit });
     if (cursor) query.set("cursor", cursor);
     const answer = await ask("GET", `${path}${path.includes("?") ? "&" : "?"}${query}`);
@@ -70,10 +72,10 @@ export async function fill(path, row, still, limit = 50) {
     cursor = answer.content.next_cursor;
     const rows = answer.content.items.map(row);
     // What is looked for may be rare: a page can be empty, and another follow.
-    if (rows.length === 0 && cursor !== null) return next();
+    if (rows.length === 0 && cursor !== null && tries > 0) return next(tries - 1);
     items.append(...rows);
     more.hidden = cursor === null;
-    none.hidden = items.childElementCount > 0;
+    none.hidden = items.childElementCount > 0 || cursor !== null;
     return rows[0] ?? null;
   };
   button.onclick = async () => {

@@ -2,10 +2,10 @@
 
 import { arrive, ask, parts, signedIn } from "./console-ask.js";
 import { makeLink, makeRequest, makeShare } from "./console-make.js";
+import { offerUpload } from "./console-upload.js";
 import words from "./console.words.js";
 import * as format from "./format.js";
 import { texts } from "./text.js";
-import { Sending } from "./upload.js";
 import { busy, element, isBusy, named, on, say, show, slot } from "./view.js";
 
 const t = texts(words);
@@ -18,8 +18,6 @@ const STEP = 300;
 const view = document.querySelector('[data-view="files"]');
 const filter = document.getElementById("filter");
 const all = document.getElementById("all");
-const chosen = document.getElementById("chosen");
-const chosenFolder = document.getElementById("chosen-folder");
 const byName = new Intl.Collator(document.documentElement.lang, { numeric: true }).compare;
 
 // The folder that is shown: its path, what is in it by path, and what of that is selected.
@@ -48,8 +46,18 @@ slot("more", view).querySelector("button").addEventListener("click", () => {
 on("share", "click", () => makeShare(pins()));
 on("publish", "click", () => makeLink(pins()));
 on("request", "click", () => makeRequest(folderToAskFor()));
-on("choose-files", "click", () => chosen.click());
-on("choose-folder", "click", () => chosenFolder.click());
+offerUpload(view, () => folder, listSoon);
+
+// Many files may arrive one after the other: they are listed together.
+let listing = 0;
+function listSoon() {
+  clearTimeout(listing);
+  listing = setTimeout(() => view.hidden || load(stillIn(folder)), 500);
+}
+
+function stillIn(path) {
+  return () => !view.hidden && folder === path;
+}
 
 export const addressOf = (path) => `/console/files/${path.split("/").map(encodeURIComponent).join("/")}`;
 
@@ -214,65 +222,4 @@ function downloadOf(entry) {
     else if (answer.status !== 401) say("fault", answer.status === 404 ? t("gone", { name: entry.name }) : t("not_begun"));
   });
   return button;
-}
-
-const sending = new Sending(slot("sent", view), {
-  ask,
-  base: "/v1/uploads",
-  done: () => view.hidden || load(stillIn(folder)),
-  mayReplace: true,
-});
-
-function stillIn(path) {
-  return () => !view.hidden && folder === path;
-}
-
-function sendAll(files) {
-  if (files.length === 0) return;
-  slot("upload", view).hidden = false;
-  sending.add(files.map(({ file, path }) => ({ file, path: (folder + path).normalize("NFC") })));
-}
-
-chosen.addEventListener("change", () => {
-  sendAll([...chosen.files].map((file) => ({ file, path: file.name })));
-  chosen.value = "";
-});
-chosenFolder.addEventListener("change", () => {
-  sendAll([...chosenFolder.files].map((file) => ({ file, path: file.webkitRelativePath || file.name })));
-  chosenFolder.value = "";
-});
-
-const drop = slot("drop", view);
-view.addEventListener("dragover", (event) => {
-  if (!signedIn.view?.may.upload || !event.dataTransfer.types.includes("Files")) return;
-  event.preventDefault();
-  drop.classList.add("over");
-});
-view.addEventListener("dragleave", (event) => view.contains(event.relatedTarget) || drop.classList.remove("over"));
-view.addEventListener("drop", async (event) => {
-  event.preventDefault();
-  drop.classList.remove("over");
-  if (!signedIn.view?.may.upload) return;
-  // Asked for at once: after the event they are gone.
-  const dropped = [...event.dataTransfer.items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
-  const files = await Promise.all(dropped.map((entry) => below(entry, "")));
-  sendAll(files.flat());
-});
-
-// All files of what was dropped, folders with all that is in them.
-async function below(entry, above) {
-  if (entry.isFile) {
-    const file = await new Promise((resolve, reject) => entry.file(resolve, reject));
-    return [{ file, path: above + entry.name }];
-  }
-  const reader = entry.createReader();
-  const found = [];
-  for (;;) {
-    // It answers a part at a time, and nothing at the end.
-    const portion = await new Promise((resolve, reject) => reader.readEntries(resolve, reject));
-    if (portion.length === 0) break;
-    found.push(...portion);
-  }
-  const inside = await Promise.all(found.map((inner) => below(inner, `${above}${entry.name}/`)));
-  return inside.flat();
 }

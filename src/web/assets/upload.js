@@ -178,8 +178,8 @@ class Line {
 }
 
 // Lets files and folders be picked and dropped within `place`; `add` gets each as `{ file, name }`, where the name of a
-// file in a folder has the folder's before it.
-export function offerFiles(place, add) {
+// file in a folder has the folder's before it. Nothing is taken while it is not welcome.
+export function offerFiles(place, add, isWelcome = () => !place.hidden) {
   const picked = (input) => {
     const files = [...input.files].map((file) => ({ file, name: file.webkitRelativePath || file.name }));
     input.value = "";
@@ -193,7 +193,7 @@ export function offerFiles(place, add) {
   const zone = slot("drop", place);
   let depth = 0;
   const over = (is) => zone.classList.toggle("over", is);
-  const carries = (event) => event.dataTransfer?.types.includes("Files");
+  const carries = (event) => isWelcome() && event.dataTransfer?.types.includes("Files");
   // Anywhere on the page: beside the zone, browsers would leave it to open the file.
   addEventListener("dragenter", (event) => {
     if (carries(event)) over((depth += 1) > 0);
@@ -207,7 +207,6 @@ export function offerFiles(place, add) {
     event.preventDefault();
     depth = 0;
     over(false);
-    if (place.hidden) return;
     // What was dropped is there only until the first wait.
     const items = [...event.dataTransfer.items].filter((item) => item.kind === "file");
     const entries = items.map((item) => item.webkitGetAsEntry?.() ?? item.getAsFile());
