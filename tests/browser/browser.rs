@@ -22,6 +22,7 @@ const SHOWN: &str = "const shown = document.querySelector('[data-view]:not([hidd
 
 /// Keys, as WebDriver writes them.
 pub const TAB: char = '\u{e004}';
+pub const ARROW_RIGHT: char = '\u{e014}';
 pub const ENTER: char = '\u{e007}';
 
 /// Waits until something is so.
@@ -225,11 +226,19 @@ impl Browser {
         self.wait(element.click()).unwrap();
     }
 
-    /// Writes into a field, or chooses files for one by their paths.
+    /// Writes into a field.
     #[track_caller]
     pub fn fills(&self, selector: &str, text: &str) {
         let element = self.finds(selector);
         self.wait(element.send_keys(text)).unwrap();
+    }
+
+    /// Chooses files by their paths, as somebody would who pressed this: the field itself is not seen.
+    #[track_caller]
+    pub fn picks(&self, button: &str, field: &str, paths: &str) {
+        self.finds(button);
+        let field = self.wait(self.client().find(Locator::Css(field))).unwrap();
+        self.wait(field.send_keys(paths)).unwrap();
     }
 
     /// Types a key, wherever the focus is.
