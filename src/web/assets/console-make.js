@@ -126,6 +126,12 @@ export function makeKey() {
   form.elements.mode.disabled = !signedIn.view.livemode;
 }
 
+// Nothing of what was shown is left in the page.
+function forgetMade() {
+  slot("secret", dialog("made")).textContent = "";
+  slot("code", dialog("made")).replaceChildren();
+}
+
 // Shows what is never shown again; then goes to where it is listed.
 async function showMade(kind, secret, place) {
   const box = dialog("made");
@@ -144,8 +150,7 @@ async function showMade(kind, secret, place) {
     box.close();
   };
   box.onclose = () => {
-    slot("secret", form).textContent = "";
-    code.replaceChildren();
+    forgetMade();
     go(place);
   };
   box.showModal();
@@ -200,4 +205,5 @@ export function closeDialogs() {
     box.onclose = null;
     box.close();
   }
+  forgetMade();
 }
