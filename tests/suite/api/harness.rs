@@ -161,8 +161,10 @@ impl Api {
     pub fn restart(&mut self) {
         self.stop();
         let config = self.config.clone().expect("parts that a test has put together are not restarted");
-        // Threads that end let go of the directory a little later.
-        File::open(config.data_dir.join("store/lock")).unwrap().lock().unwrap();
+        // Threads that end let go of the directories a little later.
+        for lock in ["store/lock", "objects"] {
+            File::open(config.data_dir.join(lock)).unwrap().lock().unwrap();
+        }
         let running = self.runtime.block_on(app::start(&config)).unwrap();
         (self.broker, self.ports) = (Some(running.broker().clone()), ports(&running));
         self.served = Some(Served::Whole(Box::new(running)));
