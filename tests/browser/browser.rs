@@ -1,6 +1,12 @@
 //! A browser, in words for what somebody does with it and what they see.
 
-use std::{fs, path::PathBuf, sync::Arc, thread, time::Duration};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+    thread,
+    time::Duration,
+};
 
 use fantoccini::{Client, Locator, elements::Element, error::CmdError};
 use serde::de::DeserializeOwned;
@@ -23,6 +29,8 @@ const SHOWN: &str = "const shown = document.querySelector('[data-view]:not([hidd
 /// Keys, as WebDriver writes them.
 pub const TAB: char = '\u{e004}';
 pub const ENTER: char = '\u{e007}';
+pub const ESCAPE: char = '\u{e00c}';
+pub const SHIFT: char = '\u{e008}';
 
 /// Waits until something is so.
 #[track_caller]
@@ -193,6 +201,7 @@ impl Browser {
             // While a page goes and another comes, nobody answers.
             match self.wait(self.client().execute(script, Vec::new())) {
                 Ok(Value::Null | Value::Bool(false)) => {}
+                Ok(Value::String(text)) if text.is_empty() => {}
                 Ok(found) => return found,
                 Err(fault) => last = fault.to_string(),
             }
@@ -232,12 +241,39 @@ impl Browser {
         self.wait(element.send_keys(text)).unwrap();
     }
 
+    #[track_caller]
+    pub fn clears(&self, field: &str) {
+        let element = self.finds(field);
+        self.wait(element.clear()).unwrap();
+    }
+
+    /// Chooses a file or a folder of this machine for a field that is hidden behind a button.
+    #[track_caller]
+    pub fn chooses(&self, field: &str, path: &Path) {
+        let element = self.wait(self.client().find(Locator::Css(field))).unwrap();
+        self.wait(element.send_keys(path.to_str().unwrap())).unwrap();
+    }
+
+    /// Chooses an option of a list by its value.
+    #[track_caller]
+    pub fn picks(&self, list: &str, value: &str) {
+        let element = self.finds(list);
+        self.wait(element.select_by_value(value)).unwrap();
+    }
+
     /// Types a key, wherever the focus is.
     #[track_caller]
     pub fn types(&self, key: char) {
-        let downs = [("keyDown", key), ("keyUp", key)].map(|(kind, key)| json!({ "type": kind, "value": key }));
-        let actions = json!({ "actions": [{ "type": "key", "id": "keyboard", "actions": downs }] });
-        self.beyond("actions", actions);
+        self.types_all(&[key]);
+    }
+
+    /// Types keys that are held together.
+    #[track_caller]
+    pub fn types_all(&self, keys: &[char]) {
+        let down = keys.iter().map(|key| json!({ "type": "keyDown", "value": key }));
+        let up = keys.iter().rev().map(|key| json!({ "type": "keyUp", "value": key }));
+        let both: Vec<_> = down.chain(up).collect();
+        self.beyond("actions", json!({ "actions": [{ "type": "key", "id": "keyboard", "actions": both }] }));
     }
 
     /// Waits until a file of this name is downloaded whole. Its bytes.
@@ -260,6 +296,17 @@ impl Browser {
         let path = self.folder.path().join(name);
         fs::write(&path, bytes).unwrap();
         path
+    }
+
+    /// A folder on this browser's machine, with files at paths within.
+    pub fn has_folder(&self, name: &str, files: &[(&str, &[u8])]) -> PathBuf {
+        let folder = self.folder.path().join(name);
+        for (path, bytes) in files {
+            let path = folder.join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, bytes).unwrap();
+        }
+        folder
     }
 
     // Underneath
