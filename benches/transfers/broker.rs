@@ -4,7 +4,7 @@ use std::{net::SocketAddr, thread};
 
 use serde_json::{Value, json};
 
-use crate::client::{Around, Span, fetch, form, json, lines, send};
+use crate::client::{Around, Span, fetch, fetch_by, form, json, lines, send};
 
 /// How a file is sent.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -99,6 +99,13 @@ impl Account {
 
     pub(crate) fn fetch(&self, path: &str) -> u64 {
         fetch(&self.download(path))
+    }
+
+    /// A ZIP of this one file; tells how much it was.
+    pub(crate) fn fetch_archive(&self, path: &str) -> u64 {
+        let headers = format!("authorization: Bearer {}\r\ncontent-type: application/json\r\n", self.key);
+        let url = format!("http://{}/v1/objects/archives", self.api);
+        fetch_by("POST", &url, &headers, &json!({ "paths": [path] }).to_string())
     }
 
     pub(crate) fn delete(&self, path: &str) {

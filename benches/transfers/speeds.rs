@@ -35,10 +35,12 @@ enum Way {
     ReadFile,
     NginxGet,
     Download,
+    Archive,
 }
 
-/// Each with its name and with what it is compared to: a plain copy, and nginx.
-const WAYS: [(Way, &str, [Option<Way>; 2]); 9] = [
+/// Each with its name and with what it is compared to: a plain copy, and nginx; an archive
+/// with a download of the same.
+const WAYS: [(Way, &str, [Option<Way>; 2]); 10] = [
     (Way::Digest, "SHA-256, nothing else", [None, None]),
     (Way::Copy, "copy a file, fsync", [None, None]),
     (Way::NginxPut, "nginx PUT, fsync", [Some(Way::Copy), None]),
@@ -48,6 +50,7 @@ const WAYS: [(Way, &str, [Option<Way>; 2]); 9] = [
     (Way::ReadFile, "read a file", [None, None]),
     (Way::NginxGet, "nginx GET", [Some(Way::ReadFile), None]),
     (Way::Download, "download", [Some(Way::ReadFile), Some(Way::NginxGet)]),
+    (Way::Archive, "ZIP (beside a download)", [Some(Way::ReadFile), Some(Way::Download)]),
 ];
 
 struct Scene<'a> {
@@ -140,7 +143,7 @@ impl Scene<'_> {
     /// Seconds of processor time that whoever does the work has taken so far.
     fn spent(&self, way: Way) -> f64 {
         match way {
-            Way::Upload(_) | Way::Download => self.server.process.processor_seconds(),
+            Way::Upload(_) | Way::Download | Way::Archive => self.server.process.processor_seconds(),
             Way::NginxPut | Way::NginxGet => self.nginx.processor_seconds(),
             Way::Digest | Way::Copy | Way::ReadFile => processor_seconds(std::process::id()),
         }
@@ -207,6 +210,7 @@ impl Scene<'_> {
             }
             Way::Upload(method) => self.account.upload(&format!("up-{stream}"), span, method, 1),
             Way::NginxGet => assert_eq!(fetch(&self.nginx.url(&format!("served-{stream}"))), span.length),
+            Way::Archive => assert!(self.account.fetch_archive(&format!("served-{stream}")) > span.length),
             Way::Download => assert_eq!(self.account.fetch(&format!("served-{stream}")), span.length),
         }
     }

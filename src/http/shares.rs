@@ -312,6 +312,9 @@ pub struct SharePreviewView {
     pub moving: bool,
     /// Whether you minted it.
     pub yours: bool,
+    /// The share's id, if you minted it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub share: Option<String>,
 }
 
 /// Look at a share without claiming it.
@@ -338,7 +341,8 @@ pub async fn preview(
         access_expires_in: preview.access_seconds,
         requires: Vec::new(),
         moving: preview.moving,
-        yours: preview.yours,
+        yours: preview.share.is_some(),
+        share: preview.share.map(|share| share.to_string()),
     }))
 }
 

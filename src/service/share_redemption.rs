@@ -74,8 +74,8 @@ pub struct SharePreview {
     pub access_seconds: u64,
     /// Whether it goes on with a claim, which then ends on the device where it is.
     pub moving: bool,
-    /// Whether whoever is looking minted it.
-    pub yours: bool,
+    /// Which share it is, if whoever is looking minted it.
+    pub share: Option<ShareId>,
 }
 
 /// What a text is that presents itself to be redeemed, once it has been opened.
@@ -346,7 +346,7 @@ impl Broker {
             claim_by,
             access_seconds,
             moving: matches!(token.way, Way::Moving { .. }),
-            yours,
+            share: yours.then_some(token.share),
         })
     }
 }

@@ -18,7 +18,7 @@ macro_rules! assets {
 
 /// All files, the same in every language. Scripts import each other, and the words of their
 /// language, by relative names, so that they stay within one version and one language.
-pub(super) const FILES: [(&str, &str); 24] = assets![
+pub(super) const FILES: [(&str, &str); 29] = assets![
     "cloakroom.css",
     "without-script.css",
     "icon.svg",
@@ -32,8 +32,13 @@ pub(super) const FILES: [(&str, &str); 24] = assets![
     "share.js",
     "link.js",
     "request.js",
+    "session.css",
     "session.js",
+    "session-list.js",
+    "session-preview.js",
+    "session-tree.js",
     "upload.js",
+    "queue.js",
     "console.css",
     "console.js",
     "console-ask.js",

@@ -48,7 +48,8 @@ impl Page {
         match self {
             Self::Welcome | Self::Share => policy("", "", "'none'"),
             Self::FileRequest | Self::Console => policy(&storage, "", "'none'"),
-            Self::Session => policy(&storage, &storage, "'self'"),
+            // Files and archives are saved in frames that nobody sees.
+            Self::Session => policy(&storage, &storage, "'self'") + &format!("; frame-src 'self' {storage}"),
             Self::Link => policy("", "", &format!("{scheme}://*.{authority}")),
         }
     }
@@ -93,6 +94,10 @@ fn answer(page: Page, request: &HttpRequest, broker: &Broker) -> HttpResponse {
         .insert_header((header::VARY, "accept-language"))
         .insert_header((header::CONTENT_SECURITY_POLICY, page.policy(broker)))
         .insert_header(("cross-origin-opener-policy", "same-origin"));
+    if page == Page::Session {
+        // Its form is let in by its origin, which browsers hide where no referrer may be sent at all.
+        response.insert_header((header::REFERRER_POLICY, "same-origin"));
+    }
     RENDERED[&(page, language)].answer(request.headers(), &mut response)
 }
 

@@ -1,12 +1,6 @@
 //! A browser, in words for what somebody does with it and what they see.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    sync::Arc,
-    thread,
-    time::Duration,
-};
+use std::{fs, path::PathBuf, sync::Arc, thread, time::Duration};
 
 use fantoccini::{Client, Locator, elements::Element, error::CmdError};
 use serde::de::DeserializeOwned;
@@ -28,6 +22,7 @@ const SHOWN: &str = "const shown = document.querySelector('[data-view]:not([hidd
 
 /// Keys, as WebDriver writes them.
 pub const TAB: char = '\u{e004}';
+pub const ARROW_RIGHT: char = '\u{e014}';
 pub const ENTER: char = '\u{e007}';
 pub const ESCAPE: char = '\u{e00c}';
 pub const SHIFT: char = '\u{e008}';
@@ -234,7 +229,7 @@ impl Browser {
         self.wait(element.click()).unwrap();
     }
 
-    /// Writes into a field, or chooses files for one by their paths.
+    /// Writes into a field.
     #[track_caller]
     pub fn fills(&self, selector: &str, text: &str) {
         let element = self.finds(selector);
@@ -247,11 +242,12 @@ impl Browser {
         self.wait(element.clear()).unwrap();
     }
 
-    /// Chooses a file or a folder of this machine for a field that is hidden behind a button.
+    /// Chooses files or a folder by their paths, as somebody would who pressed this: the field itself is not seen.
     #[track_caller]
-    pub fn chooses(&self, field: &str, path: &Path) {
-        let element = self.wait(self.client().find(Locator::Css(field))).unwrap();
-        self.wait(element.send_keys(path.to_str().unwrap())).unwrap();
+    pub fn chooses(&self, button: &str, field: &str, paths: &str) {
+        self.finds(button);
+        let field = self.wait(self.client().find(Locator::Css(field))).unwrap();
+        self.wait(field.send_keys(paths)).unwrap();
     }
 
     /// Chooses an option of a list by its value.

@@ -20,13 +20,13 @@ impl Browser {
     #[track_caller]
     pub fn signs_in(&self, house: &House, key: &str) {
         self.go(&format!("{}/console", house.url));
-        self.enters(key);
+        self.hands_in(key);
         self.sees("overview");
     }
 
     /// Hands in a key where one is asked for.
     #[track_caller]
-    pub fn enters(&self, key: &str) {
+    pub fn hands_in(&self, key: &str) {
         self.sees("sign-in");
         self.fills("#api-key", key);
         self.presses("sign-in");

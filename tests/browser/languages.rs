@@ -92,7 +92,7 @@ fn the_console_speaks_german_and_from_right_to_left() {
         owner.go(&format!("{}/console", house.url));
         owner.sees("sign-in");
         spoken("sign-in");
-        owner.enters(house.admin());
+        owner.hands_in(house.admin());
         owner.sees("overview");
         spoken("overview");
         for place in ["files", "file-links", "site-links", "file-requests", "keys", "audit", "usage"] {

@@ -266,11 +266,11 @@ fn files_and_folders_are_added_in_the_console_and_downloaded_again() {
     owner.visits("files");
     owner.clicks("[data-view=files] a.name");
     owner.lists(1);
-    owner.chooses("#chosen", &owner.has_file("b.bin", &[7; 100_000]));
+    owner.sends("b.bin", &[7; 100_000]);
     assert_eq!(owner.lists(2), ["a.bin", "b.bin"]);
     assert_eq!(house.api.file(house.admin(), "docs/b.bin"), [7; 100_000]);
     let folder = owner.has_folder("photos", &[("one.bin", b"1"), ("trips/two.bin", b"2")]);
-    owner.chooses("#chosen-folder", &folder);
+    owner.chooses("[data-view=files] [data-do=choose-folder]", "#chosen-folder", folder.to_str().unwrap());
     assert_eq!(owner.lists(3), ["photos/", "a.bin", "b.bin"]);
     until("all have arrived", || house.api.vault(house.admin()).len() == 4);
     assert_eq!(house.api.file(house.admin(), "docs/photos/trips/two.bin"), b"2");

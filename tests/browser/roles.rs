@@ -79,12 +79,12 @@ fn who_may_write_one_folder_adds_files_and_asks_for_some_there() {
     member.go(&format!("{}/console/files/docs", house.url));
     member.sees("files");
     assert_eq!(member.offers(&DEEDS), ["request", "choose", "choose-folder"]);
-    member.chooses("#chosen", &member.has_file("a.bin", b"first"));
+    member.sends("a.bin", b"first");
     assert_eq!(member.lists(1), ["a.bin"]);
     // Elsewhere it is told that it may not.
     member.go(&format!("{}/console/files/private", house.url));
     member.sees("files");
-    member.chooses("#chosen", &member.has_file("b.bin", b"second"));
+    member.sends("b.bin", b"second");
     member.until("it is told so", "return document.querySelector('[data-slot=sent] .alarm')?.innerText");
     assert_eq!(house.api.vault(house.admin()), ["docs/a.bin"]);
 }
@@ -143,7 +143,7 @@ fn a_test_key_shows_that_it_is_one_and_sees_nothing_else() {
     owner.signs_in(&house, house.admin());
     assert!(!owner.eval::<bool>("return document.querySelector('[data-slot=test]').checkVisibility()"));
     owner.clicks("[data-do=sign-out]");
-    owner.enters(&key.secret);
+    owner.hands_in(&key.secret);
     owner.finds("[data-slot=test]");
     owner.pictures("console", "overview-test");
     owner.visits("files");

@@ -34,11 +34,13 @@ fn a_share_is_looked_at_opened_downloaded_and_come_back_to() {
     assert!(reader.address().starts_with(&format!("{}/session/", house.url)), "{}", reader.address());
     let mut names = reader.listed();
     names.sort();
-    assert_eq!(names, ["a.bin", "b.bin"]);
+    assert_eq!(names, ["docs", "photos"]);
     reader.pictures("session", "open");
-    for (name, bytes) in [("a.bin", "first"), ("b.bin", long.as_str())] {
+    for (folder, name, bytes) in [("docs", "a.bin", "first"), ("photos", "b.bin", long.as_str())] {
+        reader.enters(folder);
         reader.clicks(&format!("[data-slot=files] button[aria-label$=\" {name}\"]"));
         assert_eq!(reader.downloaded(name), bytes.as_bytes());
+        reader.back();
     }
 
     reader.reload();

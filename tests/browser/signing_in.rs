@@ -29,14 +29,14 @@ fn one_signs_in_with_a_key_and_no_script_sees_the_session() {
     assert!(house.seen(&format!("GET {SESSION}")).is_empty(), "nobody is signed in: there is nothing to ask");
     owner.pictures("console", "sign-in");
     for wrong in ["crk_live_", "no key", &house.admin().replace("crk_live_", "crk_test_")] {
-        owner.enters(wrong);
+        owner.hands_in(wrong);
         owner
             .until("it is refused", "return document.querySelector('[data-view=sign-in] [data-slot=fault]').innerText");
         assert_eq!(owner.text("fault"), said("refused_key"));
         owner.eval::<Value>("document.getElementById('api-key').value = ''");
     }
     owner.pictures("console", "refused-key");
-    owner.enters(house.admin());
+    owner.hands_in(house.admin());
     owner.sees("overview");
     owner.pictures("console", "overview");
 
@@ -136,7 +136,7 @@ fn a_session_ends_with_its_key_and_signing_in_again_leads_back() {
     assert!(owner.eval::<bool>("return document.querySelector('dialog[open]') === null"));
     owner.pictures("console", "session-over");
     assert_eq!(shares(&house), 1);
-    owner.enters(house.admin());
+    owner.hands_in(house.admin());
     assert_eq!(owner.lists(1), ["a.bin"]);
 
     // Where the secret of what was made was still to be seen.
@@ -161,7 +161,7 @@ fn a_session_is_over_after_twelve_hours() {
     owner.clicks("[data-slot=places] [data-place=keys]");
     owner.sees("sign-in");
     assert_eq!(owner.text("why"), said("session_over"));
-    owner.enters(house.admin());
+    owner.hands_in(house.admin());
     owner.sees("keys");
 }
 
@@ -171,7 +171,7 @@ fn a_console_that_reaches_nobody_says_so_and_tries_again() {
     let owner = browser();
     house.plan(&format!("POST {SESSION}"), Fate::LoseAnswer);
     owner.go(&format!("{}/console/usage", house.url));
-    owner.enters(house.admin());
+    owner.hands_in(house.admin());
     owner.until("it says so", "return document.querySelector('[data-view=sign-in] [data-slot=fault]').innerText");
     assert_eq!(owner.text("fault"), said("unreachable"));
     owner.presses("sign-in");

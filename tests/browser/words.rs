@@ -82,6 +82,14 @@ impl Browser {
         names
     }
 
+    /// Opens a folder that is listed.
+    #[track_caller]
+    pub fn enters(&self, name: &str) {
+        let end = json!(format!("{name}/"));
+        self.clicks(&format!("[data-slot=files] [data-path$={end}] [data-do=entry]"));
+        self.until("the folder is shown", &format!("return decodeURIComponent(location.hash).endsWith({end})"));
+    }
+
     /// Clicks on the download of a file that is listed.
     #[track_caller]
     pub fn downloads(&self, name: &str) {
@@ -92,7 +100,6 @@ impl Browser {
     #[track_caller]
     pub fn sends(&self, name: &str, bytes: &[u8]) {
         let file = self.has_file(name, bytes);
-        self.fills("#chosen", file.to_str().unwrap());
-        self.clicks("[data-slot=upload] button.main");
+        self.chooses("[data-view]:not([hidden]) [data-do=choose]", "#chosen", file.to_str().unwrap());
     }
 }

@@ -6,7 +6,7 @@ import * as format from "./format.js";
 import words from "./request.words.js";
 import { texts } from "./text.js";
 import * as tickets from "./tickets.js";
-import { sendChosen } from "./upload.js";
+import { Sending, offerFiles } from "./upload.js";
 import { busy, isBusy, on, say, sayAll, show, showRefusal, slot, title } from "./view.js";
 
 const t = texts({ ...common, ...words });
@@ -21,6 +21,7 @@ let wantsPassword = false;
 // The credential to send with, for this page only.
 let credential = null;
 let renewal = null;
+let sending = null;
 
 addEventListener("hashchange", () => location.reload());
 addEventListener("pageshow", (event) => event.persisted && location.reload());
@@ -111,9 +112,12 @@ function enter(delivery) {
   show("open");
   describe(delivery);
   say("until", format.moment(until));
-  const form = slot("upload");
-  form.querySelector("#chosen").accept = delivery.content_types.join(",");
-  sendChosen(form, (file) => file.name, { ask, changed: async () => {}, mayReplace: false });
+  if (sending) return;
+  const place = slot("upload");
+  place.querySelector("#chosen").accept = delivery.content_types.join(",");
+  sending = new Sending(slot("sent", place), { ask });
+  offerFiles(place, (files) => sending.add(files.map(({ file, name }) => ({ file, path: name.normalize("NFC") }))));
+  place.hidden = false;
 }
 
 // A call with the credential. One that has ended is renewed, once.

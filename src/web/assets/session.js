@@ -1,60 +1,127 @@
-// The page of a session: lists its files, downloads them, renews itself.
+// The page of a session: its files as folders, what may be done with them, and its time. The owner of a share sees the same
+// page as a recipient would, and claims nothing.
 
 import { call, isDead, now } from "./api.js";
+import common from "./common.words.js";
 import * as format from "./format.js";
+import { List } from "./session-list.js";
+import { Preview } from "./session-preview.js";
+import { Tree, commonFolder, folderOf, nameOf } from "./session-tree.js";
 import words from "./session.words.js";
 import { texts } from "./text.js";
 import * as tickets from "./tickets.js";
-import { offerUpload } from "./upload.js";
-import { busy, element, isBusy, named, on, say, show, slot, title } from "./view.js";
+import { Sending, offerFiles } from "./upload.js";
+import { busy, copy, element, isBusy, named, on, say, show, slot, title } from "./view.js";
 
-const t = texts(words);
-const PAGE = 100;
+const t = texts({ ...common, ...words });
+const PAGE = 1000;
+// Beyond these, a page is no place to look for a file.
+const MOST_FILES = 50_000;
+// The most paths that an archive is asked for by.
+const MOST_PICKED = 1000;
 // This long before it ends, a credential is renewed.
 const AHEAD = 120_000;
+// When little time is left.
+const SOON = 300;
 
 const id = decodeURIComponent(location.pathname.split("/")[2] ?? "");
+const isOwner = id.startsWith("shr_");
+const routes = isOwner
+  ? { files: `/v1/shares/${encodeURIComponent(id)}/objects`, downloads: "/v1/objects/downloads" }
+  : { files: "/v1/session/objects", downloads: "/v1/session/downloads" };
+const filter = document.getElementById("filter");
+const sort = document.getElementById("sort");
+const everything = document.getElementById("everything");
+
 let expires = 0;
-let ends = 0;
-let cursor = null;
+let ends = Infinity;
 let renewal = null;
 let timer = 0;
+let pins = [];
+let root = "";
+let folder = "";
+let complete = false;
+let tree = new Tree();
+let list = null;
+let preview = null;
 
 addEventListener("pageshow", (event) => event.persisted && location.reload());
 document.addEventListener("visibilitychange", () => document.hidden || expires === 0 || keepAlive());
 on("again", "click", begin);
-on("more", "click", ({ currentTarget }) => whileBusy(currentTarget, () => list(cursor)));
 await begin();
 
 async function begin() {
   if (!tickets.isSupported()) show("unsupported");
   else {
     show("looking");
-    const answer = await ask("GET", "/v1/session");
-    if (answer.ok) await open(answer.content);
-    else if (answer.status !== 401) show("trouble");
+    if (isOwner) await beginAsOwner();
+    else {
+      const answer = await ask("GET", "/v1/session");
+      if (answer.ok) await open(answer.content);
+      else if (answer.status !== 401) show("trouble");
+    }
   }
   title();
 }
 
+async function beginAsOwner() {
+  const [share, session] = await Promise.all([
+    ask("GET", `/v1/shares/${encodeURIComponent(id)}`), ask("GET", "/v1/console/session"),
+  ]);
+  if (share.status === 401) show("console");
+  else if (share.status === 404) show("over");
+  else if (share.ok) {
+    const sender = session.content.tenant?.name ?? t("you");
+    await open({ ...share.content, sender, expires_at: null, access_expires_at: null });
+  } else show("trouble");
+}
+
 async function open(session) {
-  expires = Date.parse(session.expires_at);
-  ends = Date.parse(session.access_expires_at);
+  if (!isOwner) {
+    expires = Date.parse(session.expires_at);
+    ends = Date.parse(session.access_expires_at);
+  }
+  // Before anything is shown: what comes later would push around what is there.
+  const first = await page(null);
+  if (isOver()) return;
   show("open");
+  pins = session.paths;
+  root = commonFolder(pins);
   const write = session.permission === "write";
   say("sender", session.sender);
   say("rights", write ? t("rights_write") : t("rights_read"));
-  say("until", format.moment(ends));
-  setInterval(tick, 15_000);
-  tick();
-  keepAlive();
-  await list(null);
-  // Below the files, or these would push it down.
-  if (write && expires > 0) offerUpload(slot("upload"), session.paths, ask, () => list(null));
+  slot("owner").hidden = !isOwner;
+  slot("time").hidden = isOwner;
+  slot("move").hidden = isOwner;
+  if (!isOwner) {
+    say("until", format.moment(ends));
+    setInterval(tick, 5_000);
+    tick();
+    keepAlive();
+  }
+  slot("picked").hidden = isOwner;
+  list ??= new List(slot("files"), { picks: !isOwner, open: enter, save: (file, button) => whileBusy(button, () => save(file)), up, chose });
+  preview ??= new Preview(slot("viewer"), { sign, save: (file, button) => whileBusy(button, () => save(file)), closed: back });
+  on("archive", "click", ({ currentTarget }) => whileBusy(currentTarget, archive));
+  on("move", "click", offerMove);
+  filter.addEventListener("input", () => redraw());
+  sort.addEventListener("change", () => redraw());
+  everything.addEventListener("change", () => list.selectAll(everything.checked));
+  addEventListener("popstate", () => goTo(folderInAddress()));
+  folder = folderInAddress();
+  // Until the files are known: where somebody comes back to may lie below.
+  crumbs();
+  if (write && !isOwner) offerSending();
+  await load(first);
+}
+
+function isOver() {
+  return !isOwner && expires === 0;
 }
 
 // A call in this session. A credential that has ended is renewed, once.
 async function ask(method, path, body) {
+  if (isOwner) return call(method, path, { body });
   const headers = { "Cloakroom-Session": id };
   const answer = await call(method, path, { body, headers });
   if (answer.status !== 401) return answer;
@@ -106,6 +173,7 @@ async function keepAlive() {
 function over() {
   clearTimeout(timer);
   expires = 0;
+  for (const dialog of document.querySelectorAll("dialog[open]")) dialog.close();
   show("over");
   title();
 }
@@ -114,57 +182,232 @@ function tick() {
   if (expires === 0) return;
   const left = (ends - now()) / 1000;
   say("left", left > 0 ? t("left", { span: format.span(left > 60 ? left - (left % 60) : left) }) : "");
+  const soon = left > 0 && left < SOON ? t("soon") : "";
+  if (slot("soon").textContent !== soon) say("soon", soon);
 }
 
-async function list(from) {
-  const query = new URLSearchParams({ limit: PAGE });
-  if (from) query.set("cursor", from);
-  const answer = await ask("GET", `/v1/session/objects?${query}`);
-  if (expires === 0) return;
-  if (!answer.ok) {
-    say("fault", t("not_listed"));
+function page(cursor) {
+  return ask("GET", `${routes.files}?${new URLSearchParams({ limit: PAGE, ...(cursor && { cursor }) })}`);
+}
+
+// All files, a page at a time: each is shown when it has come.
+async function load(first) {
+  for (let answer = first; ; answer = await page(answer.content.next_cursor)) {
+    if (isOver()) return;
+    if (!answer.ok) {
+      say("fault", t("not_listed"));
+      say("loading");
+      return;
+    }
+    for (const file of answer.content.items) tree.put(file);
+    complete = answer.content.next_cursor === null;
+    say("loading", complete ? "" : t("so_far", { count: format.files(tree.files.size) }));
+    redraw();
+    if (complete) break;
+    if (tree.files.size >= MOST_FILES) {
+      say("loading", t("too_many", { count: format.files(tree.files.size) }));
+      break;
+    }
+  }
+  if (folder !== folderInAddress() || !tree.folders.has(folder)) goTo(folderInAddress());
+}
+
+// Where one is, for the buttons of the browser: /session/ses_…#/designs/logo/
+function folderInAddress() {
+  try {
+    const path = location.hash.startsWith("#/") ? location.hash.slice(2).split("/").map(decodeURIComponent).join("/") : root;
+    return path.startsWith(root) && (path === "" || path.endsWith("/")) ? path : root;
+  } catch {
+    return root;
+  }
+}
+
+function address(path) {
+  return path === root ? location.pathname : `#/${path.split("/").map(encodeURIComponent).join("/")}`;
+}
+
+function goTo(path, from = null) {
+  folder = complete && path !== root && !tree.folders.has(path) ? root : path;
+  filter.value = "";
+  list.selected.clear();
+  redraw(from);
+  crumbs();
+}
+
+function go(path, from = null) {
+  history.pushState(null, "", address(path));
+  goTo(path, from);
+  list.grid.focus();
+}
+
+function up() {
+  if (folder !== root) go(folderOf(folder), folder);
+}
+
+function enter(entry) {
+  if (entry.isFolder) go(entry.path);
+  else preview.open(list.entries.filter((other) => !other.isFolder), entry);
+}
+
+// From a preview: the list goes on where it was looked at last.
+function back(file) {
+  list.show(list.entries, folder, file.path);
+  list.mark();
+  list.grid.focus();
+}
+
+function redraw(from = null) {
+  list.show(tree.entries(folder, sort.value, filter.value.trim()), folder, from);
+  const none = list.entries.length === 0;
+  slot("empty").hidden = !none || !complete;
+  if (none) say("empty", filter.value.trim() ? t("none_found") : t("empty"));
+  chose();
+}
+
+function crumbs() {
+  const parts = folder.slice(root.length).split("/").filter(Boolean);
+  let path = root;
+  const crumb = (name, to) => {
+    const isHere = to === folder;
+    const link = element("a", { href: address(to) }, name);
+    if (isHere) link.setAttribute("aria-current", "page");
+    link.addEventListener("click", (event) => {
+      event.preventDefault();
+      if (to !== folder) go(to);
+    });
+    return element("li", {}, link);
+  };
+  const top = root === "" ? t("all_files") : named(nameOf(root).slice(0, -1));
+  const rest = parts.map((name) => crumb(named(name), (path += `${name}/`)));
+  slot("crumbs").replaceChildren(crumb(top, root), ...rest);
+}
+
+function chose() {
+  const count = list.selected.size;
+  everything.checked = count > 0 && count === list.entries.length;
+  everything.indeterminate = count > 0 && !everything.checked;
+  say("selected", count > 0 ? t("selected", { number: count, count: format.number(count) }) : t("select_all"));
+  slot("archive").hidden = isOwner || list.entries.length === 0;
+  slot("archive").textContent = count > 0 ? t("archive_selected") : t("archive_all");
+}
+
+// A URL to show or save a file from; null where there is none, after saying why.
+async function sign(file, disposition = "inline") {
+  say("fault");
+  const answer = await ask("POST", routes.downloads, { path: file.path, disposition });
+  if (answer.ok) return answer.content.url;
+  if (!isOver()) {
+    const why = answer.status === 404 ? t.nodes("gone", { name: named(file.name) }) : [t("not_begun")];
+    slot("fault").replaceChildren(...why);
+  }
+  return null;
+}
+
+// In a frame that nobody sees: the page stays, whatever comes of it.
+async function save(file) {
+  const url = await sign(file, "attachment");
+  if (url === null) return;
+  const link = element("a", { href: url, target: "_blank", rel: "noopener noreferrer", textContent: t("begun_link") });
+  slot("status").replaceChildren(...t.nodes("begun", { name: named(file.name), link }));
+  const frame = element("iframe", { hidden: true, src: url });
+  document.body.append(frame);
+  setTimeout(() => frame.remove(), 60_000);
+}
+
+// A form, so that the browser saves the archive by itself and no script holds it.
+async function archive() {
+  say("fault");
+  const chosen = [...list.selected];
+  const everythingHere = list.entries.map((entry) => entry.path);
+  const isAll = (chosen.length === 0 || chosen.length === everythingHere.length) && !filter.value.trim();
+  const paths = isAll ? [folder || "/"] : chosen.length > 0 ? chosen : everythingHere;
+  if (paths.length > MOST_PICKED) {
+    say("fault", t("too_many_picked", { count: format.number(MOST_PICKED) }));
     return;
   }
-  say("fault");
-  const rows = answer.content.items.map(row);
-  if (from) {
-    slot("files").append(...rows);
-    rows[0]?.querySelector("button").focus();
-  } else slot("files").replaceChildren(...rows);
-  cursor = answer.content.next_cursor;
-  slot("more").hidden = cursor === null;
-  slot("empty").hidden = slot("files").childElementCount > 0;
-}
-
-function row(file) {
-  const cut = file.path.lastIndexOf("/") + 1;
-  const name = file.path.slice(cut);
-  const about = [format.size(file.size), file.content_type.split(";")[0]];
-  const details = element("span", { className: "about", textContent: about.join(" · ") });
-  if (cut > 0) {
-    details.append(" · ", ...t.nodes("in_folder", { folder: named(file.path.slice(0, cut)) }));
-  }
-  const button = element("button", { type: "button", textContent: t("download") });
-  button.setAttribute("aria-label", t("download_of", { name }));
-  button.addEventListener("click", () => whileBusy(button, () => download(file.path, name)));
-  const shownName = element("span", { className: "name" }, named(name));
-  return element("li", {}, element("span", { className: "what" }, shownName, details), button);
-}
-
-async function download(path, name) {
-  say("fault");
-  const answer = await ask("POST", "/v1/session/downloads", { path });
-  if (expires === 0) return;
+  // Renews the credential if need be: a form cannot.
+  const answer = await ask("GET", "/v1/session");
   if (!answer.ok) {
-    say("fault", answer.status === 404 ? t("gone", { name }) : t("not_begun"));
+    if (!isOver()) say("fault", t("not_begun"));
     return;
   }
-  // In a tab of its own: this page may be sending files.
-  const way = () => element("a", { href: answer.content.url, target: "_blank", rel: "noopener noreferrer" });
-  const link = way();
-  link.textContent = t("begun_link");
-  slot("status").replaceChildren(...t.nodes("begun", { name: named(name), link }));
-  way().click();
+  const name = `archive-${Date.now()}`;
+  const frame = element("iframe", { hidden: true, name });
+  const field = (key, value) => element("input", { type: "hidden", name: key, value });
+  const form = element("form", { method: "post", action: "/v1/session/archives", target: name, hidden: true },
+    field("session", id), field("request", JSON.stringify({ paths })));
+  document.body.append(frame, form);
+  // A frame that shows something shows a refusal, which it keeps to itself: what is saved is not shown.
+  frame.addEventListener("load", () => {
+    if (isBlank(frame)) return;
+    say("status");
+    say("fault", t("archive_refused"));
+  });
+  form.submit();
+  form.remove();
+  say("status", t("archive_begun"));
+}
+
+function isBlank(frame) {
+  try {
+    return frame.contentWindow.location.href === "about:blank";
+  } catch {
+    return false;
+  }
+}
+
+function offerMove() {
+  const dialog = slot("mover");
+  const link = dialog.querySelector("#move-link");
+  const begin = dialog.querySelector('[data-do="make-move"]');
+  const reset = () => {
+    link.value = "";
+    slot("move-made", dialog).hidden = true;
+    slot("move-offer", dialog).hidden = false;
+    slot("moved", dialog).textContent = "";
+  };
+  reset();
+  begin.onclick = () => whileBusy(begin, async () => {
+    const answer = await ask("POST", "/v1/session/moves");
+    if (!answer.ok) {
+      if (!isOver()) slot("moved", dialog).textContent = t("not_begun");
+      return;
+    }
+    link.value = answer.content.url;
+    slot("move-offer", dialog).hidden = true;
+    slot("move-made", dialog).hidden = false;
+    slot("move_until", dialog).textContent = format.moment(Date.parse(answer.content.expires_at));
+    link.focus();
+    link.select();
+  });
+  dialog.querySelector('[data-do="copy-move"]').onclick = () => copy(link.value, slot("moved", dialog));
+  dialog.querySelector('[data-do="close-move"]').onclick = () => dialog.close();
+  // The link is a secret: it does not stay behind.
+  dialog.onclose = reset;
+  dialog.showModal();
+}
+
+function offerSending() {
+  const place = slot("upload");
+  const may = (path) => pins.some((pin) => pin === "/" || pin === path || (pin.endsWith("/") && path.startsWith(pin)));
+  // Into the folder that is shown; where nothing may be put there, into the first one that takes something.
+  const target = () => (may(`${folder}x`) ? folder : pins.find((pin) => pin.endsWith("/")) ?? folder);
+  const sending = new Sending(slot("sent", place), {
+    ask, mayReplace: true,
+    done: (transfer, upload) => {
+      tree.put({ ...upload, created_at: upload.completed_at ?? upload.created_at });
+      redraw();
+      crumbs();
+    },
+  });
+  offerFiles(place, (files) => {
+    const into = target();
+    sending.add(files.map(({ file, name }) => {
+      const path = (into + name).normalize("NFC");
+      return { file, path: may(path) ? path : null };
+    }));
+  });
+  place.hidden = false;
 }
 
 async function whileBusy(button, action) {

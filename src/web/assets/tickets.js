@@ -6,7 +6,7 @@ import { now } from "./api.js";
 
 const CLAIM = "cloakroom.claim.";
 const OPENED = "cloakroom.opened.";
-const MOVE_LENGTH = 0;
+const MOVE_LENGTH = 284;
 
 export function isSupported() {
   try {

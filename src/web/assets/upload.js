@@ -1,159 +1,236 @@
-// Sending files, in a session that may write or to a file request: declare, send,
-// complete. The bytes go straight to the storage, one file after the other.
+// What people see of files on their way: chosen, dropped, sent. How they are sent: queue.js.
 
 import * as format from "./format.js";
+import { Queue } from "./queue.js";
 import { texts } from "./text.js";
 import words from "./upload.words.js";
 import { element, named, slot } from "./view.js";
 
 const t = texts(words);
 
-const FALLBACK_TYPE = "application/octet-stream";
-const MEDIA_TYPE = /^[a-z0-9!#$&^_.+-]+\/[a-z0-9!#$&^_.+-]+$/i;
+// Lines of a list; what waits beyond them is counted, and what is done makes room.
+const MOST_LINES = 100;
+// Why trying again would lead to nothing else.
+const FINAL = new Set(["path_taken", "forbidden", "closed", "over", "too_large", "upload_infected", "path_protected", "invalid"]);
+// What systems leave in folders by themselves.
+const LITTER = new Set([".DS_Store", "Thumbs.db", "desktop.ini"]);
 
-let running = 0;
-addEventListener("beforeunload", (event) => running > 0 && event.preventDefault());
+const all = new Set();
+addEventListener("beforeunload", (event) => [...all].some(({ queue }) => queue.total.open > 0) && event.preventDefault());
 
-// `ask` calls the API in the session; `changed` lists the files again.
-export function offerUpload(form, pins, ask, changed) {
-  const folder = form.querySelector("#folder");
-  const chosen = form.querySelector("#chosen");
-  const isFolder = (pin) => pin.endsWith("/");
-  const folders = [...pins.filter(isFolder), ...pins.filter((pin) => !isFolder(pin))];
-  folder.replaceChildren(...folders.map((pin) => element("option", { value: pin, textContent: described(pin) })));
-  const fitting = () => (chosen.multiple = isFolder(folder.value));
-  folder.addEventListener("change", fitting);
-  fitting();
-  sendChosen(form, (file) => pathOf(folder.value, file.name), { ask, changed, mayReplace: true });
-}
+// The files that are sent from one place of a page, with what can be done about them.
+export class Sending {
+  lines = new Map();
+  stale = new Set();
+  drawing = 0;
+  speed = { at: 0, sent: 0, bytes: 0 };
 
-// Sends what is chosen in a form, each file to its path.
-export function sendChosen(form, pathFor, how) {
-  const chosen = form.querySelector("#chosen");
-  const send = sender(slot("sent", form), how);
-  form.addEventListener("submit", (event) => {
-    event.preventDefault();
-    if (chosen.files.length === 0) return chosen.focus();
-    for (const file of chosen.files) send(file, pathFor(file));
-    chosen.value = "";
-    return undefined;
-  });
-  form.hidden = false;
-}
-
-// Sends files to their paths, one after the other, each with its line in a list.
-export function sender(list, how) {
-  let queue = Promise.resolve();
-  return (file, path) => {
-    const line = new Line(file, path, how);
-    list.append(line.row);
-    queue = queue.then(() => line.send(false));
-  };
-}
-
-const described = (pin) => (pin === "/" ? t("top_folder") : pin.endsWith("/") ? pin : t("as_file", { path: pin }));
-
-// A pin that is no folder is the path itself, whatever the file was called.
-function pathOf(pin, name) {
-  if (!pin.endsWith("/")) return pin;
-  return pin === "/" ? name : pin + name;
-}
-
-class Line {
-  constructor(file, path, { ask, changed, mayReplace }) {
-    Object.assign(this, { file, path, ask, changed, mayReplace });
-    this.state = element("span", { className: "about", textContent: t("waiting") });
-    this.state.setAttribute("role", "status");
+  // `list` takes the lines. `ask` calls the API; `done` is told of each upload that has arrived.
+  constructor(list, { ask, done, mayReplace = false, base }) {
+    Object.assign(this, { list, mayReplace });
+    this.queue = new Queue({ ask, done, base, changed: (transfer) => this.draw(transfer) });
+    this.text = element("p", { className: "small" });
+    this.spoken = element("p", { className: "unseen" });
+    this.spoken.setAttribute("role", "status");
     this.bar = element("progress", { max: 1, value: 0 });
-    this.bar.setAttribute("aria-label", t("sending", { name: file.name }));
-    const name = element("span", { className: "name" }, named(path));
-    this.action = element("button", { type: "button", hidden: true });
-    this.row = element("li", {}, element("span", { className: "what" }, name, this.state, this.bar), this.action);
+    this.bar.setAttribute("aria-label", t("all"));
+    const button = (word, action, name) => {
+      const made = element("button", { type: "button", className: "small", textContent: word });
+      made.dataset.do = name;
+      made.addEventListener("click", action);
+      return made;
+    };
+    this.pause = button(t("pause_all"), () => this.queue.pauseAll(), "pause-all");
+    this.resume = button(t("resume_all"), () => this.queue.resumeAll(), "resume-all");
+    this.cancel = button(t("cancel_all"), () => this.queue.cancelAll(), "cancel-all");
+    const actions = element("div", { className: "bar" }, this.pause, this.resume, this.cancel);
+    this.head = element("div", { className: "sending", hidden: true }, this.text, this.bar, actions, this.spoken);
+    list.before(this.head);
+    list.hidden = true;
+    all.add(this);
   }
 
-  async send(overwrite) {
-    running += 1;
-    this.offer(null);
-    this.bar.hidden = false;
-    this.say(t("starting"));
-    try {
-      await this.attempt(overwrite);
-    } finally {
-      running -= 1;
-      this.bar.hidden = true;
+  // Each of them `{ file, path }`; where there is no path, the file may not go there.
+  add(files) {
+    for (const { file, path } of files) {
+      const transfer = this.queue.add(file, path ?? file.name);
+      if (path === null) {
+        transfer.why = "forbidden";
+        this.queue.to(transfer, "failed");
+      }
     }
+    this.list.hidden = false;
+    this.head.hidden = false;
+    this.queue.go();
   }
 
-  async attempt(overwrite) {
-    const { file, path } = this;
-    const content_type = MEDIA_TYPE.test(file.type) ? file.type : FALLBACK_TYPE;
-    const declaration = { path, size: file.size, content_type, method: "put", overwrite };
-    const declared = await this.ask("POST", "/v1/session/uploads", declaration);
-    if (!declared.ok) return this.explain(declared);
-    const { id, url, http_method, headers } = declared.content;
-    const sent = await this.put(http_method, url, headers);
-    if (sent !== "sent") {
-      await this.ask("DELETE", `/v1/session/uploads/${encodeURIComponent(id)}`);
-      this.offer(t("again"), false);
-      return this.say(sent === "cancelled" ? t("cancelled") : t("interrupted"), true);
-    }
-    this.offer(null);
-    this.say(t("checking"));
-    const completed = await this.ask("POST", `/v1/session/uploads/${encodeURIComponent(id)}/complete`);
-    if (!completed.ok) return this.explain(completed);
-    if (completed.content.status !== "completed") {
-      this.offer(t("again"), false);
-      return this.say(t("not_whole"), true);
-    }
-    this.say(t("done", { size: format.size(file.size) }));
-    await this.changed();
-    return undefined;
-  }
-
-  // XMLHttpRequest, since fetch tells no progress.
-  put(method, url, headers) {
-    return new Promise((resolve) => {
-      const request = new XMLHttpRequest();
-      request.open(method, url);
-      for (const [name, value] of Object.entries(headers ?? {})) request.setRequestHeader(name, value);
-      request.upload.addEventListener("progress", ({ loaded, total }) => {
-        this.bar.value = total > 0 ? loaded / total : 1;
-        const text = t("progress", { sent: format.size(loaded), total: format.size(total) });
-        if (this.state.textContent !== text) this.state.textContent = text;
-      });
-      request.addEventListener("load", () => resolve(request.status >= 200 && request.status < 300 ? "sent" : "failed"));
-      request.addEventListener("error", () => resolve("failed"));
-      request.addEventListener("abort", () => resolve("cancelled"));
-      this.offer(t("cancel"), () => request.abort());
-      request.send(this.file);
+  draw(transfer) {
+    this.stale.add(transfer);
+    this.drawing ||= requestAnimationFrame(() => {
+      this.drawing = 0;
+      for (const changed of this.stale) this.line(changed)?.draw();
+      this.stale.clear();
+      this.tell();
     });
   }
 
-  explain(answer) {
-    if (answer.code === "path_taken") {
-      if (this.mayReplace) this.offer(t("replace"), true);
-      return this.say(t("taken"), true);
+  line(transfer) {
+    const known = this.lines.get(transfer);
+    if (known || (this.lines.size >= MOST_LINES && transfer.state === "waiting")) return known;
+    this.tidy();
+    const line = new Line(transfer, this);
+    this.lines.set(transfer, line);
+    this.list.append(line.row);
+    return line;
+  }
+
+  // Lines of what is over make room, the oldest first.
+  tidy() {
+    for (const [transfer, line] of this.lines) {
+      if (this.lines.size < MOST_LINES) return;
+      if (!transfer.isOver) continue;
+      line.row.remove();
+      this.lines.delete(transfer);
     }
-    if (answer.code === "closed") return this.say(t("closed"), true);
-    if (answer.code === "quota_exceeded") return this.say(t("no_room"), true);
-    if (answer.code === "too_large") return this.say(t("too_large"), true);
-    if (answer.status === 422) return this.say(t("invalid"), true);
-    this.offer(t("again"), false);
-    if (answer.status === 403) return this.say(t("forbidden"), true);
-    return this.say(t("failed"), true);
   }
 
-  say(text, alarm = false) {
-    this.state.textContent = text;
-    this.state.classList.toggle("alarm", alarm);
+  tell() {
+    const total = this.queue.total;
+    const counts = { done: format.number(total.done), files: format.files(total.files) };
+    this.bar.value = total.bytes > 0 ? total.sent / total.bytes : Number(total.done === total.files);
+    this.bar.hidden = total.open + total.paused === 0;
+    this.pause.hidden = total.open === 0;
+    this.resume.hidden = total.paused === 0;
+    this.cancel.hidden = total.open + total.paused === 0;
+    const sizes = { sent: format.size(total.sent), total: format.size(total.bytes) };
+    const parts = [t("done_of", counts)];
+    if (total.open + total.paused > 0) parts.push(t("progress", sizes));
+    const left = this.left(total);
+    if (left > 5 && total.open > 0) parts.push(t("left", { span: format.span(left > 60 ? left - (left % 60) : left) }));
+    if (total.failed > 0) parts.push(t("failed_of", { number: total.failed, count: format.number(total.failed) }));
+    this.text.textContent = parts.join(" · ");
+    const spoken = t("done_of", counts);
+    if (this.spoken.textContent !== spoken && (total.open === 0 || total.done % 10 === 0)) this.spoken.textContent = spoken;
   }
 
-  // One button: what to do, either a function or whether to overwrite.
-  offer(text, action) {
-    this.action.hidden = text === null;
-    if (text === null) return;
-    this.action.textContent = text;
-    this.action.setAttribute("aria-label", t("action_of", { action: text, name: this.file.name }));
-    this.action.onclick = typeof action === "function" ? action : () => this.send(action);
+  // Seconds, by how fast it went of late.
+  left({ bytes, sent }) {
+    const at = performance.now();
+    const span = (at - this.speed.at) / 1000;
+    if (span > 1) {
+      const fresh = Math.max(0, sent - this.speed.sent) / span;
+      this.speed = { at, sent, bytes: this.speed.bytes > 0 ? 0.7 * this.speed.bytes + 0.3 * fresh : fresh };
+    }
+    return this.speed.bytes > 0 ? (bytes - sent) / this.speed.bytes : 0;
+  }
+}
+
+// One file.
+class Line {
+  constructor(transfer, sending) {
+    Object.assign(this, { transfer, sending });
+    const { queue } = sending;
+    this.state = element("span", { className: "about" });
+    this.bar = element("progress", { max: 1, value: 0 });
+    this.bar.setAttribute("aria-label", t("sending", { name: transfer.path }));
+    const name = element("span", { className: "name" }, named(transfer.path));
+    const button = (text, act, about) => {
+      const made = element("button", { type: "button", className: "small", textContent: text });
+      made.setAttribute("aria-label", t("action_of", { action: text, name: transfer.path }));
+      made.dataset.do = about;
+      made.addEventListener("click", () => act.call(queue, transfer));
+      return made;
+    };
+    this.pause = button(t("pause"), queue.pause, "pause");
+    this.resume = button(t("resume"), queue.resume, "resume");
+    this.retry = button(t("again"), queue.resume, "retry");
+    this.replace = button(t("replace"), queue.replace, "replace");
+    this.cancel = button(t("cancel"), queue.cancel, "cancel");
+    const actions = element("span", { className: "actions" }, this.pause, this.resume, this.retry, this.replace, this.cancel);
+    this.row = element("li", {}, element("span", { className: "what" }, name, this.state, this.bar), actions);
+    this.row.dataset.path = transfer.path;
+  }
+
+  draw() {
+    const { state, why, sent, size } = this.transfer;
+    this.row.dataset.state = state;
+    const moving = state === "sending" || state === "lost";
+    const taken = why === "path_taken" && this.sending.mayReplace;
+    this.pause.hidden = !moving && state !== "waiting";
+    this.resume.hidden = state !== "paused";
+    this.retry.hidden = state !== "failed" || FINAL.has(why);
+    this.replace.hidden = state !== "failed" || !taken;
+    this.cancel.hidden = this.transfer.isOver || state === "checking";
+    this.bar.hidden = !moving && state !== "paused";
+    this.bar.value = size > 0 ? sent / size : 0;
+    this.state.textContent = this.said(state, why, { sent: format.size(Math.min(sent, size)), total: format.size(size) });
+    this.state.classList.toggle("alarm", state === "failed");
+    // What is over gives way to what is not.
+    if (this.transfer.isOver && !this.isLast) this.sending.list.append(this.row);
+    this.isLast = this.transfer.isOver;
+  }
+
+  said(state, why, sizes) {
+    if (state === "failed") return t.has(`why.${why}`) ? t(`why.${why}`) : t("why.failed");
+    if (state === "sending") return t("progress", sizes);
+    return t(`state.${state}`, { size: sizes.total, ...sizes });
+  }
+}
+
+// Lets files and folders be picked and dropped within `place`; `add` gets each as `{ file, name }`, where the name of a
+// file in a folder has the folder's before it. Nothing is taken while it is not welcome.
+export function offerFiles(place, add, isWelcome = () => !place.hidden) {
+  const picked = (input) => {
+    const files = [...input.files].map((file) => ({ file, name: file.webkitRelativePath || file.name }));
+    input.value = "";
+    add(files.filter(isWanted));
+  };
+  for (const [name, id] of [["choose", "chosen"], ["choose-folder", "chosen-folder"]]) {
+    const input = place.querySelector(`#${id}`);
+    input.addEventListener("change", () => picked(input));
+    place.querySelector(`[data-do="${name}"]`).addEventListener("click", () => input.click());
+  }
+  const zone = slot("drop", place);
+  let depth = 0;
+  const over = (is) => zone.classList.toggle("over", is);
+  const carries = (event) => isWelcome() && event.dataTransfer?.types.includes("Files");
+  // Anywhere on the page: beside the zone, browsers would leave it to open the file.
+  addEventListener("dragenter", (event) => {
+    if (carries(event)) over((depth += 1) > 0);
+  });
+  addEventListener("dragleave", (event) => {
+    if (carries(event)) over((depth = Math.max(0, depth - 1)) > 0);
+  });
+  addEventListener("dragover", (event) => carries(event) && event.preventDefault());
+  addEventListener("drop", async (event) => {
+    if (!carries(event)) return;
+    event.preventDefault();
+    depth = 0;
+    over(false);
+    // What was dropped is there only until the first wait.
+    const items = [...event.dataTransfer.items].filter((item) => item.kind === "file");
+    const entries = items.map((item) => item.webkitGetAsEntry?.() ?? item.getAsFile());
+    const files = [];
+    for (const entry of entries) await collect(entry, "", files);
+    add(files.filter(isWanted));
+  });
+}
+
+const isWanted = ({ name }) => !LITTER.has(name.slice(name.lastIndexOf("/") + 1));
+
+async function collect(entry, above, files) {
+  if (!entry) return;
+  if (entry instanceof File) files.push({ file: entry, name: entry.name });
+  else if (entry.isFile) {
+    const file = await new Promise((resolve) => entry.file(resolve, () => resolve(null)));
+    if (file) files.push({ file, name: above + entry.name });
+  } else {
+    const reader = entry.createReader();
+    for (;;) {
+      // A hundred at a time, until there are none.
+      const some = await new Promise((resolve) => reader.readEntries(resolve, () => resolve([])));
+      if (some.length === 0) return;
+      for (const inner of some) await collect(inner, `${above}${entry.name}/`, files);
+    }
   }
 }

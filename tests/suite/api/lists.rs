@@ -1,8 +1,12 @@
 //! Lists come in pages; a cursor goes on where it was made, and nowhere else.
 
-use serde_json::Value;
+use cloakroom::store::{Expected, RowKey, Write};
+use serde_json::{Value, json};
 
-use super::harness::{Api, Backend, text};
+use super::{
+    harness::{Api, Backend, text},
+    laboratory::Laboratory,
+};
 
 /// All items, a page of this many at a time.
 fn all(api: &Api, bearer: &str, route: &str, limit: usize) -> Vec<Value> {
@@ -141,4 +145,30 @@ fn the_operator_pages_through_all_tenants() {
         assert_eq!(listed, tenants, "by {limit}");
     }
     assert_eq!(api.get(api.admin(), "/v1/tenants?limit=0").status, 422);
+}
+
+/// A folder as large as people have: listed in ten pages, each file once.
+#[test]
+fn ten_thousand_files_in_one_folder_come_once_each() {
+    let (api, _, _) = Laboratory::served();
+    let partition = format!("vault#{}", api.ledger());
+    let mut names = Vec::new();
+    for number in 0..10_000 {
+        let path = format!("many/{number:05}.txt");
+        let file = json!({ "file": {
+            "path": path, "object": format!("obj_{number:032x}"), "size": number, "content_type": "text/plain",
+            "checksum": { "type": "full", "sha256": "0".repeat(64) }, "upload": null, "charges": [],
+            "created_at": "2026-11-23T00:00:00Z",
+        } });
+        let body = api.broker().keyring.authenticate(&partition, &path, file.to_string().as_bytes());
+        api.write(Write { key: RowKey::new(&*partition, &*path), expected: Expected::Absent, body, purge_after: None });
+        names.push(path);
+    }
+    // Beside it, and not in it.
+    api.upload(api.admin(), "many.txt", b"x");
+    let minted = api.mint(api.admin(), "read", &["many/", "many/00007.txt"]);
+    assert_eq!(ids(&all(&api, api.admin(), &format!("/v1/shares/{}/objects", minted.id), 1_000)), names);
+    let session = api.open(&minted).token;
+    assert_eq!(ids(&all(&api, &session, "/v1/session/objects", 1_000)), names);
+    assert_eq!(ids(&all(&api, &session, "/v1/session/objects?prefix=many/0999", 1_000)), names[9_990..]);
 }

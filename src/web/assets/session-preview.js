@@ -1,0 +1,138 @@
+// Shows one file over the list, and its neighbours by keyboard. What a browser cannot show harmlessly is only saved.
+
+import * as format from "./format.js";
+import words from "./session.words.js";
+import { texts } from "./text.js";
+import { element, named, slot } from "./view.js";
+
+const t = texts(words);
+
+// How much of a text is shown.
+const MOST_TEXT = 262_144;
+const PICTURES = new Set(["image/png", "image/jpeg", "image/gif", "image/webp", "image/avif"]);
+const TEXTS = new Set(["application/json", "application/xml", "application/javascript", "application/yaml", "application/toml", "application/x-sh"]);
+
+export function kindOf({ type }) {
+  if (PICTURES.has(type)) return "picture";
+  if (type === "application/pdf") return "pdf";
+  if (type.startsWith("text/") || TEXTS.has(type) || type.endsWith("+json") || type.endsWith("+xml") && type !== "image/svg+xml") return "text";
+  if (type.startsWith("video/")) return "video";
+  return type.startsWith("audio/") ? "audio" : "none";
+}
+
+export class Preview {
+  files = [];
+  place = 0;
+  shown = 0;
+
+  // `sign` gives a URL to show a file from, or null and has said why; `save` saves one; `closed` is told where one was.
+  constructor(dialog, { sign, save, closed }) {
+    Object.assign(this, { dialog, sign, save, closed });
+    this.stage = slot("stage", dialog);
+    this.button("previous").addEventListener("click", () => this.step(-1));
+    this.button("next").addEventListener("click", () => this.step(1));
+    this.button("close").addEventListener("click", () => dialog.close());
+    this.button("save").addEventListener("click", ({ currentTarget }) => save(this.files[this.place], currentTarget));
+    dialog.addEventListener("close", () => {
+      this.shown += 1;
+      this.stage.replaceChildren();
+      closed(this.files[this.place]);
+    });
+    dialog.addEventListener("keydown", (event) => {
+      // In a player or a text the arrows have a meaning of their own.
+      if (event.target.matches("video, audio, pre") || event.altKey || event.ctrlKey || event.metaKey) return;
+      const forwards = document.documentElement.dir === "rtl" ? -1 : 1;
+      if (event.key === "ArrowRight") this.step(forwards);
+      else if (event.key === "ArrowLeft") this.step(-forwards);
+    });
+  }
+
+  button(name) {
+    return this.dialog.querySelector(`[data-do="${name}"]`);
+  }
+
+  open(files, file) {
+    this.files = files;
+    this.place = files.indexOf(file);
+    if (!this.dialog.open) this.dialog.showModal();
+    this.show();
+    const can = kindOf(file) !== "none";
+    this.button(can ? "close" : "save").focus();
+  }
+
+  step(by) {
+    const place = this.place + by;
+    if (place < 0 || place >= this.files.length) return;
+    this.place = place;
+    this.show();
+  }
+
+  async show() {
+    const file = this.files[this.place];
+    const turn = (this.shown += 1);
+    const kind = kindOf(file);
+    slot("title", this.dialog).replaceChildren(named(file.name));
+    slot("about", this.dialog).textContent = `${format.size(file.size)} · ${file.type}`;
+    this.button("previous").disabled = this.place === 0;
+    this.button("next").disabled = this.place === this.files.length - 1;
+    const put = (...nodes) => turn === this.shown && this.stage.replaceChildren(...nodes);
+    const quiet = (text) => element("p", { className: "quiet", textContent: text });
+    if (kind === "none") return put(quiet(t("no_preview")));
+    put(quiet(t("fetching")));
+    const url = await this.sign(file);
+    if (turn !== this.shown) return undefined;
+    const fault = () => put(quiet(t("not_shown")));
+    if (url === null) return fault();
+    if (kind === "text") return this.text(file, url, put, fault);
+    if (kind === "pdf") {
+      const link = element("a", { href: url, target: "_blank", rel: "noopener noreferrer", className: "button", textContent: t("open_pdf") });
+      link.dataset.do = "open-pdf";
+      // The URL lives a minute; another one is made for whoever comes later.
+      const timer = setTimeout(() => turn === this.shown && this.show(), 50_000);
+      link.addEventListener("click", () => clearTimeout(timer));
+      return put(quiet(t("pdf")), link);
+    }
+    if (kind === "picture") {
+      const picture = element("img", { alt: file.name });
+      picture.addEventListener("error", fault);
+      picture.src = url;
+      return put(picture);
+    }
+    return this.play(kind, file, url, put, fault);
+  }
+
+  async text(file, url, put, fault) {
+    try {
+      const headers = file.size > MOST_TEXT ? { Range: `bytes=0-${MOST_TEXT - 1}` } : {};
+      const answer = await fetch(url, { headers, credentials: "omit", cache: "no-store" });
+      if (!answer.ok) return fault();
+      const text = new TextDecoder().decode(await answer.arrayBuffer());
+      const shown = element("pre", { tabIndex: 0, dir: "auto", textContent: text });
+      shown.setAttribute("aria-label", file.name);
+      const nodes = [shown];
+      if (file.size > MOST_TEXT) nodes.push(element("p", { className: "quiet", textContent: t("text_cut", { size: format.size(MOST_TEXT) }) }));
+      return put(...nodes);
+    } catch {
+      return fault();
+    }
+  }
+
+  // A URL ends after a minute, and whoever goes on playing needs another.
+  play(kind, file, url, put, fault) {
+    const player = element(kind === "video" ? "video" : "audio", { controls: true, preload: "metadata" });
+    player.setAttribute("aria-label", file.name);
+    let renewed = 0;
+    player.addEventListener("error", async () => {
+      const at = player.currentTime;
+      if (!(at > renewed)) return fault();
+      renewed = at;
+      const again = await this.sign(file);
+      if (again === null || !player.isConnected) return undefined;
+      player.src = again;
+      player.currentTime = at;
+      return player.play().catch(() => {});
+    });
+    player.src = url;
+    return put(player);
+  }
+}
