@@ -24,6 +24,8 @@ const SHOWN: &str = "const shown = document.querySelector('[data-view]:not([hidd
 pub const TAB: char = '\u{e004}';
 pub const ARROW_RIGHT: char = '\u{e014}';
 pub const ENTER: char = '\u{e007}';
+pub const ESCAPE: char = '\u{e00c}';
+pub const SHIFT: char = '\u{e008}';
 
 /// Waits until something is so.
 #[track_caller]
@@ -194,6 +196,7 @@ impl Browser {
             // While a page goes and another comes, nobody answers.
             match self.wait(self.client().execute(script, Vec::new())) {
                 Ok(Value::Null | Value::Bool(false)) => {}
+                Ok(Value::String(text)) if text.is_empty() => {}
                 Ok(found) => return found,
                 Err(fault) => last = fault.to_string(),
             }
@@ -233,20 +236,40 @@ impl Browser {
         self.wait(element.send_keys(text)).unwrap();
     }
 
-    /// Chooses files by their paths, as somebody would who pressed this: the field itself is not seen.
     #[track_caller]
-    pub fn picks(&self, button: &str, field: &str, paths: &str) {
+    pub fn clears(&self, field: &str) {
+        let element = self.finds(field);
+        self.wait(element.clear()).unwrap();
+    }
+
+    /// Chooses files or a folder by their paths, as somebody would who pressed this: the field itself is not seen.
+    #[track_caller]
+    pub fn chooses(&self, button: &str, field: &str, paths: &str) {
         self.finds(button);
         let field = self.wait(self.client().find(Locator::Css(field))).unwrap();
         self.wait(field.send_keys(paths)).unwrap();
     }
 
+    /// Chooses an option of a list by its value.
+    #[track_caller]
+    pub fn picks(&self, list: &str, value: &str) {
+        let element = self.finds(list);
+        self.wait(element.select_by_value(value)).unwrap();
+    }
+
     /// Types a key, wherever the focus is.
     #[track_caller]
     pub fn types(&self, key: char) {
-        let downs = [("keyDown", key), ("keyUp", key)].map(|(kind, key)| json!({ "type": kind, "value": key }));
-        let actions = json!({ "actions": [{ "type": "key", "id": "keyboard", "actions": downs }] });
-        self.beyond("actions", actions);
+        self.types_all(&[key]);
+    }
+
+    /// Types keys that are held together.
+    #[track_caller]
+    pub fn types_all(&self, keys: &[char]) {
+        let down = keys.iter().map(|key| json!({ "type": "keyDown", "value": key }));
+        let up = keys.iter().rev().map(|key| json!({ "type": "keyUp", "value": key }));
+        let both: Vec<_> = down.chain(up).collect();
+        self.beyond("actions", json!({ "actions": [{ "type": "key", "id": "keyboard", "actions": both }] }));
     }
 
     /// Waits until a file of this name is downloaded whole. Its bytes.
@@ -269,6 +292,17 @@ impl Browser {
         let path = self.folder.path().join(name);
         fs::write(&path, bytes).unwrap();
         path
+    }
+
+    /// A folder on this browser's machine, with files at paths within.
+    pub fn has_folder(&self, name: &str, files: &[(&str, &[u8])]) -> PathBuf {
+        let folder = self.folder.path().join(name);
+        for (path, bytes) in files {
+            let path = folder.join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, bytes).unwrap();
+        }
+        folder
     }
 
     // Underneath

@@ -28,6 +28,8 @@ pub enum Fate {
     CutAfter(usize),
     /// It comes to nobody.
     BreakOff,
+    /// So do all that follow, until [`House::mend`]: a browser repeats by itself what it may repeat.
+    BreakOffAll,
 }
 
 /// A request as it came by: its head, and what it was answered.
@@ -93,6 +95,11 @@ impl House {
         self.record.lock().unwrap().planned.push((line.into(), fate));
     }
 
+    /// From now on everything passes.
+    pub fn mend(&self) {
+        self.record.lock().unwrap().planned.clear();
+    }
+
     /// Whether everything planned has happened.
     pub fn is_done(&self) -> bool {
         self.record.lock().unwrap().planned.is_empty()
@@ -109,7 +116,10 @@ fn meet(record: &Mutex<Record>, arriving: Arriving, behind: &str) -> io::Result<
         let mut record = record.lock().unwrap();
         let (line, headers) = (arriving.line.clone(), arriving.headers.clone());
         let planned = record.planned.iter().position(|(begin, _)| line.starts_with(begin.as_str()));
-        let fate = planned.map(|place| record.planned.remove(place).1);
+        let fate = planned.map(|place| match record.planned[place].1 {
+            Fate::BreakOffAll => Fate::BreakOffAll,
+            _ => record.planned.remove(place).1,
+        });
         record.seen.push(Seen { line, headers, status: String::new() });
         (record.seen.len() - 1, fate)
     };
@@ -122,7 +132,7 @@ fn meet(record: &Mutex<Record>, arriving: Arriving, behind: &str) -> io::Result<
         }
         Some(Fate::LoseAnswer) => lose_answer(arriving, behind),
         Some(Fate::CutAfter(bytes)) => cut(arriving, behind, bytes),
-        Some(Fate::BreakOff) => arriving.break_off(),
+        Some(Fate::BreakOff | Fate::BreakOffAll) => arriving.break_off(),
     }
 }
 

@@ -20,15 +20,20 @@ mod pictures;
 mod words;
 
 mod connections;
+mod console;
 mod dead;
 mod figures;
+mod forging;
 mod keyboard;
 mod languages;
 mod links;
 mod looking;
+mod making;
 mod names;
 mod requests;
+mod roles;
 mod sharing;
+mod signing_in;
 mod unable;
 
 #[path = "../suite/relaying.rs"]
@@ -39,7 +44,7 @@ mod relaying;
 #[allow(dead_code, unused_imports, reason = "it is shared with the other tests, which use all of it")]
 mod api {
     mod calls;
-    mod deeds;
+    pub mod deeds;
     pub mod harness;
     pub mod laboratory;
 }

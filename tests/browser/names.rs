@@ -25,12 +25,11 @@ const NAMES: [&str; 6] = [
 fn harmless(browser: &Browser) {
     let made: Vec<String> = browser.eval(
         "return [...document.querySelectorAll('main :is(img, script, iframe, b, object, svg)')] \
-         .filter((one) => !one.closest('.brand') && !one.closest('[data-ours]')).map((one) => one.outerHTML)",
+         .filter((one) => !one.closest('.brand, #made .code')).map((one) => one.outerHTML)",
     );
     assert!(made.is_empty(), "{made:?}");
     let loose: Vec<String> = browser.eval(
-        "const shown = document.querySelector('[data-view]:not([hidden])'); \
-         return [...shown.querySelectorAll('.name, [data-slot=sender], [data-slot=message]')] \
+        "return [...document.querySelectorAll('.name, .pins li, [data-slot=who], [data-slot=sender], [data-slot=message], [data-slot=name]')] \
          .filter((one) => one.innerText && !(one.matches('bdi[dir=auto]') || one.querySelector('bdi[dir=auto]'))) \
          .map((one) => one.outerHTML)",
     );
@@ -96,6 +95,70 @@ fn names_are_shown_and_never_executed() {
     );
     harmless(&reader);
     reader.pictures("request", "hostile-names");
+}
+
+#[test]
+fn the_console_shows_names_and_never_executes_them() {
+    let house = House::open();
+    let tenant = house.api.new_tenant(HOSTILE);
+    let labelled = json!({ "mode": "live", "label": HOSTILE, "grants": [{ "path": "/", "permission": "admin" }] });
+    let key = house.api.post(&tenant.admin.secret, "/v1/api-keys", &labelled).expect(201);
+    let key = key["secret"].as_str().unwrap();
+    for name in NAMES {
+        house.api.put_file(key, &format!("<script>alert(1)</{name}"), "text/html", b"<p id=site>hello");
+    }
+    let owner = browser();
+    owner.signs_in(&house, key);
+    assert_eq!(owner.texts("[data-slot=who] bdi"), [HOSTILE, HOSTILE]);
+    owner.visits("files");
+    owner.clicks("[data-view=files] a.name");
+    let names: BTreeSet<_> = owner.lists(NAMES.len()).into_iter().collect();
+    assert_eq!(names, NAMES.map(str::to_owned).into());
+    harmless(&owner);
+    owner.selects(NAMES[0]);
+    owner.selects(NAMES[1]);
+    owner.pictures("console", "hostile-names");
+    owner.presses("share");
+    owner.fills("#share-label", NAMES[0]);
+    harmless(&owner);
+    owner.makes("new-share");
+    owner.closes();
+    owner.sees("thing");
+    assert_eq!(owner.text("name"), NAMES[0]);
+    owner.history_of(1);
+    harmless(&owner);
+    owner.pictures("console", "hostile-file-link");
+    owner.visits("file-links");
+    assert_eq!(owner.lists(1), [NAMES[0]]);
+    harmless(&owner);
+
+    owner.visits("files");
+    owner.selects("<script>alert(1)<");
+    owner.presses("publish");
+    owner.fills("#link-label", NAMES[3]);
+    owner.makes("new-link");
+    owner.closes();
+    owner.sees("thing");
+    owner.visits("site-links");
+    assert_eq!(owner.lists(1), [NAMES[3]]);
+    harmless(&owner);
+    owner.visits("file-requests");
+    owner.presses("request");
+    owner.fills("#request-message", NAMES[0]);
+    owner.fills("#request-label", NAMES[4]);
+    owner.makes("new-request");
+    owner.closes();
+    owner.sees("thing");
+    assert_eq!(owner.text("name"), NAMES[4]);
+    harmless(&owner);
+    for place in ["file-requests", "keys", "audit", "usage"] {
+        owner.visits(place);
+        owner.until(
+            "it is told",
+            "return document.querySelector('[data-view]:not([hidden]) [data-slot=items]').children.length > 0",
+        );
+        harmless(&owner);
+    }
 }
 
 #[test]

@@ -46,10 +46,21 @@ impl Browser {
     /// Takes the pictures of what is shown, and holds each to the rules of accessibility.
     #[track_caller]
     pub fn pictures(&self, page: &str, state: &str) {
+        self.pictures_in(&SCHEMES, page, state);
+    }
+
+    /// The same of a page that differs in its words alone: in one scheme of colours.
+    #[track_caller]
+    pub fn pictures_of_words(&self, page: &str, state: &str) {
+        self.pictures_in(&SCHEMES[..1], page, state);
+    }
+
+    #[track_caller]
+    fn pictures_in(&self, schemes: &[&str], page: &str, state: &str) {
         for (device, width, height) in DEVICES {
             let metrics = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 800 });
             self.cdp("Emulation.setDeviceMetricsOverride", metrics);
-            for scheme in SCHEMES {
+            for scheme in schemes {
                 self.cdp(
                     "Emulation.setEmulatedMedia",
                     json!({ "features": [{ "name": "prefers-color-scheme", "value": scheme }] }),

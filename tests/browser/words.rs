@@ -100,6 +100,6 @@ impl Browser {
     #[track_caller]
     pub fn sends(&self, name: &str, bytes: &[u8]) {
         let file = self.has_file(name, bytes);
-        self.picks("[data-do=choose]", "#chosen", file.to_str().unwrap());
+        self.chooses("[data-view]:not([hidden]) [data-do=choose]", "#chosen", file.to_str().unwrap());
     }
 }

@@ -126,26 +126,31 @@ export function makeKey() {
   form.elements.mode.disabled = !signedIn.view.livemode;
 }
 
+// Nothing of what was shown is left in the page.
+function forgetMade() {
+  slot("secret", dialog("made")).textContent = "";
+  slot("code", dialog("made")).replaceChildren();
+}
+
 // Shows what is never shown again; then goes to where it is listed.
 async function showMade(kind, secret, place) {
   const box = dialog("made");
   const form = box.querySelector("form");
-  const place = slot("code", form);
+  const drawing = slot("code", form);
   slot("title", form).textContent = t(`made.${kind}`);
   slot("text", form).textContent = t(`made.text_${kind}`);
   slot("secret", form).textContent = secret;
   slot("copied", form).textContent = "";
   slot("no-code", form).textContent = "";
-  place.replaceChildren();
-  place.hidden = kind === "key";
+  drawing.replaceChildren();
+  drawing.hidden = kind === "key";
   form.querySelector('[data-do="copy"]').onclick = () => copy(secret, slot("copied", form));
   form.onsubmit = (event) => {
     event.preventDefault();
     box.close();
   };
   box.onclose = () => {
-    slot("secret", form).textContent = "";
-    place.replaceChildren();
+    forgetMade();
     go(place);
   };
   box.showModal();
@@ -153,9 +158,9 @@ async function showMade(kind, secret, place) {
   if (kind === "key") return;
   const answer = await ask("POST", "/v1/console/qr", { text: secret });
   if (!box.open) return;
-  if (answer.ok) place.replaceChildren(code(answer.content));
+  if (answer.ok) drawing.replaceChildren(code(answer.content));
   else {
-    place.hidden = true;
+    drawing.hidden = true;
     slot("no-code", form).textContent = t("made.no_code");
   }
 }
@@ -189,4 +194,5 @@ export function closeDialogs() {
     box.onclose = null;
     box.close();
   }
+  forgetMade();
 }

@@ -12,6 +12,8 @@ import { busy, element, isBusy, named, on, say, show, slot, title } from "./view
 
 const t = texts(words);
 const SESSION = "/v1/console/session";
+// What the address remembers from before the page began anew.
+const SIGNED_OUT = "signed-out";
 // Each place, and for whom it is.
 const PLACES = [
   ["overview", () => true],
@@ -43,7 +45,8 @@ await begin();
 async function begin() {
   // Without that cookie nobody is signed in, and there is nothing to ask.
   if (!document.cookie.includes("cloakroom-csrf=")) {
-    signIn("");
+    signIn(history.state === SIGNED_OUT ? t("signed_out") : "");
+    history.replaceState(null, "");
     return;
   }
   show("looking");
@@ -83,7 +86,8 @@ async function enter() {
   await open(answer.content);
 }
 
-// Signed out is who the server says is: until then the cookie is good.
+// Signed out is who the server says is: until then the cookie is good. Then the page
+// begins anew, so that nothing of what it knew is left in it.
 async function leave() {
   notSignedOut.textContent = "";
   const answer = await call("DELETE", SESSION);
@@ -91,8 +95,8 @@ async function leave() {
     notSignedOut.textContent = t("not_signed_out");
     return;
   }
-  history.replaceState(null, "", "/console");
-  signIn(t("signed_out"));
+  history.replaceState(SIGNED_OUT, "", "/console");
+  location.reload();
 }
 
 async function open(session) {
