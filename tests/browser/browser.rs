@@ -25,6 +25,10 @@ pub const TAB: char = '\u{e004}';
 pub const ARROW_RIGHT: char = '\u{e014}';
 pub const ENTER: char = '\u{e007}';
 pub const ESCAPE: char = '\u{e00c}';
+pub const BACKSPACE: char = '\u{e003}';
+pub const CONTROL: char = '\u{e009}';
+pub const DOWN: char = '\u{e015}';
+pub const END: char = '\u{e010}';
 pub const SHIFT: char = '\u{e008}';
 
 /// Waits until something is so.
@@ -238,8 +242,8 @@ impl Browser {
 
     #[track_caller]
     pub fn clears(&self, field: &str) {
-        let element = self.finds(field);
-        self.wait(element.clear()).unwrap();
+        // Key by key: scripts are told of it as if somebody did it.
+        self.fills(field, &format!("{CONTROL}a{CONTROL}{BACKSPACE}"));
     }
 
     /// Chooses files or a folder by their paths, as somebody would who pressed this: the field itself is not seen.

@@ -23,6 +23,7 @@ mod connections;
 mod console;
 mod dead;
 mod figures;
+mod folders;
 mod forging;
 mod keyboard;
 mod languages;
