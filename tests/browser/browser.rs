@@ -22,9 +22,14 @@ const SHOWN: &str = "const shown = document.querySelector('[data-view]:not([hidd
 
 /// Keys, as WebDriver writes them.
 pub const TAB: char = '\u{e004}';
+pub const ARROW_LEFT: char = '\u{e012}';
 pub const ARROW_RIGHT: char = '\u{e014}';
 pub const ENTER: char = '\u{e007}';
 pub const ESCAPE: char = '\u{e00c}';
+pub const BACKSPACE: char = '\u{e003}';
+pub const CONTROL: char = '\u{e009}';
+pub const DOWN: char = '\u{e015}';
+pub const END: char = '\u{e010}';
 pub const SHIFT: char = '\u{e008}';
 
 /// Waits until something is so.
@@ -238,8 +243,8 @@ impl Browser {
 
     #[track_caller]
     pub fn clears(&self, field: &str) {
-        let element = self.finds(field);
-        self.wait(element.clear()).unwrap();
+        // Key by key: scripts are told of it as if somebody did it.
+        self.fills(field, &format!("{CONTROL}a{CONTROL}{BACKSPACE}"));
     }
 
     /// Chooses files or a folder by their paths, as somebody would who pressed this: the field itself is not seen.
@@ -275,16 +280,28 @@ impl Browser {
     /// Waits until a file of this name is downloaded whole. Its bytes.
     #[track_caller]
     pub fn downloaded(&self, name: &str) -> Vec<u8> {
-        let folder = self.folder.path().join("downloads");
+        self.downloaded_first(|there| there == name)
+    }
+
+    /// The same of the first file whose name is as wanted.
+    #[track_caller]
+    pub fn downloaded_first(&self, is_wanted: impl Fn(&str) -> bool) -> Vec<u8> {
         for _ in 0..LOOKS {
             // Under way, it has another name.
-            if let Ok(bytes) = fs::read(folder.join(name)) {
+            let name = self.downloads_there().into_iter().find(|name| is_wanted(name));
+            if let Some(bytes) = name.and_then(|name| fs::read(self.folder.path().join("downloads").join(name)).ok()) {
                 return bytes;
             }
             thread::sleep(PAUSE);
         }
-        let there: Vec<_> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-        panic!("{name} was not downloaded: {there:?}")
+        panic!("it was not downloaded: {:?}", self.downloads_there())
+    }
+
+    /// The names of the files that were downloaded, whole.
+    pub fn downloads_there(&self) -> Vec<String> {
+        let entries = fs::read_dir(self.folder.path().join("downloads")).unwrap();
+        let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        names.filter(|name| !name.ends_with(".crdownload") && !name.starts_with('.')).collect()
     }
 
     /// A file on this browser's machine.

@@ -3,7 +3,7 @@
 
 use std::{
     io::{self, Read, Write},
-    net::Shutdown,
+    net::{Shutdown, TcpStream},
     sync::{Arc, Barrier, Mutex, OnceLock},
 };
 
@@ -26,6 +26,8 @@ pub enum Fate {
     Meet(Arc<Barrier>),
     /// So many bytes of its body pass; then the connection breaks.
     CutAfter(usize),
+    /// So many bytes of its answer pass; then the connection breaks.
+    CutAnswerAfter(u64),
     /// It comes to nobody.
     BreakOff,
     /// So do all that follow, until [`House::mend`]: a browser repeats by itself what it may repeat.
@@ -132,20 +134,33 @@ fn meet(record: &Mutex<Record>, arriving: Arriving, behind: &str) -> io::Result<
         }
         Some(Fate::LoseAnswer) => lose_answer(arriving, behind),
         Some(Fate::CutAfter(bytes)) => cut(arriving, behind, bytes),
+        Some(Fate::CutAnswerAfter(bytes)) => cut_answer(arriving, behind, bytes),
         Some(Fate::BreakOff | Fate::BreakOffAll) => arriving.break_off(),
     }
 }
 
 fn lose_answer(mut arriving: Arriving, behind: &str) -> io::Result<()> {
+    let mut server = done(&mut arriving, behind)?;
+    // Once all of the answer is here, it has been done.
+    io::copy(&mut server, &mut io::sink())?;
+    arriving.break_off()
+}
+
+fn cut_answer(mut arriving: Arriving, behind: &str, bytes: u64) -> io::Result<()> {
+    let server = done(&mut arriving, behind)?;
+    io::copy(&mut server.take(bytes), &mut arriving.client)?;
+    arriving.break_off()
+}
+
+/// Hands on the whole of a request: where its answer comes from.
+fn done(arriving: &mut Arriving, behind: &str) -> io::Result<TcpStream> {
     let mut server = arriving.begun(behind)?;
     let header = |line: &str| line.to_lowercase().strip_prefix("content-length: ").map(str::to_owned);
     let length: usize = arriving.headers.lines().find_map(header).unwrap_or_default().parse().unwrap_or(0);
     let mut body = vec![0; length];
     arriving.client.read_exact(&mut body)?;
     server.write_all(&body)?;
-    // Once all of the answer is here, it has been done.
-    io::copy(&mut server, &mut io::sink())?;
-    arriving.break_off()
+    Ok(server)
 }
 
 fn cut(mut arriving: Arriving, behind: &str, bytes: usize) -> io::Result<()> {

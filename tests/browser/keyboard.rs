@@ -10,14 +10,16 @@ use crate::{
 const FOCUS: &str = "
     const at = document.activeElement;
     const style = getComputedStyle(at);
-    const box = at.getBoundingClientRect();
+    // Of a list, the row that is the current one.
+    const place = document.getElementById(at.getAttribute('aria-activedescendant')) ?? at;
+    const box = place.getBoundingClientRect();
     const before = window.focusedBefore;
     window.focusedBefore = at;
     return {
       is: at === document.body ? '' : at.outerHTML.slice(0, 120),
       seen: style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) >= 2 && at.matches(':focus-visible'),
       inside: box.top >= 0 && box.bottom <= innerHeight && box.width > 0,
-      uncovered: at.contains(document.elementFromPoint(box.x + box.width / 2, box.y + box.height / 2)),
+      uncovered: place.contains(document.elementFromPoint(box.x + box.width / 2, box.y + box.height / 2)),
       inOrder: before === document.body || !before.isConnected || Boolean(before.compareDocumentPosition(at) & Node.DIRECTION),
       found: at.matches(SELECTOR),
     };";

@@ -25,7 +25,7 @@ const NAMES: [&str; 6] = [
 fn harmless(browser: &Browser) {
     let made: Vec<String> = browser.eval(
         "return [...document.querySelectorAll('main :is(img, script, iframe, b, object, svg)')] \
-         .filter((one) => !one.closest('.brand, #made .code')).map((one) => one.outerHTML)",
+         .filter((one) => !one.closest('.brand, [data-ours], #made .code')).map((one) => one.outerHTML)",
     );
     assert!(made.is_empty(), "{made:?}");
     let loose: Vec<String> = browser.eval(

@@ -40,7 +40,12 @@ static AXE: LazyLock<String> = LazyLock::new(|| {
 const AXE_SHA256: &str = "84494fec757e4710dc751c8d7a636e457f4532f08f85c86dc9070133fbff53bc";
 
 /// The rules of WCAG 2.2, levels A and AA, and what its authors call good practice.
-const RULES: [&str; 6] = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"];
+static RULES: LazyLock<Value> = LazyLock::new(|| {
+    let tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"];
+    json!({ "type": "tag", "values": tags })
+});
+static RULES_OF_COLOURS: LazyLock<Value> =
+    LazyLock::new(|| json!({ "type": "rule", "values": ["color-contrast", "link-in-text-block"] }));
 
 impl Browser {
     /// Takes the pictures of what is shown, and holds each to the rules of accessibility.
@@ -69,7 +74,8 @@ impl Browser {
                 self.settles();
                 self.picture(&name, width, height);
                 self.fits(&name);
-                self.is_accessible(&name);
+                // What is dark differs by its colours alone.
+                self.is_accessible(&name, if scheme == &SCHEMES[0] { &RULES } else { &RULES_OF_COLOURS });
             }
         }
         self.cdp("Emulation.clearDeviceMetricsOverride", json!({}));
@@ -101,16 +107,16 @@ impl Browser {
     }
 
     #[track_caller]
-    fn is_accessible(&self, name: &str) {
+    fn is_accessible(&self, name: &str, rules: &Value) {
         if !self.eval::<bool>("return Boolean(window.axe)") {
             let _none: Value = self.eval(&AXE);
         }
         let run = format!(
-            "const done = arguments[0]; axe.run(document, {{ runOnly: {{ type: 'tag', values: {} }}, \
+            "const done = arguments[0]; axe.run(document, {{ runOnly: {}, \
              resultTypes: ['violations'], preload: false }}).then((found) => done(found.violations.map((one) => \
              ({{ rule: one.id, impact: one.impact, help: one.help, at: one.nodes.map((node) => node.html) }}))), \
              (fault) => done([{{ rule: String(fault), impact: 'critical' }}]));",
-            json!(RULES)
+            rules
         );
         let findings: Vec<Value> = self.eval_async(&run);
         note("findings.json", name, if findings.is_empty() { None } else { Some(json!(findings)) });

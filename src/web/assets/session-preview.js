@@ -3,7 +3,7 @@
 import * as format from "./format.js";
 import words from "./session.words.js";
 import { texts } from "./text.js";
-import { element, named, slot } from "./view.js";
+import { busy, element, named, slot } from "./view.js";
 
 const t = texts(words);
 
@@ -73,8 +73,9 @@ export class Preview {
     const kind = kindOf(file);
     slot("title", this.dialog).replaceChildren(named(file.name));
     slot("about", this.dialog).textContent = `${format.size(file.size)} · ${file.type}`;
-    this.button("previous").disabled = this.place === 0;
-    this.button("next").disabled = this.place === this.files.length - 1;
+    // Disabled they would lose the focus, and with it the keys.
+    busy(this.button("previous"), this.place === 0);
+    busy(this.button("next"), this.place === this.files.length - 1);
     const put = (...nodes) => turn === this.shown && this.stage.replaceChildren(...nodes);
     const quiet = (text) => element("p", { className: "quiet", textContent: text });
     if (kind === "none") return put(quiet(t("no_preview")));

@@ -70,7 +70,7 @@ async function beginAsOwner() {
     ask("GET", `/v1/shares/${encodeURIComponent(id)}`), ask("GET", "/v1/console/session"),
   ]);
   if (share.status === 401) show("console");
-  else if (share.status === 404) show("over");
+  else if (share.status === 404 || ["expired", "revoked"].includes(share.content.status)) show("over");
   else if (share.ok) {
     const sender = session.content.tenant?.name ?? t("you");
     await open({ ...share.content, sender, expires_at: null, access_expires_at: null });

@@ -5,7 +5,7 @@ use cloakroom::{
     domain::{event::Event, ids::AttemptId},
     entropy::{Entropy, SystemEntropy},
     service::Broker,
-    store::{Direction, OutboxEvent, Query, Row, RowKey, Transaction, Write},
+    store::{Direction, Expected, OutboxEvent, Query, Row, RowKey, Transaction, Write},
 };
 use serde_json::{Value, json};
 
@@ -167,6 +167,23 @@ impl Api {
         let event = OutboxEvent { ledger: "intruder".into(), body: b"{}".to_vec() };
         let transaction = Transaction::recording(AttemptId::from_bytes(random()), event).write(write);
         self.wait(self.broker().store.commit(transaction)).unwrap();
+    }
+
+    /// Writes the rows of files at these paths past the broker: so many that sending each would take long. They list,
+    /// and have no bytes.
+    #[track_caller]
+    pub fn has_rows_of(&self, paths: &[String]) {
+        let partition = format!("vault#{}", self.ledger());
+        for (number, path) in paths.iter().enumerate() {
+            let file = json!({ "file": {
+                "path": path, "object": format!("obj_{number:032x}"), "size": number, "content_type": "text/plain",
+                "checksum": { "type": "full", "sha256": "0".repeat(64) }, "upload": null, "charges": [],
+                "created_at": "2026-11-23T00:00:00Z",
+            } });
+            let body = self.broker().keyring.authenticate(&partition, path, file.to_string().as_bytes());
+            let key = RowKey::new(&*partition, &**path);
+            self.write(Write { key, expected: Expected::Absent, body, purge_after: None });
+        }
     }
 
     /// The events of a ledger that wait in the outbox, oldest first.

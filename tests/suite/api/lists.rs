@@ -1,7 +1,6 @@
 //! Lists come in pages; a cursor goes on where it was made, and nowhere else.
 
-use cloakroom::store::{Expected, RowKey, Write};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::{
     harness::{Api, Backend, text},
@@ -151,19 +150,8 @@ fn the_operator_pages_through_all_tenants() {
 #[test]
 fn ten_thousand_files_in_one_folder_come_once_each() {
     let (api, _, _) = Laboratory::served();
-    let partition = format!("vault#{}", api.ledger());
-    let mut names = Vec::new();
-    for number in 0..10_000 {
-        let path = format!("many/{number:05}.txt");
-        let file = json!({ "file": {
-            "path": path, "object": format!("obj_{number:032x}"), "size": number, "content_type": "text/plain",
-            "checksum": { "type": "full", "sha256": "0".repeat(64) }, "upload": null, "charges": [],
-            "created_at": "2026-11-23T00:00:00Z",
-        } });
-        let body = api.broker().keyring.authenticate(&partition, &path, file.to_string().as_bytes());
-        api.write(Write { key: RowKey::new(&*partition, &*path), expected: Expected::Absent, body, purge_after: None });
-        names.push(path);
-    }
+    let names: Vec<_> = (0..10_000).map(|number| format!("many/{number:05}.txt")).collect();
+    api.has_rows_of(&names);
     // Beside it, and not in it.
     api.upload(api.admin(), "many.txt", b"x");
     let minted = api.mint(api.admin(), "read", &["many/", "many/00007.txt"]);

@@ -2,10 +2,8 @@
 //! cannot be finished is seen to be broken off.
 
 use std::{
-    fs,
     io::{Read, Write},
     net::TcpStream,
-    process::Command,
     time::Duration,
 };
 
@@ -15,29 +13,14 @@ use cloakroom::{
 };
 use serde_json::{Value, json};
 
-use super::away::{Fails, Step, served};
+use super::{
+    away::{Fails, Step, served},
+    words::unpacked,
+};
 use crate::api::{
     harness::{Answer, Api, Session, text},
     laboratory::Laboratory,
 };
-
-/// What is in a ZIP, read by Python: each name with its bytes as text.
-#[track_caller]
-fn unpacked(zip: &[u8]) -> Vec<(String, String)> {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("a.zip");
-    fs::write(&path, zip).unwrap();
-    let program = "import json, sys, zipfile\n\
-         archive = zipfile.ZipFile(sys.argv[1])\n\
-         assert archive.testzip() is None\n\
-         print(json.dumps([(name, archive.read(name).decode()) for name in archive.namelist()]))";
-    let read = Command::new("python3").args(["-c", program]).arg(&path).output().unwrap();
-    assert!(read.status.success(), "{read:?}");
-    // Another reader, by another hand.
-    let tested = Command::new("unzip").arg("-tqq").arg(&path).output();
-    assert!(tested.as_ref().is_err() || tested.as_ref().is_ok_and(|tested| tested.status.success()), "{tested:?}");
-    serde_json::from_slice(&read.stdout).unwrap()
-}
 
 fn archive(api: &Api, bearer: &str, body: &Value) -> Answer {
     api.post(bearer, "/v1/session/archives", body)

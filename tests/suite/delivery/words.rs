@@ -1,6 +1,6 @@
 //! Short words for what publishers, recipients and uploaders do.
 
-use std::{fs, path::Path, sync::Barrier, thread};
+use std::{fs, path::Path, process::Command, sync::Barrier, thread};
 
 use serde_json::{Value, json};
 
@@ -197,4 +197,22 @@ pub fn is_on_disk(folder: &Path, wanted: &[u8]) -> bool {
             fs::read(&path).unwrap().windows(wanted.len()).any(|window| window == wanted)
         }
     })
+}
+
+/// What is in a ZIP, read by Python: each name with its bytes as text.
+#[track_caller]
+pub fn unpacked(zip: &[u8]) -> Vec<(String, String)> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.zip");
+    fs::write(&path, zip).unwrap();
+    let program = "import json, sys, zipfile\n\
+         archive = zipfile.ZipFile(sys.argv[1])\n\
+         assert archive.testzip() is None\n\
+         print(json.dumps([(name, archive.read(name).decode()) for name in archive.namelist()]))";
+    let read = Command::new("python3").args(["-c", program]).arg(&path).output().unwrap();
+    assert!(read.status.success(), "{read:?}");
+    // Another reader, by another hand.
+    let tested = Command::new("unzip").arg("-tqq").arg(&path).output();
+    assert!(tested.as_ref().is_err() || tested.as_ref().is_ok_and(|tested| tested.status.success()), "{tested:?}");
+    serde_json::from_slice(&read.stdout).unwrap()
 }
