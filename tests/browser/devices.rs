@@ -78,6 +78,7 @@ fn a_session_moves_to_another_device_and_ends_on_the_first() {
         "its answer was lost",
         "return document.querySelector('[data-view=offer] [data-slot=status]').innerText.length > 20",
     );
+    house.mend();
     new.presses("open");
     assert_eq!(new.listed(), ["a.bin"]);
     new.downloads("a.bin");
