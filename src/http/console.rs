@@ -184,22 +184,13 @@ pub struct QrBody {
     pub text: SecretText,
 }
 
-/// A QR code to draw.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct QrView {
-    /// How many modules it is wide and high, with the quiet zone.
-    pub size: usize,
-    /// The dark modules, as the `d` of an SVG path in a `viewBox` of `0 0 {size} {size}`.
-    pub path: String,
-}
-
 /// Draw a QR code. Nothing of it is kept.
 #[utoipa::path(
     post, path = "/v1/console/qr", tag = "console", request_body = QrBody,
     security(("console" = []), ("api_key" = [])),
-    responses((status = 200, body = QrView), (status = "4XX", body = ProblemDocument))
+    responses((status = 200, body = qr::QrView), (status = "4XX", body = ProblemDocument))
 )]
 pub async fn draw(With(Authenticated(_), body): With<Authenticated, QrBody>) -> Result<HttpResponse, Problem> {
-    let drawing = qr::draw(body.text.expose()).map_err(|fault| Problem::invalid("/text", fault.to_string()))?;
-    Ok(HttpResponse::Ok().json(QrView { size: drawing.size, path: drawing.path }))
+    let code = qr::draw(body.text.expose()).map_err(|fault| Problem::invalid("/text", fault.to_string()))?;
+    Ok(HttpResponse::Ok().json(code))
 }

@@ -4,6 +4,8 @@
 use std::fmt::Write;
 
 use fast_qr::{ECL, QRBuilder};
+use serde::Serialize;
+use utoipa::ToSchema;
 
 /// The longest text, in bytes.
 const LONGEST: usize = 2_048;
@@ -20,19 +22,20 @@ const QUIET_ZONE: usize = 4;
 #[error("has 1 to 2,048 bytes")]
 pub(super) struct NotDrawable;
 
-/// A code to be drawn.
-pub(super) struct Drawing {
+/// A QR code to draw.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct QrView {
     /// How many modules it is wide and high, with the quiet zone.
-    pub(super) size: usize,
-    /// Its dark modules: a rectangle for each run of them.
-    pub(super) path: String,
+    pub size: usize,
+    /// The dark modules, a rectangle for each run of them, as the `d` of an SVG path in a `viewBox` of `0 0 {size} {size}`.
+    pub path: String,
 }
 
 /// Draws a text.
 ///
 /// # Errors
 /// When it is empty or too long.
-pub(super) fn draw(text: &str) -> Result<Drawing, NotDrawable> {
+pub(super) fn draw(text: &str) -> Result<QrView, NotDrawable> {
     if !(1..=LONGEST).contains(&text.len()) {
         return Err(NotDrawable);
     }
@@ -52,7 +55,7 @@ pub(super) fn draw(text: &str) -> Result<Drawing, NotDrawable> {
             column += run.max(1);
         }
     }
-    Ok(Drawing { size: code.size + 2 * QUIET_ZONE, path })
+    Ok(QrView { size: code.size + 2 * QUIET_ZONE, path })
 }
 
 #[cfg(test)]

@@ -11,12 +11,13 @@ use utoipa::ToSchema;
 
 use crate::{
     domain::{instant::Instant, path::VaultPath, permission::SharePermission},
-    service::{Broker, listing::PageRequest, vault::Purpose},
+    service::{Broker, Error, listing::PageRequest, vault::Purpose},
 };
 
 use super::{
     extract::{InSession, With, cookie_name, is_secure},
     problem::{Problem, ProblemDocument},
+    qr::{self, QrView},
     render::{DownloadBody, DownloadView, Listing, ObjectView, ObjectsQuery},
     upload_actions,
     upload_views::BatchView,
@@ -114,6 +115,8 @@ pub struct MoveView {
     pub url: String,
     /// Until when it may be opened (RFC 3339): 10 minutes at most.
     pub expires_at: String,
+    /// The link as a QR code, for a device with a camera.
+    pub qr: QrView,
 }
 
 /// Offer to go on with the session on another device. When the offer is redeemed, this session ends at once.
@@ -125,7 +128,8 @@ pub async fn offer_move(InSession(session): InSession, broker: web::Data<Broker>
     let offered = broker.offer_move(&session).await?;
     let token = offered.token.expose().to_owned();
     let url = format!("{}/s#{token}", broker.settings.public_url);
-    Ok(HttpResponse::Created().json(MoveView { token, url, expires_at: offered.expires_at.to_string() }))
+    let qr = qr::draw(&url).map_err(|fault| Error::Internal(fault.to_string()))?;
+    Ok(HttpResponse::Created().json(MoveView { token, url, expires_at: offered.expires_at.to_string(), qr }))
 }
 
 /// List the files of the session.

@@ -18,12 +18,13 @@ macro_rules! assets {
 
 /// All files, the same in every language. Scripts import each other, and the words of their
 /// language, by relative names, so that they stay within one version and one language.
-pub(super) const FILES: [(&str, &str); 29] = assets![
+pub(super) const FILES: [(&str, &str); 30] = assets![
     "cloakroom.css",
     "without-script.css",
     "icon.svg",
     "unsupported.js",
     "view.js",
+    "code.js",
     "text.js",
     "format.js",
     "api.js",

@@ -5,7 +5,10 @@
 
 use std::{
     io::{self, Write},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -14,7 +17,7 @@ use futures_util::{
     StreamExt,
     stream::{self, BoxStream},
 };
-use rawzip::{ZipArchiveWriter, time::UtcDateTime};
+use rawzip::{DataDescriptorOutput, ZipArchiveWriter, time::UtcDateTime};
 use tokio::sync::mpsc;
 
 use crate::{
@@ -64,13 +67,19 @@ struct Missing {
     stopped: bool,
 }
 
-/// What the ZIP writer has written and nobody has sent yet.
+/// What the ZIP writer has written and nobody has sent yet. The bytes of files are not among it: they
+/// are sent as they came, and the writer is only shown them, since it counts.
 #[derive(Clone, Default)]
-struct Written(Arc<Mutex<BytesMut>>);
+struct Written {
+    unsent: Arc<Mutex<BytesMut>>,
+    is_shown: Arc<AtomicBool>,
+}
 
 impl Write for Written {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
+        if !self.is_shown.load(Ordering::Relaxed) {
+            self.unsent.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
+        }
         Ok(bytes.len())
     }
 
@@ -81,7 +90,11 @@ impl Write for Written {
 
 impl Written {
     fn take(&self) -> Bytes {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).split().freeze()
+        self.unsent.lock().unwrap_or_else(PoisonError::into_inner).split().freeze()
+    }
+
+    fn only_shown(&self, is_shown: bool) {
+        self.is_shown.store(is_shown, Ordering::Relaxed);
     }
 }
 
@@ -208,24 +221,27 @@ async fn add(
     mut bytes: ByteStream,
 ) -> Result<(), Error> {
     let modified = UtcDateTime::from_unix(i64::try_from(modified.as_unix_seconds()).unwrap_or(0));
-    let (mut entry, config) =
+    let (mut entry, _) =
         zip.new_file(name).last_modified(modified).unix_permissions(0o644).start().map_err(not_packed)?;
-    let mut data = config.wrap(&mut entry);
+    outlet.flush(written).await?;
+    let mut sum = crc32fast::Hasher::new();
     let mut arrived = 0;
+    written.only_shown(true);
     while let Some(piece) = bytes.next().await {
         let piece = piece?;
         arrived += piece.len() as u64;
         if arrived > size {
             break;
         }
-        data.write_all(&piece).map_err(|fault| Error::Internal(fault.to_string()))?;
-        outlet.flush(written).await?;
+        sum.update(&piece);
+        entry.write_all(&piece).map_err(|fault| Error::Internal(fault.to_string()))?;
+        outlet.send(Piece::Bytes(piece)).await?;
     }
+    written.only_shown(false);
     if arrived != size {
         return Err(Error::Unavailable("a file in an archive is not as long as it was listed".into()));
     }
-    let (_, descriptor) = data.finish().map_err(not_packed)?;
-    entry.finish(descriptor).map(drop).map_err(not_packed)
+    entry.finish(DataDescriptorOutput::new(sum.finalize(), arrived)).map(drop).map_err(not_packed)
 }
 
 fn not_packed(fault: rawzip::Error) -> Error {

@@ -1,12 +1,12 @@
 // Making things: dialogs that ask, and one that shows, this once, what was made.
 
+import { code } from "./code.js";
 import { ask, go, signedIn } from "./console-ask.js";
 import words from "./console.words.js";
 import { texts } from "./text.js";
 import { busy, copy, element, isBusy, named, slot } from "./view.js";
 
 const t = texts(words);
-const SVG = "http\u003a//www.w3.org/2000/svg";
 const DAY = "86400";
 const MEGABYTE = 1_000_000;
 
@@ -136,14 +136,14 @@ function forgetMade() {
 async function showMade(kind, secret, place) {
   const box = dialog("made");
   const form = box.querySelector("form");
-  const code = slot("code", form);
+  const drawing = slot("code", form);
   slot("title", form).textContent = t(`made.${kind}`);
   slot("text", form).textContent = t(`made.text_${kind}`);
   slot("secret", form).textContent = secret;
   slot("copied", form).textContent = "";
   slot("no-code", form).textContent = "";
-  code.replaceChildren();
-  code.hidden = kind === "key";
+  drawing.replaceChildren();
+  drawing.hidden = kind === "key";
   form.querySelector('[data-do="copy"]').onclick = () => copy(secret, slot("copied", form));
   form.onsubmit = (event) => {
     event.preventDefault();
@@ -158,22 +158,11 @@ async function showMade(kind, secret, place) {
   if (kind === "key") return;
   const answer = await ask("POST", "/v1/console/qr", { text: secret });
   if (!box.open) return;
-  if (answer.ok) code.replaceChildren(drawn(answer.content));
+  if (answer.ok) drawing.replaceChildren(code(answer.content));
   else {
-    code.hidden = true;
+    drawing.hidden = true;
     slot("no-code", form).textContent = t("made.no_code");
   }
-}
-
-function drawn({ size, path }) {
-  const make = (tag, attributes) => {
-    const made = document.createElementNS(SVG, tag);
-    for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
-    return made;
-  };
-  const svg = make("svg", { viewBox: `0 0 ${size} ${size}`, role: "img", "aria-label": t("code_of"), "shape-rendering": "crispEdges" });
-  svg.append(make("path", { d: path }));
-  return svg;
 }
 
 // Asks whether something is really to be ended, and ends it. `done` follows.

@@ -3,6 +3,7 @@
 
 import { call, isDead, now } from "./api.js";
 import common from "./common.words.js";
+import { code } from "./code.js";
 import * as format from "./format.js";
 import { List } from "./session-list.js";
 import { Preview } from "./session-preview.js";
@@ -362,6 +363,7 @@ function offerMove() {
   const begin = dialog.querySelector('[data-do="make-move"]');
   const reset = () => {
     link.value = "";
+    slot("qr", dialog).replaceChildren();
     slot("move-made", dialog).hidden = true;
     slot("move-offer", dialog).hidden = false;
     slot("moved", dialog).textContent = "";
@@ -376,6 +378,7 @@ function offerMove() {
     link.value = answer.content.url;
     slot("move-offer", dialog).hidden = true;
     slot("move-made", dialog).hidden = false;
+    slot("qr", dialog).replaceChildren(code(answer.content.qr));
     slot("move_until", dialog).textContent = format.moment(Date.parse(answer.content.expires_at));
     link.focus();
     link.select();

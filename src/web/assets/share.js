@@ -48,9 +48,10 @@ function offer(share) {
   sayAll("sender", share.sender);
   say("items", nothing ? t("none") : t("in_all", { count, size: format.size(share.total_size) }));
   say("by", format.moment(Date.parse(share.claim_by)));
-  say("span", t("span_after", { span: format.span(share.access_expires_in) }));
   say("rights", rights(share.permission === "write", nothing));
   const moves = token.startsWith("crm_");
+  const span = format.span(share.access_expires_in - (moves ? share.access_expires_in % 60 : 0));
+  say("span", t(moves ? "span_moved" : "span_after", { span }));
   slot("once").hidden = moves;
   slot("moved").hidden = !moves;
   // Whoever made the link looks at it as a recipient would, and claims nothing.

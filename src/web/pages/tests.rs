@@ -76,6 +76,8 @@ fn nothing_comes_from_elsewhere() {
     let files = assets::FILES.into_iter().filter(|(name, _)| *name != "icon.svg");
     let texts = files.chain(templates::SOURCES).chain([("plain", standalone::STYLE)]);
     for (name, text) in texts {
+        // The name of a language, where nothing is fetched from.
+        let text = &text.replace("http://www.w3.org/2000/svg", "");
         for foreign in ["http:", "https:", "@import", "\"//"] {
             assert!(!text.contains(foreign), "{name}: {foreign}");
         }
