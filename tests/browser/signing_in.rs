@@ -114,7 +114,8 @@ fn a_session_ends_with_its_key_and_signing_in_again_leads_back() {
     let [owner, other] = browsers();
     other.signs_in(&house, &key.secret);
     other.visits("files");
-    other.selects("docs");
+    other.clicks("[data-view=files] a.name");
+    other.selects("a.bin");
     other.presses("share");
     let made = other.makes("new-share");
     assert!(made.contains("/s#crs_"));
@@ -141,7 +142,8 @@ fn a_session_ends_with_its_key_and_signing_in_again_leads_back() {
     assert_eq!(owner.lists(1), ["a.bin"]);
 
     // Where the secret of what was made was still to be seen.
-    other.closes();
+    other.finds("#made[open]");
+    other.back();
     other.sees("sign-in");
     let token = made.rsplit('#').next().unwrap();
     assert!(holds(&other, &[token]).is_empty());
