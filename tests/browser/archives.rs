@@ -56,7 +56,7 @@ fn a_zip_that_does_not_come_whole_is_no_file_and_the_page_goes_on() {
     let reader = browser();
     let share = opened(&house, &reader, "read", &["docs/"]);
     reader.shows(&["a.txt", "b.txt"]);
-    house.plan(ARCHIVES, Fate::BreakOffAll);
+    house.plan(ARCHIVES, Fate::BreakOff);
     reader.presses("archive");
     reader.until("it says so", "return document.querySelector('[data-slot=fault]').innerText");
     house.mend();

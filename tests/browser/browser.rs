@@ -277,7 +277,7 @@ impl Browser {
         self.beyond("actions", json!({ "actions": [{ "type": "key", "id": "keyboard", "actions": both }] }));
     }
 
-    /// Waits until a file of this name is downloaded whole. Its bytes.
+    /// Waits until a file of this name, with something in it, is downloaded whole. Its bytes.
     #[track_caller]
     pub fn downloaded(&self, name: &str) -> Vec<u8> {
         self.downloaded_first(|there| there == name)
@@ -287,9 +287,10 @@ impl Browser {
     #[track_caller]
     pub fn downloaded_first(&self, is_wanted: impl Fn(&str) -> bool) -> Vec<u8> {
         for _ in 0..LOOKS {
-            // Under way, it has another name.
+            // Under way it has another name, and its own is kept by a file with nothing in it.
             let name = self.downloads_there().into_iter().find(|name| is_wanted(name));
-            if let Some(bytes) = name.and_then(|name| fs::read(self.folder.path().join("downloads").join(name)).ok()) {
+            let bytes = name.and_then(|name| fs::read(self.folder.path().join("downloads").join(name)).ok());
+            if let Some(bytes) = bytes.filter(|bytes| !bytes.is_empty()) {
                 return bytes;
             }
             thread::sleep(PAUSE);

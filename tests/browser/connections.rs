@@ -55,6 +55,7 @@ fn a_page_that_reaches_nobody_says_so_and_tries_again() {
     house.plan("POST /v1/shares/redeem/preview", Fate::BreakOff);
     reader.go(&share.url);
     reader.sees("trouble");
+    house.mend();
     reader.pictures("share", "trouble");
     reader.presses("again");
     reader.sees("offer");

@@ -59,9 +59,9 @@ fn a_session_moves_to_another_device_and_ends_on_the_first() {
     old.presses("copy-move");
     old.until("it is copied", "return document.querySelector('[data-slot=moved]').innerText");
     assert_eq!(old.clipboard(), url);
+    assert_eq!(old.decodes("[data-slot=qr]").as_deref(), Some(url.as_str()), "the other device reads it");
     old.presses("close-move");
-    let left: String = old.eval("return document.getElementById('move-link').value");
-    assert_eq!(left, "", "it does not stay behind");
+    old.until("it does not stay behind", "return document.getElementById('move-link').value === ''");
 
     new.go(&url);
     new.sees("offer");
@@ -78,6 +78,7 @@ fn a_session_moves_to_another_device_and_ends_on_the_first() {
         "its answer was lost",
         "return document.querySelector('[data-view=offer] [data-slot=status]').innerText.length > 20",
     );
+    house.mend();
     new.presses("open");
     assert_eq!(new.listed(), ["a.bin"]);
     new.downloads("a.bin");

@@ -17,21 +17,20 @@ use crate::{
     relaying::{Arriving, relay},
 };
 
-/// What becomes of a request.
+/// What becomes of a request. A browser repeats by itself what it was not answered, so two of these hold for all
+/// that follow, until [`House::mend`].
 #[derive(Clone)]
 pub enum Fate {
-    /// It is done, and its answer is lost.
+    /// It is done, and its answer is lost: this one's, and those of all others.
     LoseAnswer,
+    /// It comes to nobody, and none that follows.
+    BreakOff,
     /// It waits until as many others have come as meet here.
     Meet(Arc<Barrier>),
     /// So many bytes of its body pass; then the connection breaks.
     CutAfter(usize),
     /// So many bytes of its answer pass; then the connection breaks.
     CutAnswerAfter(u64),
-    /// It comes to nobody.
-    BreakOff,
-    /// So do all that follow, until [`House::mend`]: a browser repeats by itself what it may repeat.
-    BreakOffAll,
 }
 
 /// A request as it came by: its head, and what it was answered.
@@ -119,7 +118,8 @@ fn meet(record: &Mutex<Record>, arriving: Arriving, behind: &str) -> io::Result<
         let (line, headers) = (arriving.line.clone(), arriving.headers.clone());
         let planned = record.planned.iter().position(|(begin, _)| line.starts_with(begin.as_str()));
         let fate = planned.map(|place| match record.planned[place].1 {
-            Fate::BreakOffAll => Fate::BreakOffAll,
+            Fate::BreakOff => Fate::BreakOff,
+            Fate::LoseAnswer => Fate::LoseAnswer,
             _ => record.planned.remove(place).1,
         });
         record.seen.push(Seen { line, headers, status: String::new() });
@@ -135,7 +135,7 @@ fn meet(record: &Mutex<Record>, arriving: Arriving, behind: &str) -> io::Result<
         Some(Fate::LoseAnswer) => lose_answer(arriving, behind),
         Some(Fate::CutAfter(bytes)) => cut(arriving, behind, bytes),
         Some(Fate::CutAnswerAfter(bytes)) => cut_answer(arriving, behind, bytes),
-        Some(Fate::BreakOff | Fate::BreakOffAll) => arriving.break_off(),
+        Some(Fate::BreakOff) => arriving.break_off(),
     }
 }
 

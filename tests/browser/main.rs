@@ -36,6 +36,7 @@ mod names;
 mod previews;
 mod requests;
 mod roles;
+mod sending;
 mod sharing;
 mod signing_in;
 mod unable;

@@ -11,18 +11,20 @@ use crate::{
 };
 
 impl Browser {
-    /// What a camera reads from the code that is drawn: nothing if it is not dark on light.
+    /// What a camera reads from the code that is drawn in this: nothing if it is not dark on light.
     #[track_caller]
-    fn decodes(&self) -> Option<String> {
-        self.finds("#made[open] [data-slot=code] svg");
-        let (rows, colours): (Vec<String>, [String; 2]) = self.eval(
-            "const svg = document.querySelector('#made[open] svg');
+    pub fn decodes(&self, within: &str) -> Option<String> {
+        let drawn = format!("{within} svg");
+        self.finds(&drawn);
+        let (rows, colours): (Vec<String>, [String; 2]) = self.eval(&format!(
+            "const svg = document.querySelector({});
              const path = svg.querySelector('path');
              const modules = [...Array(svg.viewBox.baseVal.width).keys()];
              const isDark = (x, y) => path.isPointInFill(new DOMPoint(x + .5, y + .5));
              const rows = modules.map((y) => modules.map((x) => (isDark(x, y) ? '#' : ' ')).join(''));
              return [rows, [getComputedStyle(path).fill, getComputedStyle(svg).backgroundColor]];",
-        );
+            json!(drawn)
+        ));
         assert_eq!(colours, ["rgb(0, 0, 0)", "rgb(255, 255, 255)"], "no camera reads light on dark");
         const SCALE: usize = 4;
         let side = rows.len() * SCALE;
@@ -49,7 +51,7 @@ impl Browser {
         self.clicks("#made[open] [data-do=copy]");
         self.until("it is copied", "return document.querySelector('#made [data-slot=copied]').innerText");
         assert_eq!(self.clipboard(), made);
-        assert_eq!(self.decodes().as_deref(), Some(made));
+        assert_eq!(self.decodes("#made[open] [data-slot=code]").as_deref(), Some(made));
     }
 
     /// Ends the thing that is shown, having thought better of it once.

@@ -51,17 +51,20 @@ impl Browser {
     /// Takes the pictures of what is shown, and holds each to the rules of accessibility.
     #[track_caller]
     pub fn pictures(&self, page: &str, state: &str) {
-        self.pictures_in(&SCHEMES, page, state);
+        self.pictures_in(&SCHEMES, page, state, |name, scheme| {
+            // What is dark differs by its colours alone.
+            self.is_accessible(name, if scheme == SCHEMES[0] { &RULES } else { &RULES_OF_COLOURS });
+        });
     }
 
-    /// The same of a page that differs in its words alone: in one scheme of colours.
+    /// Takes the pictures of a page that was held to all that before, and differs by its words alone.
     #[track_caller]
     pub fn pictures_of_words(&self, page: &str, state: &str) {
-        self.pictures_in(&SCHEMES[..1], page, state);
+        self.pictures_in(&SCHEMES[..1], page, state, |_, _| {});
     }
 
     #[track_caller]
-    fn pictures_in(&self, schemes: &[&str], page: &str, state: &str) {
+    fn pictures_in(&self, schemes: &[&str], page: &str, state: &str, look: impl Fn(&str, &str)) {
         for (device, width, height) in DEVICES {
             let metrics = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 800 });
             self.cdp("Emulation.setDeviceMetricsOverride", metrics);
@@ -74,8 +77,7 @@ impl Browser {
                 self.settles();
                 self.picture(&name, width, height);
                 self.fits(&name);
-                // What is dark differs by its colours alone.
-                self.is_accessible(&name, if scheme == &SCHEMES[0] { &RULES } else { &RULES_OF_COLOURS });
+                look(&name, scheme);
             }
         }
         self.cdp("Emulation.clearDeviceMetricsOverride", json!({}));

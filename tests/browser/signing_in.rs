@@ -81,6 +81,7 @@ fn after_signing_out_back_shows_nothing_and_nothing_is_left_in_the_page() {
     owner.clicks("[data-do=sign-out]");
     owner.until("it says so", "return document.querySelector('[data-slot=not-signed-out]').innerText");
     owner.sees("files");
+    house.mend();
     owner.clicks("[data-do=sign-out]");
     owner.sees("sign-in");
     assert_eq!(owner.text("why"), said("signed_out"));
@@ -113,7 +114,8 @@ fn a_session_ends_with_its_key_and_signing_in_again_leads_back() {
     let [owner, other] = browsers();
     other.signs_in(&house, &key.secret);
     other.visits("files");
-    other.selects("docs");
+    other.clicks("[data-view=files] a.name");
+    other.selects("a.bin");
     other.presses("share");
     let made = other.makes("new-share");
     assert!(made.contains("/s#crs_"));
@@ -140,7 +142,8 @@ fn a_session_ends_with_its_key_and_signing_in_again_leads_back() {
     assert_eq!(owner.lists(1), ["a.bin"]);
 
     // Where the secret of what was made was still to be seen.
-    other.closes();
+    other.finds("#made[open]");
+    other.back();
     other.sees("sign-in");
     let token = made.rsplit('#').next().unwrap();
     assert!(holds(&other, &[token]).is_empty());
@@ -174,15 +177,16 @@ fn a_console_that_reaches_nobody_says_so_and_tries_again() {
     owner.hands_in(house.admin());
     owner.until("it says so", "return document.querySelector('[data-view=sign-in] [data-slot=fault]').innerText");
     assert_eq!(owner.text("fault"), said("unreachable"));
+    house.mend();
     owner.presses("sign-in");
     owner.sees("usage");
-    house.plan(&format!("GET {SESSION}"), Fate::BreakOffAll);
+    house.plan(&format!("GET {SESSION}"), Fate::BreakOff);
     owner.reload();
     owner.sees("trouble");
     house.mend();
     owner.presses("again");
     owner.sees("usage");
-    house.plan("GET /v1/shares", Fate::BreakOffAll);
+    house.plan("GET /v1/shares", Fate::BreakOff);
     owner.visits("file-links");
     owner.until("it says so", "return document.querySelector('[data-view=file-links] [data-slot=fault]').innerText");
     assert_eq!(owner.text("fault"), said("not_loaded"));

@@ -57,7 +57,11 @@ impl Arriving {
     pub fn pass(mut self, behind: &str, answered: impl FnOnce(&str)) -> io::Result<()> {
         let mut server = self.begun(behind)?;
         let (mut from_client, mut to_server) = (self.client.try_clone()?, server.try_clone()?);
-        thread::spawn(move || io::copy(&mut from_client, &mut to_server));
+        thread::spawn(move || {
+            io::copy(&mut from_client, &mut to_server)?;
+            // A client that goes away goes away from the server, too.
+            to_server.shutdown(Shutdown::Write)
+        });
         let mut begin = [0; "HTTP/1.1 200".len()];
         server.read_exact(&mut begin)?;
         answered(std::str::from_utf8(&begin).unwrap().rsplit(' ').next().unwrap());
