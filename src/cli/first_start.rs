@@ -13,7 +13,7 @@ use crate::{
         share::Pins,
     },
     keys::file::write_new,
-    service::{Broker, shares::MintShare},
+    service::{Broker, idempotency::Reply, shares::MintShare},
 };
 
 use super::Failed;
@@ -53,7 +53,7 @@ pub(super) async fn greeting(broker: &Broker, config: &Config) -> Result<String,
         label: Some("first share".into()),
         allow_missing: false,
     };
-    let minted = broker.mint_share(&caller, share).await?;
+    let minted = broker.mint_share(&caller, share, &Reply::unkept()).await?;
     let program = std::env::args().next().unwrap_or_else(|| "cloakroom".into());
     let url = &broker.settings.public_url;
     let link = format!("{url}/s#{}", minted.token.expose());

@@ -21,7 +21,8 @@ use crate::{
 
 use super::{
     administration::{LimitsView, UsageView},
-    extract::{Authenticated, With},
+    extract::Authenticated,
+    idempotency::{Creating, IdempotencyHeader, created},
     problem::{Problem, ProblemDocument},
     render::{self, Listing, PageQuery},
 };
@@ -52,6 +53,26 @@ pub struct CreateBody {
     /// Instead of `expires_in`: until when (RFC 3339).
     #[schema(value_type = Option<String>)]
     pub expires_at: Option<Instant>,
+}
+
+impl CreateBody {
+    fn parse(self, default: Mode, now: Instant) -> Result<CreateApiKey, Problem> {
+        if self.grants.is_empty() || self.grants.len() > MOST_GRANTS {
+            return Err(Problem::invalid("/grants", "a key has 1 to 100 grants"));
+        }
+        let expires_at = match (self.expires_in, self.expires_at) {
+            (None, None) => None,
+            (span, end) => Some(render::ends_at(&lifetime::API_KEY, span, end, now)?),
+        };
+        Ok(CreateApiKey {
+            label: render::label(self.label)?,
+            mode: self.mode.unwrap_or(default),
+            grants: Grants(self.grants),
+            largest_upload: self.largest_upload,
+            quota: self.quota,
+            expires_at,
+        })
+    }
 }
 
 /// A permission on a path.
@@ -137,42 +158,30 @@ pub struct CreatedView {
 }
 
 impl CreatedView {
-    pub(super) fn new(created: CreatedApiKey, now: Instant) -> Self {
+    pub(super) fn new(created: &CreatedApiKey, now: Instant) -> Self {
         let secret = created.secret.expose().to_owned();
-        Self { key: ApiKeyView::new(created.key, now), secret }
+        Self { key: ApiKeyView::new(created.key.clone(), now), secret }
     }
 }
 
 /// Create an API key.
 #[utoipa::path(
-    post, path = "/v1/api-keys", tag = "administration", request_body = CreateBody, security(("api_key" = [])),
+    post, path = "/v1/api-keys", tag = "administration", request_body = CreateBody, params(IdempotencyHeader), security(("api_key" = [])),
     responses(
         (status = 201, description = "Created; the secret is shown this once", body = CreatedView),
         (status = "4XX", body = ProblemDocument),
     )
 )]
 pub async fn create(
-    With(Authenticated(caller), body): With<Authenticated, CreateBody>,
+    Creating { who: Authenticated(caller), body, once }: Creating<Authenticated, CreateBody>,
     broker: web::Data<Broker>,
 ) -> Result<HttpResponse, Problem> {
-    if body.grants.is_empty() || body.grants.len() > MOST_GRANTS {
-        return Err(Problem::invalid("/grants", "a key has 1 to 100 grants"));
-    }
-    let now = broker.now();
-    let expires_at = match (body.expires_in, body.expires_at) {
-        (None, None) => None,
-        (span, end) => Some(render::ends_at(&lifetime::API_KEY, span, end, now)?),
-    };
-    let wanted = CreateApiKey {
-        label: render::label(body.label)?,
-        mode: body.mode.unwrap_or(caller.namespace().mode),
-        grants: Grants(body.grants),
-        largest_upload: body.largest_upload,
-        quota: body.quota,
-        expires_at,
-    };
-    let created = broker.create_api_key(&caller, wanted).await?;
-    Ok(HttpResponse::Created().json(CreatedView::new(created, now)))
+    let view = |key: &CreatedApiKey| CreatedView::new(key, broker.now());
+    created(&broker, &once, view, async |reply| {
+        let wanted = body.parse(caller.namespace().mode, broker.now())?;
+        Ok(broker.create_api_key(&caller, wanted, reply).await?)
+    })
+    .await
 }
 
 /// List API keys, newest first.

@@ -18,15 +18,16 @@ use crate::{
     },
     service::{
         Broker,
-        file_requests::{MakeFileRequest, SeenFileRequest},
+        file_requests::{MadeFileRequest, MakeFileRequest, SeenFileRequest},
         submissions::FileRequestPreview,
     },
 };
 
 use super::{
     administration::{LimitsView, UsageView},
-    extract::{Authenticated, With, request_id},
+    extract::{Authenticated, request_id},
     histories::MakerView,
+    idempotency::{Creating, IdempotencyHeader, created},
     json::Json,
     problem::{Problem, ProblemDocument},
     render::{self, Listing, PageQuery},
@@ -72,6 +73,31 @@ pub struct MakeBody {
     pub label: Option<String>,
     /// What whoever delivers is told.
     pub message: Option<String>,
+}
+
+impl MakeBody {
+    fn parse(self, now: Instant) -> Result<MakeFileRequest, Problem> {
+        let submissions = self.submissions.unwrap_or(100);
+        if !(1..=MOST_SUBMISSIONS).contains(&submissions) {
+            return Err(Problem::invalid("/submissions", "must be between 1 and 10,000"));
+        }
+        if self.content_types.len() > MOST_TYPES {
+            return Err(Problem::invalid("/content_types", "at most 50 types"));
+        }
+        let message = self.message.as_deref().map(text::label).transpose();
+        Ok(MakeFileRequest {
+            folder: self.folder,
+            limits: self.limits,
+            largest_file: self.largest_file,
+            content_types: self.content_types,
+            submissions,
+            closes_at: render::ends_at(&lifetime::FILE_REQUEST, self.expires_in, self.expires_at, now)?,
+            access_seconds: render::access_seconds(&lifetime::SUBMISSION, self.access_expires_in)?,
+            password: self.password,
+            label: render::label(self.label)?,
+            message: message.map_err(|fault| Problem::invalid("/message", fault.to_string()))?,
+        })
+    }
 }
 
 /// A file request.
@@ -162,43 +188,32 @@ pub struct MadeView {
     pub url: String,
 }
 
+impl MadeView {
+    fn new(made: &MadeFileRequest, broker: &Broker) -> Self {
+        let token = made.token.expose().to_owned();
+        let url = format!("{}/r#{token}", broker.settings.public_url);
+        Self { request: made.seen.clone().into(), token, url }
+    }
+}
+
 /// Make a file request: a link by which outsiders deliver files, and see nothing else.
 #[utoipa::path(
-    post, path = "/v1/file-requests", tag = "file requests", request_body = MakeBody, security(("api_key" = [])),
+    post, path = "/v1/file-requests", tag = "file requests", request_body = MakeBody, params(IdempotencyHeader), security(("api_key" = [])),
     responses(
         (status = 201, description = "Made; the token is shown this once", body = MadeView),
         (status = "4XX", body = ProblemDocument),
     )
 )]
 pub async fn make(
-    With(Authenticated(caller), body): With<Authenticated, MakeBody>,
+    Creating { who: Authenticated(caller), body, once }: Creating<Authenticated, MakeBody>,
     broker: web::Data<Broker>,
 ) -> Result<HttpResponse, Problem> {
-    let closes_at = render::ends_at(&lifetime::FILE_REQUEST, body.expires_in, body.expires_at, broker.now())?;
-    let submissions = body.submissions.unwrap_or(100);
-    if !(1..=MOST_SUBMISSIONS).contains(&submissions) {
-        return Err(Problem::invalid("/submissions", "must be between 1 and 10,000"));
-    }
-    if body.content_types.len() > MOST_TYPES {
-        return Err(Problem::invalid("/content_types", "at most 50 types"));
-    }
-    let message = body.message.as_deref().map(text::label).transpose();
-    let wanted = MakeFileRequest {
-        folder: body.folder,
-        limits: body.limits,
-        largest_file: body.largest_file,
-        content_types: body.content_types,
-        submissions,
-        closes_at,
-        access_seconds: render::access_seconds(&lifetime::SUBMISSION, body.access_expires_in)?,
-        password: body.password,
-        label: render::label(body.label)?,
-        message: message.map_err(|fault| Problem::invalid("/message", fault.to_string()))?,
-    };
-    let made = broker.make_file_request(&caller, wanted).await?;
-    let token = made.token.expose().to_owned();
-    let url = format!("{}/r#{token}", broker.settings.public_url);
-    Ok(HttpResponse::Created().json(MadeView { request: made.seen.into(), token, url }))
+    let view = |made: &MadeFileRequest| MadeView::new(made, &broker);
+    created(&broker, &once, view, async |reply| {
+        let wanted = body.parse(broker.now())?;
+        Ok(broker.make_file_request(&caller, wanted, reply).await?)
+    })
+    .await
 }
 
 /// List file requests, newest first.

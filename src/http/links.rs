@@ -9,13 +9,14 @@ use crate::{
     domain::{ids::ArtifactId, instant::Instant, lifetime, redemption::Status, tenant::Mode},
     service::{
         Broker,
-        links::{Link, MintLink},
+        links::{Link, MintLink, MintedLink},
     },
 };
 
 use super::{
-    extract::{Authenticated, MaybeAuthenticated, With, request_id},
+    extract::{Authenticated, MaybeAuthenticated, request_id},
     histories::MakerView,
+    idempotency::{Creating, IdempotencyHeader, created},
     json::Json,
     problem::{Problem, ProblemDocument},
     render::{self, Listing, PageQuery},
@@ -41,6 +42,18 @@ pub struct MintBody {
     pub password: Option<SecretText>,
     /// Your own name for it; recipients do not see it.
     pub label: Option<String>,
+}
+
+impl MintBody {
+    fn parse(self, now: Instant) -> Result<MintLink, Problem> {
+        Ok(MintLink {
+            artifact: self.artifact,
+            expires_at: render::ends_at(&lifetime::LINK, self.expires_in, self.expires_at, now)?,
+            access_seconds: render::access_seconds(&lifetime::LINK_ACCESS, self.access_expires_in)?,
+            password: self.password,
+            label: render::label(self.label)?,
+        })
+    }
 }
 
 /// A link as its owner sees it. Never its token.
@@ -85,6 +98,14 @@ pub struct MintedView {
     pub url: String,
 }
 
+impl MintedView {
+    fn new(minted: &MintedLink, broker: &Broker) -> Self {
+        let token = minted.token.expose().to_owned();
+        let url = format!("{}/l#{token}", broker.settings.public_url);
+        Self { link: minted.link.clone().into(), token, url }
+    }
+}
+
 impl From<Link> for LinkView {
     fn from(link: Link) -> Self {
         let grant = link.grant;
@@ -107,28 +128,22 @@ impl From<Link> for LinkView {
 
 /// Mint a link to an artifact.
 #[utoipa::path(
-    post, path = "/v1/links", tag = "links", request_body = MintBody, security(("api_key" = [])),
+    post, path = "/v1/links", tag = "links", request_body = MintBody, params(IdempotencyHeader), security(("api_key" = [])),
     responses(
         (status = 201, description = "Minted; the token is shown this once", body = MintedView),
         (status = "4XX", description = "Nothing was minted", body = ProblemDocument),
     )
 )]
 pub async fn mint(
-    With(Authenticated(caller), body): With<Authenticated, MintBody>,
+    Creating { who: Authenticated(caller), body, once }: Creating<Authenticated, MintBody>,
     broker: web::Data<Broker>,
 ) -> Result<HttpResponse, Problem> {
-    let expires_at = render::ends_at(&lifetime::LINK, body.expires_in, body.expires_at, broker.now())?;
-    let wanted = MintLink {
-        artifact: body.artifact,
-        expires_at,
-        access_seconds: render::access_seconds(&lifetime::LINK_ACCESS, body.access_expires_in)?,
-        password: body.password,
-        label: render::label(body.label)?,
-    };
-    let minted = broker.mint_link(&caller, wanted).await?;
-    let token = minted.token.expose().to_owned();
-    let url = format!("{}/l#{token}", broker.settings.public_url);
-    Ok(HttpResponse::Created().json(MintedView { link: minted.link.into(), token, url }))
+    let view = |minted: &MintedLink| MintedView::new(minted, &broker);
+    created(&broker, &once, view, async |reply| {
+        let wanted = body.parse(broker.now())?;
+        Ok(broker.mint_link(&caller, wanted, reply).await?)
+    })
+    .await
 }
 
 /// List links, newest first.

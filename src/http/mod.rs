@@ -16,6 +16,7 @@ pub mod extract;
 pub mod file_requests;
 pub mod guards;
 pub mod histories;
+pub mod idempotency;
 pub mod json;
 pub mod links;
 pub mod objects;

@@ -18,13 +18,14 @@ use crate::{
     service::{
         Broker,
         listing::PageRequest,
-        shares::{MintShare, Share},
+        shares::{MintShare, MintedShare, Share},
     },
 };
 
 use super::{
-    extract::{Authenticated, MaybeAuthenticated, With, request_id},
+    extract::{Authenticated, MaybeAuthenticated, request_id},
     histories::MakerView,
+    idempotency::{Creating, IdempotencyHeader, created},
     json::Json,
     problem::{Problem, ProblemDocument},
     render::{self, Listing, ObjectView, ObjectsQuery, PageQuery},
@@ -53,6 +54,26 @@ pub struct MintBody {
     /// Whether files that are not there (yet) may be shared.
     #[serde(default)]
     pub allow_missing: bool,
+}
+
+impl MintBody {
+    fn parse(self, now: Instant) -> Result<MintShare, Problem> {
+        let permission = match self.permission {
+            Permission::Read => SharePermission::Read,
+            Permission::Write => SharePermission::Write,
+            Permission::Admin => {
+                return Err(Problem::invalid("/permission", "admin can never be shared; choose read or write"));
+            }
+        };
+        Ok(MintShare {
+            pins: Pins::new(self.paths).map_err(|fault| Problem::invalid("/paths", fault.to_string()))?,
+            permission,
+            expires_at: render::ends_at(&lifetime::SHARE, self.expires_in, self.expires_at, now)?,
+            access_seconds: render::access_seconds(&lifetime::SHARE_ACCESS, self.access_expires_in)?,
+            label: render::label(self.label)?,
+            allow_missing: self.allow_missing,
+        })
+    }
 }
 
 /// A share as its owner sees it. Never its token.
@@ -100,6 +121,14 @@ pub struct MintedView {
     pub url: String,
 }
 
+impl MintedView {
+    fn new(minted: &MintedShare, broker: &Broker) -> Self {
+        let token = minted.token.expose().to_owned();
+        let url = format!("{}/s#{token}", broker.settings.public_url);
+        Self { share: minted.share.clone().into(), token, url }
+    }
+}
+
 impl From<Share> for ShareView {
     fn from(share: Share) -> Self {
         let grant = share.grant;
@@ -122,37 +151,22 @@ impl From<Share> for ShareView {
 
 /// Mint a share.
 #[utoipa::path(
-    post, path = "/v1/shares", tag = "shares", request_body = MintBody, security(("api_key" = [])),
+    post, path = "/v1/shares", tag = "shares", request_body = MintBody, params(IdempotencyHeader), security(("api_key" = [])),
     responses(
         (status = 201, description = "Minted; the token is shown this once", body = MintedView),
         (status = "4XX", description = "Nothing was minted", body = ProblemDocument),
     )
 )]
 pub async fn mint(
-    With(Authenticated(caller), body): With<Authenticated, MintBody>,
+    Creating { who: Authenticated(caller), body, once }: Creating<Authenticated, MintBody>,
     broker: web::Data<Broker>,
 ) -> Result<HttpResponse, Problem> {
-    let permission = match body.permission {
-        Permission::Read => SharePermission::Read,
-        Permission::Write => SharePermission::Write,
-        Permission::Admin => {
-            return Err(Problem::invalid("/permission", "admin can never be shared; choose read or write"));
-        }
-    };
-    let pins = Pins::new(body.paths).map_err(|fault| Problem::invalid("/paths", fault.to_string()))?;
-    let expires_at = render::ends_at(&lifetime::SHARE, body.expires_in, body.expires_at, broker.now())?;
-    let wanted = MintShare {
-        pins,
-        permission,
-        expires_at,
-        access_seconds: render::access_seconds(&lifetime::SHARE_ACCESS, body.access_expires_in)?,
-        label: render::label(body.label)?,
-        allow_missing: body.allow_missing,
-    };
-    let minted = broker.mint_share(&caller, wanted).await?;
-    let token = minted.token.expose().to_owned();
-    let url = format!("{}/s#{token}", broker.settings.public_url);
-    Ok(HttpResponse::Created().json(MintedView { share: minted.share.into(), token, url }))
+    let view = |minted: &MintedShare| MintedView::new(minted, &broker);
+    created(&broker, &once, view, async |reply| {
+        let wanted = body.parse(broker.now())?;
+        Ok(broker.mint_share(&caller, wanted, reply).await?)
+    })
+    .await
 }
 
 /// List shares, newest first.

@@ -6,13 +6,14 @@ use utoipa::ToSchema;
 
 use crate::{
     domain::{quota::Limits, tenant::Tenant, text},
-    service::Broker,
+    service::{Broker, tenants::CreatedTenant},
 };
 
 use super::{
     administration::LimitsView,
     api_keys::CreatedView as CreatedKeyView,
-    extract::{Authenticated, With},
+    extract::Authenticated,
+    idempotency::{Creating, IdempotencyHeader, created},
     problem::{Problem, ProblemDocument},
     render::{Listing, PageQuery},
 };
@@ -65,17 +66,22 @@ pub struct CreatedView {
 
 /// Create a tenant and the key that administers it.
 #[utoipa::path(
-    post, path = "/v1/tenants", tag = "administration", request_body = CreateBody, security(("api_key" = [])),
+    post, path = "/v1/tenants", tag = "administration", request_body = CreateBody, params(IdempotencyHeader), security(("api_key" = [])),
     responses((status = 201, body = CreatedView), (status = "4XX", body = ProblemDocument))
 )]
 pub async fn create(
-    With(Authenticated(caller), body): With<Authenticated, CreateBody>,
+    Creating { who: Authenticated(caller), body, once }: Creating<Authenticated, CreateBody>,
     broker: web::Data<Broker>,
 ) -> Result<HttpResponse, Problem> {
-    let name = text::label(&body.name).map_err(|fault| Problem::invalid("/name", fault.to_string()))?;
-    let created = broker.create_tenant(&caller, name).await?;
-    let admin_key = CreatedKeyView::new(created.admin_key, broker.now());
-    Ok(HttpResponse::Created().json(CreatedView { tenant: created.tenant.into(), admin_key }))
+    let view = |created: &CreatedTenant| CreatedView {
+        tenant: created.tenant.clone().into(),
+        admin_key: CreatedKeyView::new(&created.admin_key, broker.now()),
+    };
+    created(&broker, &once, view, async |reply| {
+        let name = text::label(&body.name).map_err(|fault| Problem::invalid("/name", fault.to_string()))?;
+        Ok(broker.create_tenant(&caller, name, reply).await?)
+    })
+    .await
 }
 
 /// List tenants, newest first.

@@ -205,9 +205,9 @@ pub struct DeclaredView {
 }
 
 impl DeclaredView {
-    pub(super) fn new(declared: DeclaredUpload, who: &dyn MayUpload, broker: &Broker) -> Self {
-        let upload = UploadView::new(declared.upload, who, broker);
-        let Some(request) = declared.request else {
+    pub(super) fn new(declared: &DeclaredUpload, who: &dyn MayUpload, broker: &Broker) -> Self {
+        let upload = UploadView::new(declared.upload.clone(), who, broker);
+        let Some(request) = declared.request.clone() else {
             return Self { upload, http_method: None, url: None, headers: None, fields: None };
         };
         let (headers, fields) = match upload.method {
@@ -329,7 +329,8 @@ pub struct BatchItem<T> {
 #[derive(Serialize, ToSchema)]
 pub struct DeclaredItem {
     /// The upload.
-    pub upload: DeclaredView,
+    #[schema(value_type = DeclaredView)]
+    pub upload: serde_json::Value,
 }
 
 /// What became of the items of a batch, in the order asked for.

@@ -18,6 +18,7 @@ use super::{
     Broker, Caller, Error,
     access::ApiKeyPointer,
     events::Origin,
+    idempotency::Reply,
     listing::{Page, PageRequest},
     records::{Committed, ROUNDS, Record, committed, outrun},
     rows,
@@ -88,7 +89,12 @@ impl Broker {
     /// # Errors
     /// When the caller does not administer the tenant, or reaches for a
     /// namespace that its own key does not open.
-    pub async fn create_api_key(&self, caller: &Caller, wanted: CreateApiKey) -> Result<CreatedApiKey, Error> {
+    pub async fn create_api_key(
+        &self,
+        caller: &Caller,
+        wanted: CreateApiKey,
+        reply: &Reply<'_, CreatedApiKey>,
+    ) -> Result<CreatedApiKey, Error> {
         caller.administers()?;
         if caller.namespace().mode == Mode::Test && wanted.mode == Mode::Live {
             return Err(Error::Forbidden("a test key can only create test keys".into()));
@@ -102,10 +108,7 @@ impl Broker {
         for account in self.new_accounts(created.key.namespace, scope, created.key.quota)? {
             transaction = transaction.write(account);
         }
-        match committed(self.store.commit(transaction).await)? {
-            Committed::Done => Ok(created),
-            Committed::ReadAgain => Err(Error::Internal("a new key's id was taken".into())),
-        }
+        self.create(transaction, created, reply).await
     }
 
     /// The keys of the caller's namespace, newest first.

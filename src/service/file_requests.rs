@@ -23,6 +23,7 @@ use crate::{
 use super::{
     Broker, Caller, Error,
     history::Maker,
+    idempotency::Reply,
     listing::{Page, PageRequest},
     records::{Committed, ROUNDS, Record, committed, outrun},
     rows,
@@ -102,7 +103,12 @@ impl Broker {
     ///
     /// # Errors
     /// When the caller may not write to the folder, its name is a protected one, or the password cannot be one.
-    pub async fn make_file_request(&self, caller: &Caller, wanted: MakeFileRequest) -> Result<MadeFileRequest, Error> {
+    pub async fn make_file_request(
+        &self,
+        caller: &Caller,
+        wanted: MakeFileRequest,
+        reply: &Reply<'_, MadeFileRequest>,
+    ) -> Result<MadeFileRequest, Error> {
         if !matches!(wanted.folder, PathPin::Folder(_)) {
             return Err(Error::invalid("/folder", "is a folder, and ends in a slash"));
         }
@@ -152,13 +158,8 @@ impl Broker {
         for account in self.new_accounts(namespace, Scope::FileRequest(id), request.limits)? {
             transaction = transaction.write(account);
         }
-        match committed(self.store.commit(transaction).await)? {
-            Committed::Done => {
-                let seen = SeenFileRequest::new(request, &state, Maker::from_caller(caller), origin.at);
-                Ok(MadeFileRequest { seen, token })
-            }
-            Committed::ReadAgain => Err(Error::Internal("a new file request's id was taken".into())),
-        }
+        let seen = SeenFileRequest::new(request, &state, Maker::from_caller(caller), origin.at);
+        self.create(transaction, MadeFileRequest { seen, token }, reply).await
     }
 
     /// The caller's file requests, newest first.

@@ -21,6 +21,7 @@ use crate::{
 use super::{
     Broker, Caller, Error,
     history::Maker,
+    idempotency::Reply,
     listing::{Page, PageRequest},
     records::{Committed, ROUNDS, Record, committed, outrun},
     rows,
@@ -83,7 +84,12 @@ impl Broker {
     ///
     /// # Errors
     /// When there is no such artifact, or the password cannot be one.
-    pub async fn mint_link(&self, caller: &Caller, wanted: MintLink) -> Result<MintedLink, Error> {
+    pub async fn mint_link(
+        &self,
+        caller: &Caller,
+        wanted: MintLink,
+        reply: &Reply<'_, MintedLink>,
+    ) -> Result<MintedLink, Error> {
         let artifact = self.own_artifact(caller, wanted.artifact).await.map_err(|fault| match fault {
             Error::NotFound => Error::invalid("/artifact", "there is no such artifact"),
             other => other,
@@ -125,13 +131,8 @@ impl Broker {
             .write(self.put(rows::link_grant(hash), Expected::Absent, &grant, purge)?)
             .write(self.put(rows::link_state(hash), Expected::Absent, &state, purge)?)
             .write(self.put(pointer_row, Expected::Absent, &pointer, purge)?);
-        match committed(self.store.commit(transaction).await)? {
-            Committed::Done => {
-                let link = Link::seen(grant, &state, Maker::from_caller(caller), origin.at);
-                Ok(MintedLink { link, token })
-            }
-            Committed::ReadAgain => Err(Error::Internal("a new link's id was taken".into())),
-        }
+        let link = Link::seen(grant, &state, Maker::from_caller(caller), origin.at);
+        self.create(transaction, MintedLink { link, token }, reply).await
     }
 
     /// The caller's links, newest first.

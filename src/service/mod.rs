@@ -12,6 +12,7 @@ mod error;
 mod events;
 pub mod file_requests;
 pub mod history;
+pub mod idempotency;
 pub mod link_redemption;
 pub mod links;
 pub mod listing;

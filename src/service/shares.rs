@@ -26,6 +26,7 @@ use super::{
     Broker, Caller, Error,
     access::Authority,
     history::Maker,
+    idempotency::Reply,
     listing::{Page, PageRequest},
     records::{Committed, ROUNDS, Record, committed, outrun},
     rows,
@@ -98,7 +99,12 @@ impl Broker {
     ///
     /// # Errors
     /// When the caller's own grant does not cover it, or a pinned file is missing.
-    pub async fn mint_share(&self, caller: &Caller, wanted: MintShare) -> Result<MintedShare, Error> {
+    pub async fn mint_share(
+        &self,
+        caller: &Caller,
+        wanted: MintShare,
+        reply: &Reply<'_, MintedShare>,
+    ) -> Result<MintedShare, Error> {
         let permission = Permission::from(wanted.permission);
         for pin in wanted.pins.as_slice() {
             caller.may_pin(pin, permission)?;
@@ -140,13 +146,8 @@ impl Broker {
             .write(self.put(rows::share_grant(id), Expected::Absent, &row, purge)?)
             .write(self.put(rows::share_state(id), Expected::Absent, &state, purge)?)
             .write(self.put(rows::share_index(namespace, id), Expected::Absent, &IndexRow {}, purge)?);
-        match committed(self.store.commit(transaction).await)? {
-            Committed::Done => {
-                let share = Share::seen(row, &state, Maker::from_caller(caller), origin.at);
-                Ok(MintedShare { share, token })
-            }
-            Committed::ReadAgain => Err(Error::Internal("a new share's id was taken".into())),
-        }
+        let share = Share::seen(row, &state, Maker::from_caller(caller), origin.at);
+        self.create(transaction, MintedShare { share, token }, reply).await
     }
 
     async fn refuse_missing(&self, namespace: Namespace, pins: &[PathPin]) -> Result<(), Error> {

@@ -12,7 +12,7 @@ use cloakroom::{
         upload::Method,
     },
     objects::ContentType,
-    service::{Error, file_requests::MakeFileRequest, uploads::DeclareUpload},
+    service::{Error, file_requests::MakeFileRequest, idempotency::Reply, uploads::DeclareUpload},
 };
 use serde_json::{Value, json};
 
@@ -281,7 +281,7 @@ async fn whoever_delivers_learns_nothing_of_the_folder_from_its_name() {
         label: None,
         message: None,
     };
-    let made = unprotected.make_file_request(&caller, wanted).await.unwrap();
+    let made = unprotected.make_file_request(&caller, wanted, &Reply::unkept()).await.unwrap();
     let (broker, token) = (&laboratory.broker, SecretText::new(made.token.expose()));
     let opened = broker.open_submission(&token, &Claimant::new().key(), (None, None), request()).await.unwrap();
     let delivering = broker.delivering(&SecretText::new(opened.token.expose()), request()).await.unwrap();
@@ -295,8 +295,8 @@ async fn whoever_delivers_learns_nothing_of_the_folder_from_its_name() {
         part_checksums: false,
         expires_in: Duration::from_secs(60),
     };
-    broker.declare_upload(&delivering, declare("a.txt")).await.unwrap();
-    let refused = broker.declare_upload(&delivering, declare("x.parquet")).await.unwrap_err();
+    broker.declare_upload(&delivering, declare("a.txt"), &Reply::unkept()).await.unwrap();
+    let refused = broker.declare_upload(&delivering, declare("x.parquet"), &Reply::unkept()).await.unwrap_err();
     assert!(matches!(refused, Error::PathProtected { path, .. } if path == "x.parquet"));
 }
 
