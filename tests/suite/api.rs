@@ -35,6 +35,8 @@ mod fail_closed;
 mod headers;
 mod held_bodies;
 mod history;
+mod idempotency;
+mod idempotency_in_doubt;
 mod lists;
 mod looking;
 mod moves;
@@ -62,6 +64,17 @@ on_every_backend! {
         who_looks_at_a_refusal_reads_a_page,
         a_request_id_is_drawn_and_not_taken_over,
         a_session_cookie_is_kept_from_scripts_and_other_sites;
+    idempotency:
+        what_was_created_is_answered_again_and_not_created_again,
+        every_route_that_creates_takes_a_key,
+        of_many_who_ask_at_once_all_get_what_one_of_them_created,
+        of_two_requests_under_one_key_one_is_carried_out,
+        a_key_is_its_principals_own,
+        a_credential_that_ended_gets_nothing_again,
+        a_key_is_one_short_visible_word,
+        the_order_of_fields_is_of_no_account,
+        a_refusal_is_not_kept,
+        of_a_batch_what_was_refused_is_tried_again;
     lists:
         pages_of_any_size_make_the_same_list,
         a_narrow_key_pages_through_its_own,
