@@ -3,7 +3,7 @@
 use std::{path::Path, sync::atomic::Ordering::Relaxed, time::Duration};
 
 use cloakroom::{
-    domain::{path::VaultPath, quota::Limits, upload::Method},
+    domain::{metadata::Metadata, path::VaultPath, quota::Limits, upload::Method},
     objects::ContentType,
     service::{Broker, Caller, Error, idempotency::Reply, uploads::DeclareUpload},
 };
@@ -50,6 +50,7 @@ fn wanted(size: u64, method: Method) -> DeclareUpload {
         method,
         part_checksums: false,
         expires_in: Duration::from_secs(600),
+        metadata: Metadata::default(),
     }
 }
 

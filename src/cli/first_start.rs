@@ -8,6 +8,7 @@ use crate::{
     domain::{
         ids::RequestId,
         lifetime,
+        metadata::Metadata,
         path::{PathPin, VaultPath},
         permission::SharePermission,
         share::Pins,
@@ -51,6 +52,7 @@ pub(super) async fn greeting(broker: &Broker, config: &Config) -> Result<String,
         expires_at: broker.now().plus(std::time::Duration::from_secs(lifetime::SHARE.default)),
         access_seconds: lifetime::SHARE_ACCESS.default,
         label: Some("first share".into()),
+        metadata: Metadata::default(),
         allow_missing: false,
     };
     let minted = broker.mint_share(&caller, share, &Reply::unkept()).await?;

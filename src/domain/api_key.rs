@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     ids::ApiKeyId,
     instant::Instant,
+    metadata::Metadata,
     permission::Grants,
     quota::Limits,
     refusal::Refusal,
@@ -20,6 +21,9 @@ pub struct ApiKey {
     pub namespace: Namespace,
     /// The owner's name for it.
     pub label: Option<String>,
+    /// Words of the owner's own.
+    #[serde(default, skip_serializing_if = "Metadata::is_empty")]
+    pub metadata: Metadata,
     /// The prefix and the first characters of the secret.
     pub preview: String,
     /// What it may do.

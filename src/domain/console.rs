@@ -131,6 +131,7 @@ mod tests {
             id: ApiKeyId::from_bytes([2; 16]),
             namespace: Namespace { tenant: tenant().id, mode: Mode::Live },
             label: None,
+            metadata: Default::default(),
             preview: "crk_live_abcd…".into(),
             grants: Grants::administrator(),
             operator: false,

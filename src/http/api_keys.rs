@@ -9,6 +9,7 @@ use crate::{
         api_key::ApiKey,
         instant::Instant,
         lifetime,
+        metadata::Metadata,
         permission::{Grants, PathGrant},
         quota::Limits,
         tenant::Mode,
@@ -36,6 +37,11 @@ const MOST_GRANTS: usize = 100;
 pub struct CreateBody {
     /// Your own name for it.
     pub label: Option<String>,
+    /// Words of your own that go with it: up to 20 texts of up to 500 characters, under keys of up to 40 characters
+    /// (`A-Z a-z 0-9 _ . -`). Only you see them.
+    #[serde(default)]
+    #[schema(value_type = Option<std::collections::BTreeMap<String, String>>)]
+    pub metadata: Metadata,
     /// `live` or `test`; that of your own key where it is left out.
     #[schema(value_type = Option<String>)]
     pub mode: Option<Mode>,
@@ -66,6 +72,7 @@ impl CreateBody {
         };
         Ok(CreateApiKey {
             label: render::label(self.label)?,
+            metadata: self.metadata,
             mode: self.mode.unwrap_or(default),
             grants: Grants(self.grants),
             largest_upload: self.largest_upload,
@@ -97,6 +104,9 @@ pub struct ApiKeyView {
     pub livemode: bool,
     /// Your own name for it.
     pub label: Option<String>,
+    /// Words of your own that go with it.
+    #[schema(value_type = std::collections::BTreeMap<String, String>)]
+    pub metadata: Metadata,
     /// How its secret begins.
     #[schema(example = "crk_live_AbCd…")]
     pub preview: String,
@@ -133,6 +143,7 @@ impl ApiKeyView {
             status,
             livemode: key.namespace.mode == Mode::Live,
             label: key.label,
+            metadata: key.metadata,
             preview: key.preview,
             grants: key.grants.0,
             operator: key.operator,

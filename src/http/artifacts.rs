@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 use crate::{
     domain::{
         artifact::{ArtifactFile, MOST_FILES, Manifest},
+        metadata::Metadata,
         path::{PathPin, VaultPath},
         tenant::Mode,
     },
@@ -37,6 +38,11 @@ pub struct PublishBody {
     pub index: Option<String>,
     /// Your own name for it.
     pub label: Option<String>,
+    /// Words of your own that go with it: up to 20 texts of up to 500 characters, under keys of up to 40 characters
+    /// (`A-Z a-z 0-9 _ . -`). Only you see them.
+    #[serde(default)]
+    #[schema(value_type = Option<std::collections::BTreeMap<String, String>>)]
+    pub metadata: Metadata,
 }
 
 impl PublishBody {
@@ -46,7 +52,7 @@ impl PublishBody {
         }
         let index = self.index.unwrap_or_else(|| "index.html".into());
         VaultPath::parse(&index).map_err(|fault| Problem::invalid("/index", fault.to_string()))?;
-        Ok(PublishArtifact { paths: self.paths, index, label: render::label(self.label)? })
+        Ok(PublishArtifact { paths: self.paths, index, label: render::label(self.label)?, metadata: self.metadata })
     }
 }
 
@@ -74,6 +80,9 @@ pub struct ArtifactView {
     pub livemode: bool,
     /// Your own name for it.
     pub label: Option<String>,
+    /// Words of your own that go with it.
+    #[schema(value_type = std::collections::BTreeMap<String, String>)]
+    pub metadata: Metadata,
     /// The host it is served on, to whoever redeems a link to it.
     pub origin: String,
     /// What is shown for a folder.
@@ -108,6 +117,7 @@ impl ArtifactView {
             livemode: artifact.made.namespace.mode == Mode::Live,
             origin: broker.settings.content.of(&ArtifactLabel::of(artifact.id)),
             label: artifact.label,
+            metadata: artifact.metadata,
             index: artifact.index,
             file_count: artifact.file_count,
             total_size: artifact.total_size,

@@ -10,6 +10,7 @@ use crate::{
         file_request::{MOST_TYPES, TypePattern},
         instant::Instant,
         lifetime,
+        metadata::Metadata,
         path::PathPin,
         quota::Limits,
         redemption::Status,
@@ -26,11 +27,12 @@ use crate::{
 use super::{
     administration::{LimitsView, UsageView},
     extract::{Authenticated, request_id},
+    filters::{Closable, FilterQuery, Filtered},
     histories::MakerView,
     idempotency::{Creating, IdempotencyHeader, created},
     json::Json,
     problem::{Problem, ProblemDocument},
-    render::{self, Listing, PageQuery},
+    render::{self, Listing},
     shares::claim_key,
 };
 
@@ -71,6 +73,11 @@ pub struct MakeBody {
     pub password: Option<SecretText>,
     /// Your own name for it.
     pub label: Option<String>,
+    /// Words of your own that go with it: up to 20 texts of up to 500 characters, under keys of up to 40 characters
+    /// (`A-Z a-z 0-9 _ . -`). Only you see them.
+    #[serde(default)]
+    #[schema(value_type = Option<std::collections::BTreeMap<String, String>>)]
+    pub metadata: Metadata,
     /// What whoever delivers is told.
     pub message: Option<String>,
 }
@@ -95,6 +102,7 @@ impl MakeBody {
             access_seconds: render::access_seconds(&lifetime::SUBMISSION, self.access_expires_in)?,
             password: self.password,
             label: render::label(self.label)?,
+            metadata: self.metadata,
             message: message.map_err(|fault| Problem::invalid("/message", fault.to_string()))?,
         })
     }
@@ -123,6 +131,9 @@ pub struct FileRequestView {
     pub has_password: bool,
     /// Your own name for it.
     pub label: Option<String>,
+    /// Words of your own that go with it.
+    #[schema(value_type = std::collections::BTreeMap<String, String>)]
+    pub metadata: Metadata,
     /// What whoever delivers is told.
     pub message: Option<String>,
     /// How many have begun to deliver.
@@ -162,6 +173,7 @@ impl From<SeenFileRequest> for FileRequestView {
             content_types: request.content_types,
             has_password: request.password.is_some(),
             label: request.label,
+            metadata: request.metadata,
             message: request.message,
             submissions: seen.submissions,
             most_submissions: request.terms.redemptions,
@@ -218,15 +230,15 @@ pub async fn make(
 
 /// List file requests, newest first.
 #[utoipa::path(
-    get, path = "/v1/file-requests", tag = "file requests", params(PageQuery), security(("api_key" = [])),
+    get, path = "/v1/file-requests", tag = "file requests", params(FilterQuery), security(("api_key" = [])),
     responses((status = 200, body = Listing<FileRequestView>), (status = "4XX", body = ProblemDocument))
 )]
 pub async fn list(
     Authenticated(caller): Authenticated,
     broker: web::Data<Broker>,
-    query: web::Query<PageQuery>,
+    Filtered { page, filter, .. }: Filtered<Closable>,
 ) -> Result<HttpResponse, Problem> {
-    let page = broker.list_file_requests(&caller, &query.into_inner().into()).await?;
+    let page = broker.list_file_requests(&caller, &filter, &page).await?;
     Ok(HttpResponse::Ok().json(Listing::of(page, FileRequestView::from)))
 }
 

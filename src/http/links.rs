@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 
 use crate::{
     crypto::secret::SecretText,
-    domain::{ids::ArtifactId, instant::Instant, lifetime, redemption::Status, tenant::Mode},
+    domain::{ids::ArtifactId, instant::Instant, lifetime, metadata::Metadata, redemption::Status, tenant::Mode},
     service::{
         Broker,
         links::{Link, MintLink, MintedLink},
@@ -14,12 +14,13 @@ use crate::{
 };
 
 use super::{
-    extract::{Authenticated, MaybeAuthenticated, request_id},
+    extract::{Authenticated, MaybeAuthenticated, With, request_id},
+    filters::{Claimable, FilterQuery, Filtered, RevokeBody, RevokedView},
     histories::MakerView,
     idempotency::{Creating, IdempotencyHeader, created},
     json::Json,
     problem::{Problem, ProblemDocument},
-    render::{self, Listing, PageQuery},
+    render::{self, Listing},
     shares::{PreviewBody, claim_key},
 };
 
@@ -42,6 +43,11 @@ pub struct MintBody {
     pub password: Option<SecretText>,
     /// Your own name for it; recipients do not see it.
     pub label: Option<String>,
+    /// Words of your own that go with it: up to 20 texts of up to 500 characters, under keys of up to 40 characters
+    /// (`A-Z a-z 0-9 _ . -`). Only you see them.
+    #[serde(default)]
+    #[schema(value_type = Option<std::collections::BTreeMap<String, String>>)]
+    pub metadata: Metadata,
 }
 
 impl MintBody {
@@ -52,6 +58,7 @@ impl MintBody {
             access_seconds: render::access_seconds(&lifetime::LINK_ACCESS, self.access_expires_in)?,
             password: self.password,
             label: render::label(self.label)?,
+            metadata: self.metadata,
         })
     }
 }
@@ -72,6 +79,9 @@ pub struct LinkView {
     pub has_password: bool,
     /// Your own name for it.
     pub label: Option<String>,
+    /// Words of your own that go with it.
+    #[schema(value_type = std::collections::BTreeMap<String, String>)]
+    pub metadata: Metadata,
     /// How often it was claimed.
     pub claims: u32,
     /// When it was minted (RFC 3339).
@@ -116,6 +126,7 @@ impl From<Link> for LinkView {
             artifact: grant.artifact.to_string(),
             has_password: grant.password.is_some(),
             label: grant.label,
+            metadata: grant.metadata,
             claims: link.claims,
             created_at: grant.terms.issued_at.to_string(),
             expires_at: grant.terms.expires_at.to_string(),
@@ -148,15 +159,15 @@ pub async fn mint(
 
 /// List links, newest first.
 #[utoipa::path(
-    get, path = "/v1/links", tag = "links", params(PageQuery), security(("api_key" = [])),
+    get, path = "/v1/links", tag = "links", params(FilterQuery), security(("api_key" = [])),
     responses((status = 200, body = Listing<LinkView>), (status = "4XX", body = ProblemDocument))
 )]
 pub async fn list(
     Authenticated(caller): Authenticated,
     broker: web::Data<Broker>,
-    query: web::Query<PageQuery>,
+    Filtered { page, filter, .. }: Filtered<Claimable>,
 ) -> Result<HttpResponse, Problem> {
-    let page = broker.list_links(&caller, &query.into_inner().into()).await?;
+    let page = broker.list_links(&caller, &filter, &page).await?;
     Ok(HttpResponse::Ok().json(Listing::of(page, LinkView::from)))
 }
 
@@ -188,6 +199,21 @@ pub async fn revoke(
 ) -> Result<HttpResponse, Problem> {
     broker.revoke_link(&caller, render::id(&id)?).await?;
     Ok(HttpResponse::NoContent().finish())
+}
+
+/// Revoke those of your links that a filter takes: up to 500 of the list are looked at in one call, each is
+/// revoked by itself. Call again with `next_cursor` until there are no more.
+#[utoipa::path(
+    post, path = "/v1/links/revoke", tag = "links", request_body = RevokeBody, security(("api_key" = [])),
+    responses((status = 200, body = RevokedView), (status = "4XX", body = ProblemDocument))
+)]
+pub async fn revoke_many(
+    With(Authenticated(caller), body): With<Authenticated, RevokeBody>,
+    broker: web::Data<Broker>,
+) -> Result<HttpResponse, Problem> {
+    let (filter, cursor) = body.parse()?;
+    let revoked = broker.revoke_links(&caller, &filter, cursor).await?;
+    Ok(HttpResponse::Ok().json(RevokedView::from(revoked)))
 }
 
 /// A token to redeem.

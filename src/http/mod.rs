@@ -14,6 +14,7 @@ pub mod content;
 pub mod edge;
 pub mod extract;
 pub mod file_requests;
+pub mod filters;
 pub mod guards;
 pub mod histories;
 pub mod idempotency;

@@ -9,6 +9,7 @@ use crate::{
     domain::{
         instant::Instant,
         lifetime,
+        metadata::Metadata,
         path::PathPin,
         permission::{Permission, SharePermission},
         redemption::Status,
@@ -23,12 +24,13 @@ use crate::{
 };
 
 use super::{
-    extract::{Authenticated, MaybeAuthenticated, request_id},
+    extract::{Authenticated, MaybeAuthenticated, With, request_id},
+    filters::{Claimable, FilterQuery, Filtered, RevokeBody, RevokedView},
     histories::MakerView,
     idempotency::{Creating, IdempotencyHeader, created},
     json::Json,
     problem::{Problem, ProblemDocument},
-    render::{self, Listing, ObjectView, ObjectsQuery, PageQuery},
+    render::{self, Listing, ObjectView, ObjectsQuery},
     sessions::SessionCookie,
 };
 
@@ -51,6 +53,11 @@ pub struct MintBody {
     pub access_expires_in: Option<u64>,
     /// Your own name for it; recipients do not see it.
     pub label: Option<String>,
+    /// Words of your own that go with it: up to 20 texts of up to 500 characters, under keys of up to 40 characters
+    /// (`A-Z a-z 0-9 _ . -`). Only you see them.
+    #[serde(default)]
+    #[schema(value_type = Option<std::collections::BTreeMap<String, String>>)]
+    pub metadata: Metadata,
     /// Whether files that are not there (yet) may be shared.
     #[serde(default)]
     pub allow_missing: bool,
@@ -71,6 +78,7 @@ impl MintBody {
             expires_at: render::ends_at(&lifetime::SHARE, self.expires_in, self.expires_at, now)?,
             access_seconds: render::access_seconds(&lifetime::SHARE_ACCESS, self.access_expires_in)?,
             label: render::label(self.label)?,
+            metadata: self.metadata,
             allow_missing: self.allow_missing,
         })
     }
@@ -94,6 +102,9 @@ pub struct ShareView {
     pub paths: Vec<String>,
     /// Your own name for it.
     pub label: Option<String>,
+    /// Words of your own that go with it.
+    #[schema(value_type = std::collections::BTreeMap<String, String>)]
+    pub metadata: Metadata,
     /// How often it was claimed.
     pub claims: u32,
     /// When it was minted (RFC 3339).
@@ -139,6 +150,7 @@ impl From<Share> for ShareView {
             permission: grant.permission,
             paths: grant.pins.as_slice().iter().map(ToString::to_string).collect(),
             label: share.label,
+            metadata: share.metadata,
             claims: share.claims,
             created_at: grant.terms.issued_at.to_string(),
             expires_at: grant.terms.expires_at.to_string(),
@@ -171,15 +183,15 @@ pub async fn mint(
 
 /// List shares, newest first.
 #[utoipa::path(
-    get, path = "/v1/shares", tag = "shares", params(PageQuery), security(("api_key" = [])),
+    get, path = "/v1/shares", tag = "shares", params(FilterQuery), security(("api_key" = [])),
     responses((status = 200, body = Listing<ShareView>), (status = "4XX", body = ProblemDocument))
 )]
 pub async fn list(
     Authenticated(caller): Authenticated,
     broker: web::Data<Broker>,
-    query: web::Query<PageQuery>,
+    Filtered { page, filter, .. }: Filtered<Claimable>,
 ) -> Result<HttpResponse, Problem> {
-    let page = broker.list_shares(&caller, &query.into_inner().into()).await?;
+    let page = broker.list_shares(&caller, &filter, &page).await?;
     Ok(HttpResponse::Ok().json(Listing::of(page, ShareView::from)))
 }
 
@@ -229,6 +241,21 @@ pub async fn revoke(
 ) -> Result<HttpResponse, Problem> {
     broker.revoke_share(&caller, render::id(&id)?).await?;
     Ok(HttpResponse::NoContent().finish())
+}
+
+/// Revoke those of your shares, and the sessions they opened, that a filter takes: up to 500 of the list are looked at in one call, each is
+/// revoked by itself. Call again with `next_cursor` until there are no more.
+#[utoipa::path(
+    post, path = "/v1/shares/revoke", tag = "shares", request_body = RevokeBody, security(("api_key" = [])),
+    responses((status = 200, body = RevokedView), (status = "4XX", body = ProblemDocument))
+)]
+pub async fn revoke_many(
+    With(Authenticated(caller), body): With<Authenticated, RevokeBody>,
+    broker: web::Data<Broker>,
+) -> Result<HttpResponse, Problem> {
+    let (filter, cursor) = body.parse()?;
+    let revoked = broker.revoke_shares(&caller, &filter, cursor).await?;
+    Ok(HttpResponse::Ok().json(RevokedView::from(revoked)))
 }
 
 /// A token to redeem.

@@ -7,6 +7,7 @@ use crate::{
         event::EventType,
         ids::ApiKeyId,
         instant::Instant,
+        metadata::Metadata,
         permission::Grants,
         quota::{Limits, Scope},
         tenant::{Generation, Mode, Namespace, Tenant},
@@ -29,6 +30,8 @@ use super::{
 pub struct CreateApiKey {
     /// The owner's name for it.
     pub label: Option<String>,
+    /// Words of the owner's own.
+    pub metadata: Metadata,
     /// Which namespace it opens.
     pub mode: Mode,
     /// What it may do there.
@@ -65,6 +68,7 @@ impl Broker {
             id: ApiKeyId::new(now, self.entropy.bytes()),
             namespace,
             label: wanted.label,
+            metadata: wanted.metadata,
             preview: secret.preview(),
             grants: wanted.grants,
             operator,

@@ -8,6 +8,7 @@ use crate::{
         artifact::{Artifact, ArtifactFile, LARGEST_MANIFEST, MOST_FILES, Manifest},
         event::EventType,
         ids::ArtifactId,
+        metadata::Metadata,
         object::VaultFile,
         parts::PartPlan,
         path::{PathPin, VaultPath},
@@ -40,6 +41,8 @@ pub struct PublishArtifact {
     pub index: String,
     /// The owner's name for it.
     pub label: Option<String>,
+    /// Words of the owner's own.
+    pub metadata: Metadata,
 }
 
 /// An artifact as its owner sees it.
@@ -92,6 +95,7 @@ impl Broker {
             id,
             made: caller.made(),
             label: wanted.label,
+            metadata: wanted.metadata,
             index: wanted.index,
             file_count: manifest.files.len(),
             total_size: manifest.files.iter().map(|file| file.size).sum(),

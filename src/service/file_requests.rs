@@ -7,9 +7,11 @@ use crate::{
     domain::{
         event::EventType,
         file_request::{FileRequest, TypePattern},
+        filter::Filter,
         ids::FileRequestId,
         instant::Instant,
         lifetime,
+        metadata::Metadata,
         path::PathPin,
         permission::Permission,
         privacy::protected,
@@ -24,7 +26,7 @@ use super::{
     Broker, Caller, Error,
     history::Maker,
     idempotency::Reply,
-    listing::{Page, PageRequest},
+    listing::{Between, Page, PageRequest},
     records::{Committed, ROUNDS, Record, committed, outrun},
     rows,
     usage::Usage,
@@ -51,6 +53,8 @@ pub struct MakeFileRequest {
     pub password: Option<SecretText>,
     /// The owner's name for it.
     pub label: Option<String>,
+    /// Words of the owner's own.
+    pub metadata: Metadata,
     /// What whoever delivers is told.
     pub message: Option<String>,
 }
@@ -143,6 +147,7 @@ impl Broker {
                 redemptions: wanted.submissions,
             },
             label: wanted.label,
+            metadata: wanted.metadata,
             message: wanted.message,
         };
         let (id, namespace, purge) = (request.id, origin.namespace, purge(&request));
@@ -162,17 +167,20 @@ impl Broker {
         self.create(transaction, MadeFileRequest { seen, token }, reply).await
     }
 
-    /// The caller's file requests, newest first.
+    /// The caller's file requests, newest first. A page has fewer than asked for where the filter, or the caller's
+    /// rights, leave some of them out.
     ///
     /// # Errors
     /// When the page asked for is not one.
     pub async fn list_file_requests(
         &self,
         caller: &Caller,
+        filter: &Filter,
         request: &PageRequest,
     ) -> Result<Page<SeenFileRequest>, Error> {
         let namespace = caller.namespace();
-        let page = self.newest_first(rows::file_requests(namespace), namespace, request).await?;
+        let between = Between::times(filter, FileRequestId::new);
+        let page = self.newest_first_between(rows::file_requests(namespace), namespace, request, between).await?;
         let mine = page.items.iter().filter_map(|row| self.readable::<FileRequest>(row));
         let mine: Vec<_> = mine.filter(|request| visible(caller, request)).collect();
         let keys: Vec<_> = mine.iter().map(|request| rows::file_request_state(request.id)).collect();
@@ -181,7 +189,9 @@ impl Broker {
         let now = self.now();
         let items = mine.into_iter().zip(states).filter_map(|(request, row)| {
             let (state, maker) = (self.readable::<UseState>(&row?)?, makers.maker(request.made.minter));
-            Some(SeenFileRequest::new(request, &state, maker, now))
+            let FileRequest { terms, made, metadata, .. } = &request;
+            let taken = filter.takes(terms.status(&state, now), terms.issued_at, made.minter, metadata);
+            taken.then(|| SeenFileRequest::new(request, &state, maker, now))
         });
         Ok(Page { items: items.collect(), next_cursor: page.next_cursor })
     }

@@ -9,10 +9,12 @@ use crate::{
     },
     domain::{
         event::EventType,
+        filter::Filter,
         ids::{ArtifactId, LinkId},
         instant::Instant,
         lifetime,
         link::LinkGrant,
+        metadata::Metadata,
         redemption::{Status, Terms, UseState},
     },
     store::Expected,
@@ -22,7 +24,7 @@ use super::{
     Broker, Caller, Error,
     history::Maker,
     idempotency::Reply,
-    listing::{Page, PageRequest},
+    listing::{Between, Page, PageRequest},
     records::{Committed, ROUNDS, Record, committed, outrun},
     rows,
 };
@@ -40,6 +42,8 @@ pub struct MintLink {
     pub password: Option<SecretText>,
     /// The owner's name for it.
     pub label: Option<String>,
+    /// Words of the owner's own.
+    pub metadata: Metadata,
 }
 
 /// A link as its owner sees it.
@@ -120,6 +124,7 @@ impl Broker {
                 redemptions: 1,
             },
             label: wanted.label,
+            metadata: wanted.metadata,
         };
         let purge = Some(grant.terms.ends_at().plus(lifetime::REMEMBERED));
         let pointer = LinkPointer { token: hash.to_string() };
@@ -135,13 +140,20 @@ impl Broker {
         self.create(transaction, MintedLink { link, token }, reply).await
     }
 
-    /// The caller's links, newest first.
+    /// The caller's links, newest first. A page has fewer than asked for where the filter, or the caller's rights,
+    /// leave some of them out.
     ///
     /// # Errors
     /// When the page asked for is not one.
-    pub async fn list_links(&self, caller: &Caller, request: &PageRequest) -> Result<Page<Link>, Error> {
-        let namespace = caller.namespace();
-        let page = self.newest_first(rows::links(namespace), namespace, request).await?;
+    pub async fn list_links(
+        &self,
+        caller: &Caller,
+        filter: &Filter,
+        request: &PageRequest,
+    ) -> Result<Page<Link>, Error> {
+        let (namespace, now) = (caller.namespace(), self.now());
+        let between = Between::times(filter, LinkId::new);
+        let page = self.newest_first_between(rows::links(namespace), namespace, request, between).await?;
         let mut keys = Vec::with_capacity(page.items.len() * 2);
         for row in &page.items {
             let Some(pointer) = self.readable::<LinkPointer>(row) else { continue };
@@ -155,6 +167,7 @@ impl Broker {
                 && let Some(grant) = self.readable::<LinkGrant>(grant)
                 && let Some(state) = self.readable::<UseState>(state)
                 && visible(caller, &grant)
+                && is_taken(filter, &grant, &state, now)
             {
                 own.push((grant, state));
             }
@@ -162,7 +175,7 @@ impl Broker {
         let makers = self.makers(namespace, own.iter().map(|(grant, _)| grant.made.minter)).await?;
         let items = own.into_iter().map(|(grant, state)| {
             let maker = makers.maker(grant.made.minter);
-            Link::seen(grant, &state, maker, self.now())
+            Link::seen(grant, &state, maker, now)
         });
         Ok(Page { items: items.collect(), next_cursor: page.next_cursor })
     }
@@ -177,20 +190,20 @@ impl Broker {
         Ok(Link::seen(grant, &state.value, maker, self.now()))
     }
 
-    /// Revokes a link. Revoking again changes nothing.
+    /// Revokes a link. Revoking again changes nothing; whether this call did is answered.
     ///
     /// # Errors
     /// [`Error::NotFound`] for everybody else's.
-    pub async fn revoke_link(&self, caller: &Caller, id: LinkId) -> Result<(), Error> {
+    pub async fn revoke_link(&self, caller: &Caller, id: LinkId) -> Result<bool, Error> {
         for _ in 0..ROUNDS {
             let (hash, grant, state) = self.own_link(caller, id).await?;
             let origin = caller.origin(self);
-            let Some(revoked) = state.value.revoke(origin.at) else { return Ok(()) };
+            let Some(revoked) = state.value.revoke(origin.at) else { return Ok(false) };
             let event = origin.done(EventType::LinkRevoked, caller.actor(), id);
             let purge = Some(grant.terms.ends_at().plus(lifetime::REMEMBERED));
             let write = self.put(rows::link_state(hash), Expected::Version(state.version), &revoked, purge)?;
             match committed(self.store.commit(self.recording(&event)?.write(write)).await)? {
-                Committed::Done => return Ok(()),
+                Committed::Done => return Ok(true),
                 Committed::ReadAgain => {}
             }
         }
@@ -219,6 +232,11 @@ impl Broker {
             Err(Error::NotFound)
         }
     }
+}
+
+fn is_taken(filter: &Filter, grant: &LinkGrant, state: &UseState, now: Instant) -> bool {
+    let terms = &grant.terms;
+    filter.takes(terms.status(state, now), terms.issued_at, grant.made.minter, &grant.metadata)
 }
 
 fn visible(caller: &Caller, grant: &LinkGrant) -> bool {

@@ -6,6 +6,7 @@ pub mod access;
 pub mod api_keys;
 pub mod archives;
 pub mod artifacts;
+pub mod bulk_revocation;
 pub mod console;
 pub mod edge;
 mod error;

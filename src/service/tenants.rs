@@ -6,6 +6,7 @@ use crate::{
     domain::{
         event::{Actor, EventType},
         ids::{RequestId, TenantId},
+        metadata::Metadata,
         permission::Grants,
         quota::Limits,
         tenant::{Generation, Mode, Namespace, Tenant},
@@ -153,6 +154,7 @@ async fn first_row(store: &Store) -> Result<Option<Row>, Error> {
 fn administrator() -> CreateApiKey {
     CreateApiKey {
         label: Some("administrator".into()),
+        metadata: Metadata::default(),
         mode: Mode::Live,
         grants: Grants::administrator(),
         largest_upload: None,

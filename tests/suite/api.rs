@@ -32,6 +32,8 @@ mod bad_input;
 mod console;
 mod doctored;
 mod fail_closed;
+mod field_pointers;
+mod filters;
 mod headers;
 mod held_bodies;
 mod history;
@@ -75,6 +77,16 @@ on_every_backend! {
         the_order_of_fields_is_of_no_account,
         a_refusal_is_not_kept,
         of_a_batch_what_was_refused_is_tried_again;
+    field_pointers:
+        every_field_that_is_refused_is_named;
+    filters:
+        metadata_is_kept_with_what_it_was_given_to,
+        recipients_see_no_metadata,
+        a_list_has_what_its_filter_takes_and_nothing_else,
+        links_and_file_requests_are_filtered_too,
+        what_is_no_filter_is_refused_by_its_name,
+        what_a_filter_takes_is_revoked_and_nothing_else,
+        links_are_revoked_by_a_filter_too;
     lists:
         pages_of_any_size_make_the_same_list,
         a_narrow_key_pages_through_its_own,

@@ -9,6 +9,7 @@ use crate::{
         event::EventType,
         ids::UploadId,
         lifetime,
+        metadata::Metadata,
         parts::{LARGEST_OBJECT, PartPlan},
         path::VaultPath,
         permission::Permission,
@@ -49,6 +50,8 @@ pub struct DeclareUpload {
     pub part_checksums: bool,
     /// Within how many seconds sending must begin.
     pub expires_in: Duration,
+    /// Words of whoever declares it.
+    pub metadata: Metadata,
 }
 
 /// An upload and the request that sends its bytes.
@@ -129,6 +132,7 @@ impl Broker {
             sha256: wanted.sha256.map(|digest| base16ct::lower::encode_string(&digest)),
             transfer,
             inbox: base16ct::lower::encode_string(&inbox),
+            metadata: wanted.metadata,
             created_at: now,
             expires_at: request.as_ref().map_or(contract.expires_at, |request| request.expires_at),
         };

@@ -6,7 +6,10 @@ use std::{iter::repeat_n, time::Duration};
 use cloakroom::{
     clock::Clock,
     crypto::secret::SecretText,
-    domain::{event::EventType, idempotency::IdempotencyKey, path::PathPin, permission::SharePermission, share::Pins},
+    domain::{
+        event::EventType, idempotency::IdempotencyKey, metadata::Metadata, path::PathPin, permission::SharePermission,
+        share::Pins,
+    },
     service::{
         Error,
         idempotency::Answer,
@@ -34,6 +37,7 @@ async fn ask(laboratory: &Laboratory, key: &str) -> Result<Answer, Error> {
         expires_at: laboratory.clock.now().plus(Duration::from_secs(900)),
         access_seconds: 3_600,
         label: None,
+        metadata: Metadata::default(),
         allow_missing: true,
     };
     let render = |minted: &MintedShare| serde_json::to_vec(minted.token.expose());

@@ -6,7 +6,10 @@ use std::{sync::Arc, time::Duration};
 use cloakroom::{
     clock::{Clock, ManualClock, SystemClock},
     crypto::{claim::ClaimKey, secret::SecretText},
-    domain::{event::Event, ids::RequestId, instant::Instant, path::PathPin, permission::SharePermission, share::Pins},
+    domain::{
+        event::Event, ids::RequestId, instant::Instant, metadata::Metadata, path::PathPin, permission::SharePermission,
+        share::Pins,
+    },
     entropy::{Entropy, SystemEntropy},
     http::server::{Bound, Capacity, Listeners, bind},
     keys::{self, Keys},
@@ -156,6 +159,7 @@ impl Laboratory {
             expires_at: now.plus(Duration::from_secs(900)),
             access_seconds: 3_600,
             label: None,
+            metadata: Metadata::default(),
             allow_missing: true,
         };
         let caller = self.caller(&self.tenant.admin).await.unwrap();

@@ -7,6 +7,7 @@ use cloakroom::{
     crypto::{claim::ClaimKey, secret::SecretText},
     domain::{
         ids::FileRequestId,
+        metadata::Metadata,
         path::{PathPin, VaultPath},
         quota::Limits,
         upload::Method,
@@ -279,6 +280,7 @@ async fn whoever_delivers_learns_nothing_of_the_folder_from_its_name() {
         access_seconds: 900,
         password: None,
         label: None,
+        metadata: Metadata::default(),
         message: None,
     };
     let made = unprotected.make_file_request(&caller, wanted, &Reply::unkept()).await.unwrap();
@@ -294,6 +296,7 @@ async fn whoever_delivers_learns_nothing_of_the_folder_from_its_name() {
         method: Method::Put,
         part_checksums: false,
         expires_in: Duration::from_secs(60),
+        metadata: Metadata::default(),
     };
     broker.declare_upload(&delivering, declare("a.txt"), &Reply::unkept()).await.unwrap();
     let refused = broker.declare_upload(&delivering, declare("x.parquet"), &Reply::unkept()).await.unwrap_err();
