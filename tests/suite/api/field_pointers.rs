@@ -12,6 +12,7 @@ fn no_metadata() -> Vec<(Value, &'static str)> {
         (json!({ "metadata": { "a": "x".repeat(501) } }), "/metadata/a"),
         (json!({ "metadata": { "a": 1 } }), "/metadata/a"),
         (json!({ "metadata": { "a": "x\u{202e}" } }), "/metadata/a"),
+        (json!({ "metadata": { "a b": "x" } }), "/metadata/a b"),
         (json!({ "metadata": "x" }), "/metadata"),
         (json!({ "metadata": [] }), "/metadata"),
     ]
