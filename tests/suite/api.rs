@@ -76,7 +76,8 @@ on_every_backend! {
         a_key_is_one_short_visible_word,
         the_order_of_fields_is_of_no_account,
         a_refusal_is_not_kept,
-        of_a_batch_what_was_refused_is_tried_again;
+        of_a_batch_what_was_refused_is_tried_again,
+        what_a_batch_did_is_found_by_a_shorter_one;
     field_pointers:
         every_field_that_is_refused_is_named;
     filters:

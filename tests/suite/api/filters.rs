@@ -4,7 +4,10 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::harness::{Api, claim_key, text};
+use super::{
+    harness::{Api, claim_key, text},
+    laboratory::Laboratory,
+};
 
 /// The ids of all pages of a list, by pages of two.
 fn listed(api: &Api, bearer: &str, route: &str, filter: &str) -> Vec<String> {
@@ -102,6 +105,7 @@ pub fn a_list_has_what_its_filter_takes_and_nothing_else(api: &Api) {
     assert_eq!(all(&format!("&created_after={middle}&created_before={middle}")), ids(&[]));
     assert_eq!(all("&created_before=2001-01-01T00:00:00Z"), ids(&[]));
     assert_eq!(all("&created_after=2001-01-01T00:00:00Z"), all(""));
+    assert_eq!(all("&created_before=2100-01-01T00:00:00Z"), all(""));
 }
 
 pub fn links_and_file_requests_are_filtered_too(api: &Api) {
@@ -219,4 +223,26 @@ pub fn links_are_revoked_by_a_filter_too(api: &Api) {
         api.public("/v1/links/redeem", &json!({ "token": link["token"], "claim_key": claim_key() })).status
     };
     assert_eq!((redeem(&leaving), redeem(&staying)), (404, 200));
+}
+
+#[test]
+fn many_are_revoked_a_portion_at_a_time_and_a_call_that_was_cut_off_is_repeated() {
+    let (api, _, faults) = Laboratory::served();
+    for _ in 0..501 {
+        share(&api, api.admin(), &json!({}));
+    }
+    let all = json!({ "status": "pending" });
+    faults.fail_commits(true);
+    api.post(api.admin(), "/v1/shares/revoke", &all).problem(503, "unavailable");
+    faults.fail_commits(false);
+    let first = api.post(api.admin(), "/v1/shares/revoke", &all).expect(200);
+    assert_eq!((&first["revoked"], &first["more"]), (&json!(500), &json!(true)));
+    let cursor = &first["next_cursor"];
+    let next = json!({ "status": "pending", "cursor": cursor });
+    let second = api.post(api.admin(), "/v1/shares/revoke", &next).expect(200);
+    assert_eq!(second, json!({ "revoked": 1, "more": false, "next_cursor": null }));
+    assert_eq!(api.history().iter().filter(|(kind, _)| kind == "share.revoked").count(), 501);
+    // A cursor of one list is none of the other.
+    let problem = api.post(api.admin(), "/v1/links/revoke", &next).problem(422, "invalid");
+    assert_eq!(problem.pointer.as_deref(), Some("/cursor"));
 }

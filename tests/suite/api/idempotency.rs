@@ -1,6 +1,6 @@
 //! A request with an idempotency key is carried out once, however often it is sent, and answered with the same bytes.
 
-use std::{collections::BTreeSet, thread, time::Duration};
+use std::{collections::BTreeSet, fs, path::Path, thread, time::Duration};
 
 use cloakroom::{
     crypto::secret::SecretText,
@@ -248,6 +248,19 @@ pub fn of_a_batch_what_was_refused_is_tried_again(api: &Api) {
     }
 }
 
+pub fn what_a_batch_did_is_found_by_a_shorter_one(api: &Api) {
+    api.upload(api.admin(), "taken.txt", b"x");
+    let item = |path: &str| json!({ "path": path, "size": 1, "content_type": "text/plain" });
+    let batch = json!({ "items": [item("taken.txt"), item("taken.txt"), item("new.txt")] });
+    let statuses = |answer: &Answer| -> Vec<_> {
+        answer.expect(200)["items"].as_array().unwrap().iter().map(|item| item["status"].clone()).collect()
+    };
+    let first = post(api, api.admin(), "/v1/uploads/batch", "batch", &batch);
+    assert_eq!(statuses(&first), [409, 409, 201]);
+    let shorter = json!({ "items": [item("other.txt")] });
+    post(api, api.admin(), "/v1/uploads/batch", "batch", &shorter).problem(422, "idempotency_key_reused");
+}
+
 #[test]
 fn a_key_stands_for_its_request_for_a_day() {
     let (api, clock, _) = Laboratory::served();
@@ -265,6 +278,35 @@ fn a_key_stands_for_its_request_for_a_day() {
     let again = post(&api, api.admin(), "/v1/shares", "daily", &body);
     assert_eq!((again.body.clone(), is_replayed(&again)), (anew.body, true));
     post(&api, api.admin(), "/v1/shares", "daily", &share()).problem(422, "idempotency_key_reused");
+}
+
+/// What the losers of a race had copied is removed again.
+#[test]
+fn of_many_who_publish_at_once_one_artifact_is_left() {
+    let (api, _, _) = Laboratory::served();
+    api.upload(api.admin(), "a.txt", b"bytes that are looked for");
+    let copies = || stored(&api.data_dir().join("objects"), b"bytes that are looked for");
+    let before = copies();
+    let answers: Vec<_> = thread::scope(|scope| {
+        let body = json!({ "paths": ["a.txt"] });
+        let ask = |_| {
+            let (api, body) = (&api, body.clone());
+            scope.spawn(move || post(api, api.admin(), "/v1/artifacts", "key", &body))
+        };
+        let racing: Vec<_> = (0..16).map(ask).collect();
+        racing.into_iter().map(|asked| asked.join().unwrap()).collect()
+    });
+    assert!(answers.iter().all(|answer| answer.status == 201 && answer.body == answers[0].body));
+    assert_eq!(copies(), before + 1);
+}
+
+/// How many files below the folder hold these bytes.
+fn stored(folder: &Path, wanted: &[u8]) -> usize {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let holds = |bytes: Vec<u8>| bytes.windows(wanted.len()).any(|window| window == wanted);
+    entries
+        .map(|path| if path.is_dir() { stored(&path, wanted) } else { usize::from(holds(fs::read(&path).unwrap())) })
+        .sum()
 }
 
 /// Whoever can write the database can take a reply away, but not put another in its place.

@@ -358,7 +358,7 @@ fn whatever_is_created_is_asked_for_again_under_one_key() {
         ("/v1/shares", &["share", "a.txt"]),
         ("/v1/api-keys", &["api-key", "create", "docs/=read"]),
         ("/v1/tenants", &["tenant", "create", "x"]),
-        ("/v1/file-requests", &["request", "in/"]),
+        ("/v1/file-requests", &["request", "create", "in/"]),
         ("/v1/artifacts", &["link", "a.txt"]),
     ];
     for (route, arguments) in commands {
