@@ -11,6 +11,7 @@ pub mod checksum;
 pub mod console;
 pub mod event;
 pub mod file_request;
+pub mod identity;
 pub mod ids;
 pub mod instant;
 pub mod lifetime;
