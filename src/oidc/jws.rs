@@ -81,7 +81,9 @@ impl<'a> Jws<'a> {
         }
         let (signed, signature) = text.rsplit_once('.').ok_or(Rejected::NotCompact)?;
         let (header, claims) = signed.split_once('.').ok_or(Rejected::NotCompact)?;
-        let header: Header = json::object(&decoded(header)?).ok_or(Rejected::Malformed("header"))?;
+        // A further dot is no character of base64url.
+        let (header, claims, signature) = (decoded(header)?, decoded(claims)?, decoded(signature)?);
+        let header: Header = json::object(&header).ok_or(Rejected::Malformed("header"))?;
         if header.crit.is_some() {
             return Err(Rejected::CriticalExtension);
         }
@@ -90,9 +92,8 @@ impl<'a> Jws<'a> {
             key: header.kid,
             kind: header.typ,
             signed,
-            // A further dot is no character of base64url.
-            claims: decoded(claims)?,
-            signature: decoded(signature)?,
+            claims,
+            signature,
         })
     }
 

@@ -11,6 +11,9 @@ use super::{keys::KeySet, metadata::Metadata};
 /// From this age on, keys are asked for again, beside their use.
 pub(super) const FRESH: Duration = Duration::from_secs(15 * 60);
 
+/// From this age on, whoever comes waits for that, so that a key which the issuer has withdrawn is not taken long after.
+pub(super) const LATE: Duration = Duration::from_secs(20 * 60);
+
 /// Up to this age, keys are honoured when the issuer does not answer.
 pub(super) const HONOURED: Duration = Duration::from_secs(60 * 60);
 
@@ -25,6 +28,17 @@ pub(super) struct Snapshot {
     pub(super) asked_at: Instant,
 }
 
+/// What is to be done before keys are used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Freshness {
+    /// Nothing.
+    Fresh,
+    /// The issuer is to be asked meanwhile.
+    Ageing,
+    /// The issuer is to be asked first. If it does not answer, they are good enough.
+    Late,
+}
+
 /// What is known now.
 #[derive(Debug, Default)]
 pub(super) struct Known {
@@ -37,11 +51,19 @@ pub(super) struct Known {
 }
 
 impl Known {
-    /// What still counts at this time, and whether it is fresh.
-    pub(super) fn standing(&self, now: Instant) -> Option<(Arc<Snapshot>, bool)> {
+    /// What still counts at this time, and how fresh it is.
+    pub(super) fn standing(&self, now: Instant) -> Option<(Arc<Snapshot>, Freshness)> {
         let snapshot = self.snapshot.as_ref()?;
         let age = now.since(snapshot.asked_at);
-        (age < HONOURED).then(|| (Arc::clone(snapshot), age < FRESH))
+        let freshness = if age < FRESH {
+            Freshness::Fresh
+        } else if age < LATE || self.fault.is_some() {
+            // An issuer that has just failed keeps nobody waiting.
+            Freshness::Ageing
+        } else {
+            Freshness::Late
+        };
+        (age < HONOURED).then(|| (Arc::clone(snapshot), freshness))
     }
 
     /// Whether the issuer may be asked again.

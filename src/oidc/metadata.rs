@@ -65,3 +65,36 @@ impl Metadata {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::domain::{identity::Issuer, ids::TenantId};
+
+    #[test]
+    fn an_issuer_behind_tls_sends_nobody_to_where_there_is_none() {
+        let issuer = "https://id.example/";
+        let settings = ProviderSettings {
+            name: "work".into(),
+            issuer: Issuer::parse(issuer).unwrap(),
+            location: Destination::parse(issuer).unwrap(),
+            audience: None,
+            client: None,
+            tenant: TenantId::from_bytes([1; 16]),
+            accepted_acr: Vec::new(),
+            patience: Duration::from_secs(1),
+        };
+        assert_eq!(location(&settings), "https://id.example/.well-known/openid-configuration");
+        let parse = |keys: &str| {
+            let document = format!(r#"{{"issuer":"{issuer}","jwks_uri":"{keys}"}}"#);
+            Metadata::parse(document.as_bytes(), &settings).map(|metadata| metadata.keys)
+        };
+        // Another host is not unusual.
+        assert!(parse("https://keys.example/set").is_ok());
+        for wrong in ["http://id.example/keys", "http://127.0.0.1/keys", "http://localhost/keys", "/keys", ""] {
+            assert!(parse(wrong).unwrap_err().contains("jwks_uri"), "{wrong}");
+        }
+    }
+}

@@ -21,7 +21,7 @@ use super::{
     claims::{Claims, Validity},
     jws::Jws,
     keys::KeySet,
-    known::{HONOURED, Known, Snapshot},
+    known::{Freshness, HONOURED, Known, Snapshot},
     metadata::{self, Metadata},
     rejected::Rejected,
     settings::ProviderSettings,
@@ -97,13 +97,13 @@ impl Provider {
             let mut known = self.known();
             let now = self.now();
             match known.standing(now) {
-                Some((snapshot, true)) => return Ok(snapshot),
-                Some((snapshot, false)) => {
+                Some((snapshot, Freshness::Fresh)) => return Ok(snapshot),
+                Some((snapshot, Freshness::Ageing)) => {
                     // Nobody waits for this one.
                     let _asking = self.ask(&mut known, now);
                     return Ok(snapshot);
                 }
-                None => self.ask(&mut known, now),
+                Some((_, Freshness::Late)) | None => self.ask(&mut known, now),
             }
         };
         ended(asking).await;
