@@ -45,6 +45,10 @@ pub struct Console {
 impl Console {
     /// With providers of these settings, at the time of the laboratory, or of this clock.
     pub fn with(settings: Vec<ProviderSettings>, clock: Option<Arc<dyn Clock>>) -> Self {
+        Self::reached_at(None, settings, clock)
+    }
+
+    fn reached_at(public_url: Option<&str>, settings: Vec<ProviderSettings>, clock: Option<Arc<dyn Clock>>) -> Self {
         let runtime = runtime();
         let laboratory = runtime.block_on(Laboratory::new());
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -53,7 +57,7 @@ impl Console {
         if let Some(clock) = clock {
             broker.clock = clock;
         }
-        broker.settings.public_url.clone_from(&url);
+        broker.settings.public_url = public_url.unwrap_or(&url).to_owned();
         broker.providers = Arc::new(Providers::new(settings, &broker.clock, runtime.handle()));
         let served = broker.clone();
         let server = HttpServer::new(move || {
@@ -87,6 +91,7 @@ impl Drop for Console {
 #[derive(Clone)]
 pub struct Browser {
     agent: ureq::Agent,
+    host: Option<&'static str>,
     pub cookies: HashMap<String, String>,
 }
 
@@ -100,7 +105,7 @@ pub struct Page {
 
 impl Browser {
     pub fn new() -> Self {
-        Self { agent: cloakroom::outward::agent(AGES), cookies: HashMap::new() }
+        Self { agent: cloakroom::outward::agent(AGES), host: None, cookies: HashMap::new() }
     }
 
     fn jar(&self) -> String {
@@ -108,7 +113,11 @@ impl Browser {
     }
 
     pub fn get(&mut self, url: &str) -> Page {
-        let answer = self.agent.get(url).header("Cookie", self.jar()).call().unwrap();
+        let mut request = self.agent.get(url).header("Cookie", self.jar());
+        if let Some(host) = self.host {
+            request = request.header("Host", host);
+        }
+        let answer = request.call().unwrap();
         self.taken(answer)
     }
 
@@ -266,11 +275,16 @@ fn whoever_signs_in_arrives_at_the_console() {
 
 #[test]
 fn behind_tls_the_cookie_is_of_this_host_alone() {
-    let mut fixture = Fixture::new();
-    fixture.console.broker.settings.public_url = "https://share.example".into();
-    let departure = fixture.console.runtime.block_on(fixture.console.broker.depart("work")).unwrap();
+    let issuer = OwnIssuer::with(&[&Signer::es256("a")]);
+    let console = Console::reached_at(Some("https://share.example"), vec![settings(issuer.url())], None);
+    let mut browser = Browser { host: Some("share.example"), ..Browser::new() };
+    let page = browser.get(&format!("{}/console/sign-in/work", console.url));
     let back = form_urlencoded::byte_serialize(b"https://share.example/console/sign-in/work/callback");
-    assert!(departure.url.contains(&format!("redirect_uri={}&", back.collect::<String>())), "{}", departure.url);
+    let url = page.location.unwrap();
+    assert!(url.contains(&format!("redirect_uri={}&", back.collect::<String>())), "{url}");
+    let [cookie] = page.set_cookies.as_slice() else { panic!("{:?}", page.set_cookies) };
+    assert!(cookie.starts_with("__Host-cloakroom-signing-in="), "{cookie}");
+    assert!(cookie.ends_with("; HttpOnly; SameSite=Lax; Secure; Path=/; Max-Age=600"), "{cookie}");
 }
 
 #[test]
