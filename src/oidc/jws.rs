@@ -100,10 +100,9 @@ impl<'a> Jws<'a> {
     /// Whether its type is that of this kind of token (RFC 9068, section 4; RFC 8725, section 3.11).
     pub(super) fn is_typed(&self, wanted: TokenKind) -> bool {
         let kind = self.kind.as_deref().map(|kind| kind.to_ascii_lowercase());
-        match (wanted, kind.as_deref()) {
-            (TokenKind::Access, Some("at+jwt" | "application/at+jwt")) => true,
-            (TokenKind::Id, None | Some("jwt" | "application/jwt")) => true,
-            _ => false,
+        match wanted {
+            TokenKind::Access => matches!(kind.as_deref(), Some("at+jwt" | "application/at+jwt")),
+            TokenKind::Id => matches!(kind.as_deref(), None | Some("jwt" | "application/jwt")),
         }
     }
 }
