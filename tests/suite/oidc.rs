@@ -2,6 +2,7 @@
 //! exactly right is refused, with a reason for the log.
 
 mod certified;
+mod console;
 mod issuer;
 mod keeping;
 mod refusals;

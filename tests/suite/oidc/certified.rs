@@ -9,7 +9,7 @@ use std::{
 use cloakroom::{clock::SystemClock, domain::identity::SecondFactor};
 
 use super::{
-    signing_in::{Browser, Console},
+    console::{Browser, Console},
     *,
 };
 

@@ -2,147 +2,14 @@
 
 use std::collections::HashMap;
 
-use actix_web::{App, HttpServer, cookie::Cookie, dev::ServerHandle, middleware::from_fn, web};
-use cloakroom::{
-    domain::ids::RequestId,
-    http::{
-        guards,
-        problem::Problem,
-        single_sign_on::{self, BeginSession},
-    },
-    service::{Broker, single_sign_on::Arrival},
-};
+use cloakroom::http::problem::Problem;
 use url::Url;
 
-use crate::api::laboratory::Laboratory;
-
-use super::{signer::encode, *};
-
-/// Tells in cookies who arrived.
-struct Told;
-
-impl BeginSession for Told {
-    async fn begin_session(_: &Broker, arrival: Arrival, _: RequestId) -> Result<Vec<Cookie<'static>>, Problem> {
-        let identity = arrival.identity;
-        let factor = format!("{:?}", identity.second_factor);
-        Ok(vec![
-            Cookie::new("arrived", identity.subject.expose().to_owned()),
-            Cookie::new("factor", factor),
-            Cookie::new("attempt", base16ct::lower::encode_string(&arrival.attempt)),
-        ])
-    }
-}
-
-/// The two routes behind the guards of the API, and nothing else.
-pub struct Console {
-    runtime: Runtime,
-    handle: ServerHandle,
-    pub url: String,
-    pub broker: Broker,
-    laboratory: Laboratory,
-}
-
-impl Console {
-    /// With providers of these settings, at the time of the laboratory, or of this clock.
-    pub fn with(settings: Vec<ProviderSettings>, clock: Option<Arc<dyn Clock>>) -> Self {
-        Self::reached_at(None, settings, clock)
-    }
-
-    fn reached_at(public_url: Option<&str>, settings: Vec<ProviderSettings>, clock: Option<Arc<dyn Clock>>) -> Self {
-        let runtime = runtime();
-        let laboratory = runtime.block_on(Laboratory::new());
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        let mut broker = laboratory.broker.clone();
-        if let Some(clock) = clock {
-            broker.clock = clock;
-        }
-        broker.settings.public_url = public_url.unwrap_or(&url).to_owned();
-        broker.providers = Arc::new(Providers::new(settings, &broker.clock, runtime.handle()));
-        let served = broker.clone();
-        let server = HttpServer::new(move || {
-            App::new()
-                .app_data(web::Data::new(served.clone()))
-                .wrap(from_fn(guards::api))
-                .configure(single_sign_on::configure::<Told>)
-        });
-        let server = {
-            let _inside = runtime.enter();
-            server.workers(1).disable_signals().listen(listener).unwrap().run()
-        };
-        let handle = server.handle();
-        runtime.spawn(server);
-        Self { runtime, handle, url, broker, laboratory }
-    }
-
-    pub fn identify(&self, token: &str) -> Result<Identity, String> {
-        let identified = self.runtime.block_on(self.broker.identify(&SecretText::new(token)));
-        identified.map_err(|fault| fault.to_string())
-    }
-}
-
-impl Drop for Console {
-    fn drop(&mut self) {
-        self.runtime.block_on(self.handle.stop(false));
-    }
-}
-
-/// Keeps cookies, and follows nothing by itself.
-#[derive(Clone)]
-pub struct Browser {
-    agent: ureq::Agent,
-    host: Option<&'static str>,
-    pub cookies: HashMap<String, String>,
-}
-
-#[derive(Debug)]
-pub struct Page {
-    pub status: u16,
-    pub location: Option<String>,
-    pub set_cookies: Vec<String>,
-    pub body: String,
-}
-
-impl Browser {
-    pub fn new() -> Self {
-        Self { agent: cloakroom::outward::agent(AGES), host: None, cookies: HashMap::new() }
-    }
-
-    fn jar(&self) -> String {
-        self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("; ")
-    }
-
-    pub fn get(&mut self, url: &str) -> Page {
-        let mut request = self.agent.get(url).header("Cookie", self.jar());
-        if let Some(host) = self.host {
-            request = request.header("Host", host);
-        }
-        let answer = request.call().unwrap();
-        self.taken(answer)
-    }
-
-    pub fn post(&mut self, url: &str, form: &str) -> Page {
-        let request = self.agent.post(url).header("Cookie", self.jar());
-        let answer = request.header("Content-Type", "application/x-www-form-urlencoded").send(form).unwrap();
-        self.taken(answer)
-    }
-
-    fn taken(&mut self, mut answer: ureq::http::Response<ureq::Body>) -> Page {
-        let texts = |name: &str| -> Vec<_> {
-            answer.headers().get_all(name).iter().map(|value| value.to_str().unwrap().to_owned()).collect()
-        };
-        let (set_cookies, location) = (texts("set-cookie"), texts("location").pop());
-        for cookie in &set_cookies {
-            let (name, value) = cookie.split(';').next().unwrap().split_once('=').unwrap();
-            match value {
-                "" => self.cookies.remove(name),
-                value => self.cookies.insert(name.into(), value.into()),
-            };
-        }
-        let status = answer.status().as_u16();
-        Page { status, location, set_cookies, body: answer.body_mut().read_to_string().unwrap() }
-    }
-}
+use super::{
+    console::{Browser, Console, Page},
+    signer::encode,
+    *,
+};
 
 /// Somebody on the way to the provider.
 struct Away {
@@ -277,7 +144,7 @@ fn whoever_signs_in_arrives_at_the_console() {
 fn behind_tls_the_cookie_is_of_this_host_alone() {
     let issuer = OwnIssuer::with(&[&Signer::es256("a")]);
     let console = Console::reached_at(Some("https://share.example"), vec![settings(issuer.url())], None);
-    let mut browser = Browser { host: Some("share.example"), ..Browser::new() };
+    let mut browser = Browser::asking_for("share.example");
     let page = browser.get(&format!("{}/console/sign-in/work", console.url));
     let back = form_urlencoded::byte_serialize(b"https://share.example/console/sign-in/work/callback");
     let url = page.location.unwrap();
