@@ -29,6 +29,7 @@ mod rows;
 pub mod sessions;
 pub mod share_redemption;
 pub mod shares;
+pub mod single_sign_on;
 pub mod submissions;
 pub mod sweep;
 mod tallies;
@@ -48,6 +49,7 @@ use crate::{
     domain::{instant::Instant, upload::Method},
     entropy::Entropy,
     objects::ObjectStorage,
+    oidc::Providers,
     scanner::Scanner,
     store::Store,
 };
@@ -144,6 +146,8 @@ pub struct Broker {
     pub archives: Arc<ArchivePlaces>,
     /// Looks into uploads before they are completed, where operators want that.
     pub scanner: Option<Arc<dyn Scanner>>,
+    /// Whose word is taken about who somebody is.
+    pub providers: Arc<Providers>,
     /// What operators set.
     pub settings: Settings,
 }
