@@ -10,7 +10,10 @@ function csrf() {
   return /(?:^|; )(?:__Host-)?cloakroom-csrf=([A-Za-z0-9_-]+)/.exec(document.cookie)?.[1];
 }
 
-export async function call(method, path, { body, headers = {} } = {}) {
+// How long an answer is waited for, in milliseconds.
+const PATIENCE = 60_000;
+
+export async function call(method, path, { body, headers = {}, patience = PATIENCE } = {}) {
   const request = { method, headers: { ...headers }, cache: "no-store", redirect: "error" };
   if (body !== undefined) {
     request.headers["Content-Type"] = "application/json";
@@ -18,7 +21,7 @@ export async function call(method, path, { body, headers = {} } = {}) {
   }
   const token = csrf();
   if (token) request.headers["Cloakroom-CSRF"] = token;
-  if (AbortSignal.timeout) request.signal = AbortSignal.timeout(60_000);
+  if (AbortSignal.timeout && patience < Infinity) request.signal = AbortSignal.timeout(patience);
   try {
     const response = await fetch(path, request);
     const date = Date.parse(response.headers.get("Date") ?? "");
