@@ -29,6 +29,8 @@ pub enum Fate {
     Meet(Arc<Barrier>),
     /// So many bytes of its body pass; then the connection breaks.
     CutAfter(usize),
+    /// It is answered by this script, as if a file of the page were another one. Nobody else is asked.
+    AnswerScript(&'static str),
     /// So many bytes of its answer pass; then the connection breaks.
     CutAnswerAfter(u64),
 }
@@ -135,6 +137,7 @@ fn meet(record: &Mutex<Record>, arriving: Arriving, behind: &str) -> io::Result<
         Some(Fate::LoseAnswer) => lose_answer(arriving, behind),
         Some(Fate::CutAfter(bytes)) => cut(arriving, behind, bytes),
         Some(Fate::CutAnswerAfter(bytes)) => cut_answer(arriving, behind, bytes),
+        Some(Fate::AnswerScript(script)) => answer_script(arriving, script),
         Some(Fate::BreakOff) => arriving.break_off(),
     }
 }
@@ -144,6 +147,13 @@ fn lose_answer(mut arriving: Arriving, behind: &str) -> io::Result<()> {
     // Once all of the answer is here, it has been done.
     io::copy(&mut server, &mut io::sink())?;
     arriving.break_off()
+}
+
+fn answer_script(mut arriving: Arriving, script: &str) -> io::Result<()> {
+    let length = script.len();
+    write!(arriving.client, "HTTP/1.1 200 OK\r\nContent-Type: text/javascript\r\nContent-Length: {length}\r\n")?;
+    write!(arriving.client, "Connection: close\r\n\r\n{script}")?;
+    arriving.client.shutdown(Shutdown::Write)
 }
 
 fn cut_answer(mut arriving: Arriving, behind: &str, bytes: u64) -> io::Result<()> {

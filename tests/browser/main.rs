@@ -37,6 +37,7 @@ mod previews;
 mod requests;
 mod roles;
 mod sending;
+mod sending_many;
 mod sharing;
 mod signing_in;
 mod unable;
