@@ -6,7 +6,7 @@ import { slot } from "./view.js";
 
 // Files go into the folder that `folder` names when they are chosen; `changed` lists it again.
 export function offerUpload(view, folder, changed) {
-  const sending = new Sending(slot("sent", view), { ask, base: "/v1/uploads", done: changed, mayReplace: true, mayReturn: true });
+  const sending = new Sending(slot("sent", view), { ask, base: "/v1/uploads", done: changed, mayReplace: true });
   const add = (files) => {
     if (files.length === 0) return;
     slot("upload", view).hidden = false;

@@ -119,6 +119,7 @@ export class Queue {
       if (transfer.isActive) {
         Object.assign(transfer, { why: left.why ?? "failed", limit: left.limit ?? null });
         this.to(transfer, left.state ?? "failed");
+        if (transfer.why === "unreadable") this.drop(transfer);
       }
     }
     transfer.isRunning = false;

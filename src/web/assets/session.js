@@ -282,6 +282,7 @@ function redraw(from = null) {
 function redrawSoon() {
   drawing ||= setTimeout(() => {
     drawing = 0;
+    if (isOver()) return;
     redraw();
     crumbs();
   }, 500);

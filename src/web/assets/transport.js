@@ -192,8 +192,7 @@ export class Transport {
       } else {
         const isPartial = answer.code === "upload_incomplete";
         if (isPartial) this.drop(transfer);
-        // Whoever signs in again goes on with it.
-        else if (answer.status !== 401) transfer.forget();
+        else transfer.forget();
         throw answer.ok || isPartial ? new Left("failed", "not_whole") : refused(answer);
       }
     }
@@ -310,7 +309,7 @@ const CODES = ["path_taken", "closed", "quota_exceeded", "too_large", "upload_in
 
 function refused(answer) {
   if (CODES.includes(answer.code)) return new Left("failed", answer.code, answer.content.limit);
-  if (answer.status === 401) return new Left("failed", "over");
+  if (answer.status === 401 || answer.code === "csrf") return new Left("failed", "over");
   if (answer.status === 403) return new Left("failed", "forbidden");
   return new Left("failed", answer.status === 422 ? "invalid" : "failed");
 }

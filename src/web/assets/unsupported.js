@@ -37,7 +37,7 @@
   // On its way down, since files that fail tell nobody above them.
   window.addEventListener("error", function (event) {
     var what = event.target && event.target.tagName;
-    if (what === "SCRIPT" || what === "LINK") tell("trouble");
+    if (what === "SCRIPT") tell("trouble");
     else if (/SyntaxError/.test(String(event.error || event.message))) tell("unsupported");
   }, true);
 })();

@@ -14,10 +14,13 @@ const MOST_LINES = 100;
 const FINAL = new Set([
   "path_taken", "forbidden", "closed", "over", "too_large", "upload_infected", "path_protected", "invalid", "unreadable",
 ]);
+const mayPass = (why) => !FINAL.has(why);
 // What systems leave in folders by themselves.
 const LITTER = new Set([".DS_Store", "Thumbs.db", "desktop.ini"]);
 
 const all = new Set();
+// Nothing can go on that is on its way: nobody is asked whether to leave it.
+export const giveUp = () => all.clear();
 addEventListener("beforeunload", (event) => [...all].some(({ queue }) => queue.total.open + queue.total.paused > 0) && event.preventDefault());
 
 // The files that are sent from one place of a page, with what can be done about them.
@@ -29,10 +32,9 @@ export class Sending {
   drawing = 0;
   speed = { at: 0, sent: 0, bytes: 0 };
 
-  // `list` takes the lines. `ask` calls the API; `done` is told of each upload that has arrived. Where `mayReturn`, whoever is
-  // out of the session can come back into it on this page.
-  constructor(list, { ask, done, mayReplace = false, mayReturn = false, base }) {
-    Object.assign(this, { list, mayReplace, mayReturn });
+  // `list` takes the lines. `ask` calls the API; `done` is told of each upload that has arrived.
+  constructor(list, { ask, done, mayReplace = false, base }) {
+    Object.assign(this, { list, mayReplace });
     this.queue = new Queue({ ask, done, base, changed: (transfer) => this.draw(transfer) });
     this.text = element("p", { className: "small" });
     this.spoken = element("p", { className: "unseen" });
@@ -47,7 +49,7 @@ export class Sending {
     };
     this.pause = button(t("pause_all"), () => this.queue.pauseAll(), "pause-all");
     this.resume = button(t("resume_all"), () => this.queue.resumeAll(), "resume-all");
-    this.retry = button(t("again_all"), () => this.queue.retryAll((why) => this.mayPass(why)), "retry-all");
+    this.retry = button(t("again_all"), () => this.queue.retryAll(mayPass), "retry-all");
     this.cancel = button(t("cancel_all"), () => this.queue.cancelAll(), "cancel-all");
     this.actions = element("div", { className: "bar" }, this.pause, this.resume, this.retry, this.cancel);
     this.head = element("div", { className: "sending", hidden: true }, this.text, this.bar, this.actions, this.spoken);
@@ -112,11 +114,6 @@ export class Sending {
     }
   }
 
-  // Whether trying again may lead to something else.
-  mayPass(why) {
-    return !FINAL.has(why) || (why === "over" && this.mayReturn);
-  }
-
   // How much has arrived, for when nothing more can.
   get arrived() {
     const { done, files } = this.queue.total;
@@ -139,7 +136,7 @@ export class Sending {
     const had = document.activeElement;
     this.pause.hidden = total.open === 0;
     this.resume.hidden = total.paused === 0;
-    this.retry.hidden = !this.queue.transfers.some(({ state, why }) => state === "failed" && this.mayPass(why));
+    this.retry.hidden = !this.queue.transfers.some(({ state, why }) => state === "failed" && mayPass(why));
     this.cancel.hidden = total.open + total.paused === 0;
     if (had.hidden && this.actions.contains(had)) ([...this.actions.children].find((button) => !button.hidden) ?? this.head).focus();
     const sizes = { sent: format.size(total.sent), total: format.size(total.bytes) };
@@ -201,7 +198,7 @@ class Line {
     const taken = why === "path_taken" && this.sending.mayReplace;
     this.pause.hidden = !moving && state !== "waiting";
     this.resume.hidden = state !== "paused";
-    this.retry.hidden = state !== "failed" || !this.sending.mayPass(why);
+    this.retry.hidden = state !== "failed" || !mayPass(why);
     this.replace.hidden = state !== "failed" || !taken;
     this.cancel.hidden = this.transfer.isOver || state === "checking";
     this.bar.hidden = !moving && state !== "paused";

@@ -58,7 +58,7 @@ fn nothing_is_inline_but_that_style() {
         assert_eq!(page.matches("<script").count(), page.matches("></script>").count(), "{name}");
         assert_eq!(
             page.matches("<script").count(),
-            page.matches("<script src=\"/assets/").count()
+            page.matches("<script defer src=\"/assets/").count()
                 + page.matches("<script type=\"module\" src=\"/assets/").count(),
             "{name}"
         );
