@@ -18,9 +18,7 @@ macro_rules! assets {
 
 /// All files, the same in every language. Scripts import each other, and the words of their
 /// language, by relative names, so that they stay within one version and one language.
-pub(super) const FILES: [(&str, &str); 34] = assets![
-    "cloakroom.css",
-    "without-script.css",
+pub(super) const FILES: [(&str, &str); 30] = assets![
     "icon.svg",
     "unsupported.js",
     "view.js",
@@ -33,7 +31,6 @@ pub(super) const FILES: [(&str, &str); 34] = assets![
     "share.js",
     "link.js",
     "request.js",
-    "session.css",
     "session.js",
     "session-list.js",
     "session-preview.js",
@@ -41,10 +38,7 @@ pub(super) const FILES: [(&str, &str); 34] = assets![
     "session-tree.js",
     "upload.js",
     "queue.js",
-    "transfer.js",
-    "transport.js",
-    "declarations.js",
-    "console.css",
+pub(super) const FILES: [(&str, &str); 30] = assets![
     "console.js",
     "console-ask.js",
     "console-make.js",
@@ -63,7 +57,6 @@ pub(super) fn scripts() -> impl Iterator<Item = (&'static str, &'static str)> {
 
 fn content_type(name: &str) -> &'static str {
     match name.rsplit('.').next() {
-        Some("css") => "text/css; charset=utf-8",
         Some("svg") => "image/svg+xml",
         _ => "text/javascript; charset=utf-8",
     }
