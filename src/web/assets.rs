@@ -38,7 +38,9 @@ pub(super) const FILES: [(&str, &str); 30] = assets![
     "session-tree.js",
     "upload.js",
     "queue.js",
-pub(super) const FILES: [(&str, &str); 30] = assets![
+    "transfer.js",
+    "transport.js",
+    "declarations.js",
     "console.js",
     "console-ask.js",
     "console-make.js",

@@ -1,10 +1,13 @@
 // Files that are saved from a session's page: one by its URL, many as an archive. The browser saves, and no script holds bytes.
 
+import * as format from "./format.js";
 import words from "./session.words.js";
 import { texts } from "./text.js";
 import { element, named, say, slot } from "./view.js";
 
 const t = texts(words);
+// The most paths that an archive is asked for by.
+const MOST_PICKED = 1000;
 
 export class Saving {
   // `ask` calls the API in the session with this id, where downloads are asked for at `route`. Nothing is said once it `isOver`.
@@ -37,6 +40,11 @@ export class Saving {
 
   // By a form.
   async archive(paths) {
+    say("fault");
+    if (paths.length > MOST_PICKED) {
+      say("fault", t("too_many_picked", { count: format.number(MOST_PICKED) }));
+      return;
+    }
     // Renews the credential if need be: a form cannot.
     const answer = await this.ask("GET", "/v1/session");
     if (!answer.ok) {

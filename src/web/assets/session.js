@@ -19,8 +19,6 @@ const t = texts({ ...common, ...words });
 const PAGE = 1000;
 // Beyond these, a page is no place to look for a file.
 const MOST_FILES = 50_000;
-// The most paths that an archive is asked for by.
-const MOST_PICKED = 1000;
 // This long before it ends, a credential is renewed.
 const AHEAD = 120_000;
 // When little time is left.
@@ -332,12 +330,10 @@ function chose() {
 
 // What is selected, else all that is shown; a whole folder by its own name.
 async function archive() {
-  say("fault");
   const chosen = [...list.selected];
   const isAll = (chosen.length === 0 || isAllSelected()) && !filter.value.trim();
   const paths = isAll ? [folder || "/"] : chosen.length > 0 ? chosen : list.entries.map((entry) => entry.path);
-  if (paths.length > MOST_PICKED) say("fault", t("too_many_picked", { count: format.number(MOST_PICKED) }));
-  else await saving.archive(paths);
+  await saving.archive(paths);
 }
 
 function offerMove() {
