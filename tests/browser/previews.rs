@@ -127,6 +127,8 @@ fn files_are_looked_at_one_after_the_other_and_nothing_of_them_runs() {
     reader.clicks("[data-do=open-pdf]");
     until("it is opened, in a tab of its own", || fetched() == before + 1);
     assert_eq!(downloads(&house), issued + 1, "who only looks leaves no trace of opening it");
+    // What is not in front plays nothing.
+    reader.cdp("Page.bringToFront", json!({}));
     reader.stages("button[data-do=open-pdf]");
     reader.types(ARROW_RIGHT);
     reader.types(ARROW_LEFT);

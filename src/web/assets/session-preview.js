@@ -64,6 +64,8 @@ export class Preview {
     const place = this.place + by;
     if (place < 0 || place >= this.files.length) return;
     this.place = place;
+    // What is shown goes, and would take the focus with it, and with that the keys.
+    if (this.stage.contains(document.activeElement)) this.button("close").focus();
     this.show();
   }
 
