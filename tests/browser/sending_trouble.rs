@@ -202,6 +202,10 @@ fn what_was_stored_is_told_to_be_however_its_answer_was_lost() {
     sender.sends("last.bin", b"1");
     sender.is("inbox/last.bin", "checking");
     sender.presses("cancel-all");
+    sender.eval_async::<()>(
+        "const done = arguments[0]; requestAnimationFrame(() => requestAnimationFrame(() => done()))",
+    );
+    sender.is("inbox/last.bin", "checking");
     checked.wait();
     sender.is("inbox/last.bin", "done");
     assert_eq!(sender.lines("cancelled"), 0);
