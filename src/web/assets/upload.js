@@ -30,6 +30,7 @@ export class Sending {
   unseen = new Set();
   stale = new Set();
   drawing = 0;
+  failed = 0;
   speed = { at: 0, sent: 0, bytes: 0 };
 
   // `list` takes the lines. `ask` calls the API; `done` is told of each upload that has arrived.
@@ -147,7 +148,7 @@ export class Sending {
     const failed = total.failed > 0 ? [t("failed_of", { number: total.failed, count: format.number(total.failed) })] : [];
     this.text.textContent = [...parts, ...failed].join(" · ");
     const spoken = [t("done_of", counts), ...failed].join(" · ");
-    const isNews = total.open === 0 || total.done % 10 === 0 || total.failed !== this.failed;
+    const isNews = total.open === 0 || (total.done + total.failed) % 10 === 0 || (total.failed > 0 && this.failed === 0);
     if (this.spoken.textContent !== spoken && isNews) this.spoken.textContent = spoken;
     this.failed = total.failed;
   }
