@@ -92,7 +92,7 @@ pub(super) fn hand_over(data_dir: &Path, secret: &str) -> Result<String, Failed>
     Ok(file.display().to_string())
 }
 
-async fn put_sample(broker: &Broker, key: &crate::domain::api_key::ApiKey) -> Result<(), Failed> {
+async fn put_sample(broker: &Broker, key: &crate::domain::principal::Principal) -> Result<(), Failed> {
     broker.put_sample(key.namespace, &VaultPath::parse(SAMPLE_PATH)?, SAMPLE).await?;
     Ok(())
 }

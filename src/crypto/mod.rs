@@ -8,6 +8,7 @@ pub mod csrf;
 pub mod digest;
 pub mod edge_cookie;
 pub mod grant_hash;
+pub mod identity;
 pub mod keyring;
 pub mod move_token;
 pub mod opaque;

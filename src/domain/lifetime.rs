@@ -38,6 +38,11 @@ pub const MULTIPART: Bounds = Bounds { least: MINUTE, default: DAY, most: 7 * DA
 /// An API key that ends at all.
 pub const API_KEY: Bounds = Bounds { least: MINUTE, default: 90 * DAY, most: 3660 * DAY };
 
+/// For how long the secret of an API key is accepted beside a newer one.
+pub const OVERLAP: Bounds = Bounds { least: 0, default: DAY, most: 7 * DAY };
+/// For how long an operator may act for a tenant.
+pub const IMPERSONATION: Bounds = Bounds { least: MINUTE, default: 15 * MINUTE, most: HOUR };
+
 /// Session tokens and edge cookies, before they are renewed.
 pub const CREDENTIAL: Duration = Duration::from_secs(15 * MINUTE);
 /// A session of the console, from signing in. It is not renewed.

@@ -3,7 +3,6 @@
 //! Nothing here reads a clock, draws randomness or does I/O, and nothing here
 //! imports another module of this crate: what a rule needs is passed in.
 
-pub mod api_key;
 pub mod archive;
 pub mod artifact;
 pub mod authority;
@@ -19,6 +18,7 @@ pub mod object;
 pub mod parts;
 pub mod path;
 pub mod permission;
+pub mod principal;
 pub mod privacy;
 pub mod quota;
 pub mod receipt;

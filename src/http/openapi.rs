@@ -16,7 +16,7 @@ use crate::web::pages;
 
 use super::{
     administration, api_keys, archives, artifacts, console, file_requests, histories, links, objects, session_uploads,
-    sessions, shares, tenants, uploads,
+    sessions, shares, tenants, uploads, users,
 };
 
 #[derive(OpenApi)]
@@ -39,8 +39,11 @@ use super::{
         uploads::declare, uploads::declare_batch, uploads::list, uploads::inspect, uploads::sign_parts,
         uploads::arrived_parts, uploads::complete, uploads::receipt, uploads::cancel, uploads::receipt_keys,
         objects::list, objects::inspect, objects::download, objects::delete,
-        api_keys::create, api_keys::list, api_keys::inspect, api_keys::revoke,
-        tenants::create, tenants::list,
+        api_keys::create, api_keys::list, api_keys::inspect, api_keys::change, api_keys::rotate, api_keys::cut_off,
+        api_keys::revoke,
+        users::create, users::list, users::inspect, users::change, users::cut_off, users::remove,
+        tenants::create, tenants::list, tenants::inspect, tenants::suspend, tenants::resume, tenants::cut_off,
+        tenants::impersonate,
         histories::of_share, histories::of_link, histories::of_file_request, histories::audit,
         console::sign_in, console::inspect, console::sign_out, console::draw,
         administration::usage, administration::set_quota, administration::sweep, administration::reconcile,
@@ -54,7 +57,7 @@ use super::{
         (name = "file requests", description = "Links by which outsiders deliver files, and see nothing else"),
         (name = "uploads", description = "One declared contract for one file, from URL to verified object"),
         (name = "objects", description = "The files of the vault"),
-        (name = "administration", description = "Keys and tenants"),
+        (name = "administration", description = "Keys, users and tenants"),
         (name = "console", description = "What the pages of the console do besides: sessions by cookie"),
     ),
     modifiers(&Security),
@@ -78,7 +81,8 @@ impl Modify for Security {
                 [resource, ..] => resource,
                 [] => "",
             };
-            let operations = [&mut item.get, &mut item.post, &mut item.put, &mut item.delete].into_iter().flatten();
+            let operations =
+                [&mut item.get, &mut item.post, &mut item.put, &mut item.patch, &mut item.delete].into_iter().flatten();
             for operation in operations {
                 let handler = operation.operation_id.take().unwrap_or_default();
                 operation.operation_id = Some(format!("{resource}_{handler}"));

@@ -67,6 +67,7 @@ impl Broker {
         caller: &Caller,
         wanted: PublishArtifact,
     ) -> Result<(SeenArtifact, Manifest), Error> {
+        caller.mints()?;
         for pin in &wanted.paths {
             caller.may_pin(pin, Permission::Read)?;
         }
@@ -261,5 +262,5 @@ impl Broker {
 }
 
 fn visible(caller: &Caller, artifact: &Artifact) -> bool {
-    caller.key.grants.administer() || artifact.made.minter == caller.key.id
+    caller.principal.grants.administer() || artifact.made.minter == caller.principal.id
 }

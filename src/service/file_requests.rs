@@ -103,6 +103,7 @@ impl Broker {
     /// # Errors
     /// When the caller may not write to the folder, its name is a protected one, or the password cannot be one.
     pub async fn make_file_request(&self, caller: &Caller, wanted: MakeFileRequest) -> Result<MadeFileRequest, Error> {
+        caller.mints()?;
         if !matches!(wanted.folder, PathPin::Folder(_)) {
             return Err(Error::invalid("/folder", "is a folder, and ends in a slash"));
         }
@@ -235,5 +236,5 @@ impl Broker {
 }
 
 fn visible(caller: &Caller, request: &FileRequest) -> bool {
-    caller.key.grants.administer() || request.made.minter == caller.key.id
+    caller.principal.grants.administer() || request.made.minter == caller.principal.id
 }

@@ -84,6 +84,7 @@ impl Broker {
     /// # Errors
     /// When there is no such artifact, or the password cannot be one.
     pub async fn mint_link(&self, caller: &Caller, wanted: MintLink) -> Result<MintedLink, Error> {
+        caller.mints()?;
         let artifact = self.own_artifact(caller, wanted.artifact).await.map_err(|fault| match fault {
             Error::NotFound => Error::invalid("/artifact", "there is no such artifact"),
             other => other,
@@ -221,5 +222,5 @@ impl Broker {
 }
 
 fn visible(caller: &Caller, grant: &LinkGrant) -> bool {
-    caller.key.grants.administer() || grant.made.minter == caller.key.id
+    caller.principal.grants.administer() || grant.made.minter == caller.principal.id
 }

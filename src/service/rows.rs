@@ -6,6 +6,8 @@
 //! | `tenant#T` | `tenant` | the tenant |
 //! | `keys#T#M` | key id | an API key |
 //! | `key-hash#H` | `pointer` | from the hash of a secret to its key |
+//! | `users#T#M` | user id | a user |
+//! | `user-of#H` | `pointer` | from tenant, issuer and subject to their user |
 //! | `shares#T#M` | share id | index of shares |
 //! | `share#S` | `grant`, `state`, `claim#C` | a share |
 //! | `artifacts#T#M` | artifact id | an artifact |
@@ -34,13 +36,15 @@ use std::fmt::Display;
 use crate::{
     crypto::{
         claim::ClaimHash,
+        identity::ProvidedUserHash,
         opaque::{ApiKeyHash, ConsoleSecretHash, FileRequestTokenHash, LinkTokenHash},
     },
     domain::{
         event::Subject,
-        ids::{ApiKeyId, ArtifactId, FileRequestId, LinkId, ShareId, TenantId, UploadId},
+        ids::{ArtifactId, FileRequestId, LinkId, ShareId, TenantId, UploadId},
         instant::Instant,
         path::VaultPath,
+        principal::PrincipalId,
         quota::Scope,
         tenant::Namespace,
     },
@@ -68,8 +72,20 @@ pub(super) fn api_keys(namespace: Namespace) -> String {
     format!("keys#{}", of(namespace))
 }
 
-pub(super) fn api_key(namespace: Namespace, key: ApiKeyId) -> RowKey {
-    RowKey::new(api_keys(namespace), key.to_string())
+pub(super) fn users(namespace: Namespace) -> String {
+    format!("users#{}", of(namespace))
+}
+
+pub(super) fn principal(namespace: Namespace, id: PrincipalId) -> RowKey {
+    let partition = match id {
+        PrincipalId::ApiKey(_) => api_keys(namespace),
+        PrincipalId::User(_) => users(namespace),
+    };
+    RowKey::new(partition, id.to_string())
+}
+
+pub(super) fn user_pointer(user: ProvidedUserHash) -> RowKey {
+    RowKey::new(format!("user-of#{user}"), "pointer")
 }
 
 pub(super) fn api_key_pointer(hash: ApiKeyHash) -> RowKey {

@@ -99,6 +99,7 @@ impl Broker {
     /// # Errors
     /// When the caller's own grant does not cover it, or a pinned file is missing.
     pub async fn mint_share(&self, caller: &Caller, wanted: MintShare) -> Result<MintedShare, Error> {
+        caller.mints()?;
         let permission = Permission::from(wanted.permission);
         for pin in wanted.pins.as_slice() {
             caller.may_pin(pin, permission)?;
@@ -181,7 +182,7 @@ impl Broker {
             if let [Some(grant), Some(state)] = pair
                 && let Some(row) = self.readable::<ShareRow>(grant)
                 && let Some(state) = self.readable::<UseState>(state)
-                && (caller.key.grants.administer() || row.grant.made.minter == caller.key.id)
+                && (caller.principal.grants.administer() || row.grant.made.minter == caller.principal.id)
             {
                 own.push((row, state));
             }
@@ -218,7 +219,7 @@ impl Broker {
     ) -> Result<Page<VaultFile>, Error> {
         let (ShareRow { grant, .. }, _) = self.own_share(caller, id).await?;
         let Authority { tenant, minter, .. } = self.authority(&grant.made, None).await?;
-        let stands = grant.made.stands(tenant.as_ref(), minter.as_ref(), self.now()).is_ok();
+        let stands = grant.made.is_backed(tenant.as_ref(), minter.as_ref(), self.now()).is_ok();
         let rights = minter.as_ref().filter(|_| stands).and_then(|minter| grant.rights(&minter.grants).ok());
         let pins = rights.as_ref().map_or(&[] as &[PathPin], |rights| rights.pins());
         let allowed = |path: &VaultPath| rights.as_ref().is_some_and(|rights| rights.allow(path, Permission::Read));
@@ -249,7 +250,7 @@ impl Broker {
         let [grant, state] = self.store.get([rows::share_grant(id), rows::share_state(id)]).await?;
         let row = self.decode_if::<ShareRow>(grant.as_ref())?.ok_or(Error::NotFound)?.value;
         let state = self.decode_if::<UseState>(state.as_ref())?.ok_or(Error::NotFound)?;
-        let visible = caller.key.grants.administer() || row.grant.made.minter == caller.key.id;
+        let visible = caller.principal.grants.administer() || row.grant.made.minter == caller.principal.id;
         if row.grant.made.namespace == caller.namespace() && visible { Ok((row, state)) } else { Err(Error::NotFound) }
     }
 }

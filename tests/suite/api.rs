@@ -45,6 +45,7 @@ mod not_forever;
 mod once;
 mod once_in_doubt;
 mod one_answer;
+mod principals;
 mod recorded;
 mod smoke;
 mod tenants_apart;
@@ -95,6 +96,18 @@ on_every_backend! {
     recorded:
         the_life_of_a_share_is_told_event_by_event,
         every_act_has_one_event;
+    principals:
+        a_viewer_looks_and_makes_nothing,
+        a_role_goes_with_its_grants,
+        what_is_taken_from_a_key_is_taken_from_what_it_minted_at_once,
+        a_key_is_renamed_and_ended_in_time,
+        revoking_a_key_cuts_what_it_minted_unless_told_otherwise,
+        cutting_a_key_off_ends_what_it_minted_and_not_the_key,
+        users_are_let_in_once_and_again_when_they_were_removed,
+        a_suspended_tenant_does_nothing_until_it_is_resumed,
+        a_tenant_that_is_cut_off_begins_again,
+        operators_act_for_a_tenant_before_its_eyes_or_not_at_all,
+        nobody_takes_over_an_operator;
     console:
         signing_in_tells_who_and_what_is_offered,
         every_key_that_is_not_accepted_gets_one_answer,
