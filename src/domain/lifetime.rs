@@ -59,6 +59,8 @@ pub const PART_URL: Duration = Duration::from_secs(10 * MINUTE);
 pub const CLOCK_SKEW: Duration = Duration::from_secs(5 * MINUTE);
 /// For how long after its URL ended an upload may still be completed.
 pub const COMPLETION: Duration = Duration::from_secs(DAY);
+/// For how long an idempotency key stands for the request that it came with.
+pub const IDEMPOTENCY_KEY: Duration = Duration::from_secs(DAY);
 /// For how long rows are kept after the thing they describe has ended, so
 /// that its owner can still be told what became of it.
 pub const REMEMBERED: Duration = Duration::from_secs(30 * DAY);

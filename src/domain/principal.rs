@@ -10,6 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use super::{
     ids::{ApiKeyId, NotAnId, UserId},
     instant::Instant,
+    metadata::Metadata,
     permission::{Grants, Role},
     quota::Limits,
     refusal::Refusal,
@@ -119,6 +120,9 @@ pub struct Principal {
     pub namespace: Namespace,
     /// The owner's name for it.
     pub label: Option<String>,
+    /// Words of the owner's own.
+    #[serde(default, skip_serializing_if = "Metadata::is_empty")]
+    pub metadata: Metadata,
     /// By what it is known.
     pub identity: Identity,
     /// What it may do at all.
@@ -264,6 +268,7 @@ pub(crate) mod tests {
             id: PrincipalId::ApiKey(ApiKeyId::from_bytes([2; 16])),
             namespace: Namespace { tenant, mode: Mode::Live },
             label: None,
+            metadata: Metadata::default(),
             identity: Identity::ApiKey {
                 secrets: vec![KeySecret { number: 0, preview: "crk_live_abcd…".into(), until: None }],
             },

@@ -11,6 +11,7 @@ use crate::{
         ids::ApiKeyId,
         instant::Instant,
         lifetime,
+        metadata::Metadata,
         permission::{PathGrant, Role},
         principal::{Identity, Principal, PrincipalId},
         quota::Limits,
@@ -26,7 +27,8 @@ use crate::{
 use super::{
     administration::{LimitsView, UsageView},
     extract::{Authenticated, With},
-    principals::{ChangeBody, GrantView, PrincipalView, RevokeQuery, grants},
+    idempotency::{Creating, IdempotencyHeader, created},
+    principals::{ChangeBody, GrantView, PrincipalView, RevokeQuery, ends_at, grants},
     problem::{Problem, ProblemDocument},
     render::{self, Listing, PageQuery},
 };
@@ -37,6 +39,11 @@ use super::{
 pub struct CreateBody {
     /// Your own name for it.
     pub label: Option<String>,
+    /// Words of your own that go with it: up to 20 texts of up to 500 characters, under keys of up to 40 characters
+    /// (`A-Z a-z 0-9 _ . -`). Only you see them.
+    #[serde(default)]
+    #[schema(value_type = Option<std::collections::BTreeMap<String, String>>)]
+    pub metadata: Metadata,
     /// `live` or `test`; that of your own key where it is left out.
     #[schema(value_type = Option<String>)]
     pub mode: Option<Mode>,
@@ -57,6 +64,21 @@ pub struct CreateBody {
     /// Instead of `expires_in`: until when (RFC 3339).
     #[schema(value_type = Option<String>)]
     pub expires_at: Option<Instant>,
+}
+
+impl CreateBody {
+    fn parse(self, default: Mode, now: Instant) -> Result<CreateApiKey, Problem> {
+        Ok(CreateApiKey {
+            label: render::label(self.label)?,
+            metadata: self.metadata,
+            mode: self.mode.unwrap_or(default),
+            role: self.role,
+            grants: grants(self.grants)?,
+            largest_upload: self.largest_upload,
+            quota: self.quota,
+            expires_at: ends_at(self.expires_in, self.expires_at, now)?,
+        })
+    }
 }
 
 /// An API key. Never its secret.
@@ -101,9 +123,9 @@ pub struct CreatedView {
 }
 
 impl CreatedView {
-    pub(super) fn new(created: CreatedApiKey, now: Instant) -> Self {
+    pub(super) fn new(created: &CreatedApiKey, now: Instant) -> Self {
         let secret = created.secret.expose().to_owned();
-        Self { key: ApiKeyView::new(created.key, None, now), secret }
+        Self { key: ApiKeyView::new(created.key.clone(), None, now), secret }
     }
 }
 
@@ -113,32 +135,22 @@ fn id(text: &str) -> Result<PrincipalId, Problem> {
 
 /// Create an API key.
 #[utoipa::path(
-    post, path = "/v1/api-keys", tag = "administration", request_body = CreateBody, security(("api_key" = [])),
+    post, path = "/v1/api-keys", tag = "administration", request_body = CreateBody, params(IdempotencyHeader), security(("api_key" = [])),
     responses(
         (status = 201, description = "Created; the secret is shown this once", body = CreatedView),
         (status = "4XX", body = ProblemDocument),
     )
 )]
 pub async fn create(
-    With(Authenticated(caller), body): With<Authenticated, CreateBody>,
+    Creating { who: Authenticated(caller), body, once }: Creating<Authenticated, CreateBody>,
     broker: web::Data<Broker>,
 ) -> Result<HttpResponse, Problem> {
-    let now = broker.now();
-    let expires_at = match (body.expires_in, body.expires_at) {
-        (None, None) => None,
-        (span, end) => Some(render::ends_at(&lifetime::API_KEY, span, end, now)?),
-    };
-    let wanted = CreateApiKey {
-        label: render::label(body.label)?,
-        mode: body.mode.unwrap_or(caller.namespace().mode),
-        role: body.role,
-        grants: grants(body.grants)?,
-        largest_upload: body.largest_upload,
-        quota: body.quota,
-        expires_at,
-    };
-    let created = broker.create_api_key(&caller, wanted).await?;
-    Ok(HttpResponse::Created().json(CreatedView::new(created, now)))
+    let view = |key: &CreatedApiKey| CreatedView::new(key, broker.now());
+    created(&broker, &once, view, async |reply| {
+        let wanted = body.parse(caller.namespace().mode, broker.now())?;
+        Ok(broker.create_api_key(&caller, wanted, reply).await?)
+    })
+    .await
 }
 
 /// List API keys, newest first.
@@ -198,24 +210,27 @@ pub struct RotateBody {
 /// Give an API key a new secret. What it minted stays.
 #[utoipa::path(
     post, path = "/v1/api-keys/{id}/rotate", tag = "administration", request_body = RotateBody,
-    security(("api_key" = [])), params(("id" = String, Path, description = "The key's id")),
+    security(("api_key" = [])), params(("id" = String, Path, description = "The key's id"), IdempotencyHeader),
     responses(
         (status = 201, description = "The new secret is shown this once", body = CreatedView),
         (status = "4XX", body = ProblemDocument),
     )
 )]
 pub async fn rotate(
-    With(Authenticated(caller), body): With<Authenticated, RotateBody>,
+    Creating { who: Authenticated(caller), body, once }: Creating<Authenticated, RotateBody>,
     broker: web::Data<Broker>,
     path: web::Path<String>,
 ) -> Result<HttpResponse, Problem> {
-    let overlap = body.overlap.unwrap_or(lifetime::OVERLAP.default);
-    if overlap > lifetime::OVERLAP.most {
-        return Err(Problem::invalid("/overlap", format!("at most {} seconds", lifetime::OVERLAP.most)));
-    }
-    let key = render::id::<ApiKeyId>(&path)?;
-    let rotated = broker.rotate_api_key(&caller, key, Duration::from_secs(overlap)).await?;
-    Ok(HttpResponse::Created().json(CreatedView::new(rotated, broker.now())))
+    let view = |key: &CreatedApiKey| CreatedView::new(key, broker.now());
+    created(&broker, &once, view, async |reply| {
+        let overlap = body.overlap.unwrap_or(lifetime::OVERLAP.default);
+        if overlap > lifetime::OVERLAP.most {
+            return Err(Problem::invalid("/overlap", format!("at most {} seconds", lifetime::OVERLAP.most)));
+        }
+        let (key, overlap) = (render::id::<ApiKeyId>(&path)?, Duration::from_secs(overlap));
+        Ok(broker.rotate_api_key(&caller, key, overlap, reply).await?)
+    })
+    .await
 }
 
 /// End all that an API key minted, and the console sessions that it opened. The key itself goes on.

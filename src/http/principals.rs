@@ -7,6 +7,7 @@ use crate::{
     domain::{
         instant::Instant,
         lifetime,
+        metadata::Metadata,
         permission::{Grants, PathGrant, Role},
         principal::{Changes, Principal},
         quota::Limits,
@@ -46,6 +47,9 @@ pub struct PrincipalView {
     pub livemode: bool,
     /// Your own name for it.
     pub label: Option<String>,
+    /// Words of your own that go with it.
+    #[schema(value_type = std::collections::BTreeMap<String, String>)]
+    pub metadata: Metadata,
     /// `viewer` looks and downloads, `member` also makes shares, links, file requests and uploads, `admin` does
     /// everything.
     #[schema(value_type = String)]
@@ -86,6 +90,7 @@ impl PrincipalView {
             status,
             livemode: who.namespace.mode == Mode::Live,
             label: who.label,
+            metadata: who.metadata,
             role: who.role,
             grants: who.grants.0,
             operator: who.operator,
@@ -145,6 +150,14 @@ impl ChangeBody {
             largest_upload: self.largest_upload,
         };
         Ok(ChangePrincipal { role: self.role, grants: self.grants.map(grants).transpose()?, others })
+    }
+}
+
+/// When a new principal ends, if ever.
+pub(super) fn ends_at(span: Option<u64>, end: Option<Instant>, now: Instant) -> Result<Option<Instant>, Problem> {
+    match (span, end) {
+        (None, None) => Ok(None),
+        (span, end) => render::ends_at(&lifetime::API_KEY, span, end, now).map(Some),
     }
 }
 

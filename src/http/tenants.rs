@@ -12,13 +12,14 @@ use crate::{
         tenant::{Mode, Tenant},
         text,
     },
-    service::{Broker, impersonation::Impersonate},
+    service::{Broker, api_keys::CreatedApiKey, impersonation::Impersonate, tenants::CreatedTenant},
 };
 
 use super::{
     administration::LimitsView,
     api_keys::CreatedView as CreatedKeyView,
-    extract::{Authenticated, With},
+    extract::Authenticated,
+    idempotency::{Creating, IdempotencyHeader, created},
     problem::{Problem, ProblemDocument},
     render::{self, Listing, PageQuery},
 };
@@ -71,17 +72,22 @@ pub struct CreatedView {
 
 /// Create a tenant and the key that administers it.
 #[utoipa::path(
-    post, path = "/v1/tenants", tag = "administration", request_body = CreateBody, security(("api_key" = [])),
+    post, path = "/v1/tenants", tag = "administration", request_body = CreateBody, params(IdempotencyHeader), security(("api_key" = [])),
     responses((status = 201, body = CreatedView), (status = "4XX", body = ProblemDocument))
 )]
 pub async fn create(
-    With(Authenticated(caller), body): With<Authenticated, CreateBody>,
+    Creating { who: Authenticated(caller), body, once }: Creating<Authenticated, CreateBody>,
     broker: web::Data<Broker>,
 ) -> Result<HttpResponse, Problem> {
-    let name = text::label(&body.name).map_err(|fault| Problem::invalid("/name", fault.to_string()))?;
-    let created = broker.create_tenant(&caller, name).await?;
-    let admin_key = CreatedKeyView::new(created.admin_key, broker.now());
-    Ok(HttpResponse::Created().json(CreatedView { tenant: created.tenant.into(), admin_key }))
+    let view = |created: &CreatedTenant| CreatedView {
+        tenant: created.tenant.clone().into(),
+        admin_key: CreatedKeyView::new(&created.admin_key, broker.now()),
+    };
+    created(&broker, &once, view, async |reply| {
+        let name = text::label(&body.name).map_err(|fault| Problem::invalid("/name", fault.to_string()))?;
+        Ok(broker.create_tenant(&caller, name, reply).await?)
+    })
+    .await
 }
 
 /// List tenants, newest first.
@@ -153,7 +159,7 @@ pub async fn cut_off(
     id: web::Path<String>,
 ) -> Result<HttpResponse, Problem> {
     let created = broker.cut_off_tenant(&caller, render::id(&id)?).await?;
-    let admin_key = CreatedKeyView::new(created.admin_key, broker.now());
+    let admin_key = CreatedKeyView::new(&created.admin_key, broker.now());
     Ok(HttpResponse::Created().json(CreatedView { tenant: created.tenant.into(), admin_key }))
 }
 
@@ -176,22 +182,24 @@ pub struct ImpersonateBody {
 /// Draw a key to act for a tenant, which sees that, and the reason, and everything that is done with it.
 #[utoipa::path(
     post, path = "/v1/tenants/{id}/impersonations", tag = "administration", request_body = ImpersonateBody,
-    security(("api_key" = [])), params(("id" = String, Path, description = "The tenant's id")),
+    security(("api_key" = [])), params(("id" = String, Path, description = "The tenant's id"), IdempotencyHeader),
     responses((status = 201, body = CreatedKeyView), (status = "4XX", body = ProblemDocument))
 )]
 pub async fn impersonate(
-    With(Authenticated(caller), body): With<Authenticated, ImpersonateBody>,
+    Creating { who: Authenticated(caller), body, once }: Creating<Authenticated, ImpersonateBody>,
     broker: web::Data<Broker>,
     id: web::Path<String>,
 ) -> Result<HttpResponse, Problem> {
-    let now = broker.now();
-    let wanted = Impersonate {
-        tenant: render::id(&id)?,
-        mode: body.mode.unwrap_or(Mode::Live),
-        role: body.role.unwrap_or(Role::Viewer),
-        reason: text::label(&body.reason).map_err(|fault| Problem::invalid("/reason", fault.to_string()))?,
-        expires_at: render::ends_at(&lifetime::IMPERSONATION, body.expires_in, None, now)?,
-    };
-    let created = broker.impersonate(&caller, wanted).await?;
-    Ok(HttpResponse::Created().json(CreatedKeyView::new(created, now)))
+    let view = |key: &CreatedApiKey| CreatedKeyView::new(key, broker.now());
+    created(&broker, &once, view, async |reply| {
+        let wanted = Impersonate {
+            tenant: render::id(&id)?,
+            mode: body.mode.unwrap_or(Mode::Live),
+            role: body.role.unwrap_or(Role::Viewer),
+            reason: text::label(&body.reason).map_err(|fault| Problem::invalid("/reason", fault.to_string()))?,
+            expires_at: render::ends_at(&lifetime::IMPERSONATION, body.expires_in, None, broker.now())?,
+        };
+        Ok(broker.impersonate(&caller, wanted, reply).await?)
+    })
+    .await
 }

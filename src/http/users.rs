@@ -8,7 +8,7 @@ use crate::{
     domain::{
         ids::UserId,
         instant::Instant,
-        lifetime,
+        metadata::Metadata,
         permission::{PathGrant, Role},
         principal::{Identity, Principal, PrincipalId},
         quota::Limits,
@@ -20,7 +20,8 @@ use crate::{
 use super::{
     administration::{LimitsView, UsageView},
     extract::{Authenticated, With},
-    principals::{ChangeBody, GrantView, PrincipalView, RevokeQuery, grants},
+    idempotency::{Creating, IdempotencyHeader, created},
+    principals::{ChangeBody, GrantView, PrincipalView, RevokeQuery, ends_at, grants},
     problem::{Problem, ProblemDocument},
     render::{self, Listing, PageQuery},
 };
@@ -39,6 +40,11 @@ pub struct CreateBody {
     pub subject: String,
     /// Your own name for them.
     pub label: Option<String>,
+    /// Words of your own that go with it: up to 20 texts of up to 500 characters, under keys of up to 40 characters
+    /// (`A-Z a-z 0-9 _ . -`). Only you see them.
+    #[serde(default)]
+    #[schema(value_type = Option<std::collections::BTreeMap<String, String>>)]
+    pub metadata: Metadata,
     /// `live` or `test`; your own where it is left out.
     #[schema(value_type = Option<String>)]
     pub mode: Option<Mode>,
@@ -59,6 +65,23 @@ pub struct CreateBody {
     /// Instead of `expires_in`: until when (RFC 3339).
     #[schema(value_type = Option<String>)]
     pub expires_at: Option<Instant>,
+}
+
+impl CreateBody {
+    fn parse(self, default: Mode, now: Instant) -> Result<CreateUser, Problem> {
+        Ok(CreateUser {
+            issuer: named("/issuer", self.issuer)?,
+            subject: named("/subject", self.subject)?,
+            label: render::label(self.label)?,
+            metadata: self.metadata,
+            mode: self.mode.unwrap_or(default),
+            role: self.role,
+            grants: grants(self.grants)?,
+            largest_upload: self.largest_upload,
+            quota: self.quota,
+            expires_at: ends_at(self.expires_in, self.expires_at, now)?,
+        })
+    }
 }
 
 /// A user.
@@ -94,31 +117,19 @@ fn named(pointer: &str, text: String) -> Result<String, Problem> {
 
 /// Let somebody in whom a provider of identities vouches for.
 #[utoipa::path(
-    post, path = "/v1/users", tag = "administration", request_body = CreateBody, security(("api_key" = [])),
+    post, path = "/v1/users", tag = "administration", request_body = CreateBody, params(IdempotencyHeader), security(("api_key" = [])),
     responses((status = 201, body = UserView), (status = "4XX", body = ProblemDocument))
 )]
 pub async fn create(
-    With(Authenticated(caller), body): With<Authenticated, CreateBody>,
+    Creating { who: Authenticated(caller), body, once }: Creating<Authenticated, CreateBody>,
     broker: web::Data<Broker>,
 ) -> Result<HttpResponse, Problem> {
-    let now = broker.now();
-    let expires_at = match (body.expires_in, body.expires_at) {
-        (None, None) => None,
-        (span, end) => Some(render::ends_at(&lifetime::API_KEY, span, end, now)?),
-    };
-    let wanted = CreateUser {
-        issuer: named("/issuer", body.issuer)?,
-        subject: named("/subject", body.subject)?,
-        label: render::label(body.label)?,
-        mode: body.mode.unwrap_or(caller.namespace().mode),
-        role: body.role,
-        grants: grants(body.grants)?,
-        largest_upload: body.largest_upload,
-        quota: body.quota,
-        expires_at,
-    };
-    let user = broker.create_user(&caller, wanted).await?;
-    Ok(HttpResponse::Created().json(UserView::new(user, None, now)))
+    let view = |user: &Principal| UserView::new(user.clone(), None, broker.now());
+    created(&broker, &once, view, async |reply| {
+        let wanted = body.parse(caller.namespace().mode, broker.now())?;
+        Ok(broker.create_user(&caller, wanted, reply).await?)
+    })
+    .await
 }
 
 /// List users, newest first.

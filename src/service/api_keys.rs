@@ -8,6 +8,7 @@ use crate::{
         event::EventType,
         ids::ApiKeyId,
         instant::Instant,
+        metadata::Metadata,
         permission::{Grants, Role},
         principal::{Identity, KeySecret, Principal, PrincipalId},
         quota::{Limits, Scope},
@@ -16,19 +17,15 @@ use crate::{
     store::{Expected, Write},
 };
 
-use super::{
-    Broker, Caller, Error,
-    access::ApiKeyPointer,
-    events::Origin,
-    records::{Committed, ROUNDS, Record, committed, outrun},
-    rows,
-};
+use super::{Broker, Caller, Error, access::ApiKeyPointer, events::Origin, idempotency::Reply, records::Record, rows};
 
 /// What a key is to be.
 #[derive(Clone, Debug)]
 pub struct CreateApiKey {
     /// The owner's name for it.
     pub label: Option<String>,
+    /// Words of the owner's own.
+    pub metadata: Metadata,
     /// Which namespace it opens.
     pub mode: Mode,
     /// What it may do there at all; none: what goes with the grants.
@@ -82,6 +79,7 @@ impl Broker {
             id: PrincipalId::ApiKey(id),
             namespace,
             label: wanted.label,
+            metadata: wanted.metadata,
             identity: identity(KeySecret { number: 0, preview: secret.preview(), until: None }),
             role,
             grants: wanted.grants,
@@ -107,7 +105,12 @@ impl Broker {
     /// # Errors
     /// When the caller does not administer the tenant, or reaches for a
     /// namespace that its own key does not open.
-    pub async fn create_api_key(&self, caller: &Caller, wanted: CreateApiKey) -> Result<CreatedApiKey, Error> {
+    pub async fn create_api_key(
+        &self,
+        caller: &Caller,
+        wanted: CreateApiKey,
+        reply: &Reply<'_, CreatedApiKey>,
+    ) -> Result<CreatedApiKey, Error> {
         caller.administers_principals()?;
         caller.may_enter(wanted.mode)?;
         let now = self.now();
@@ -119,10 +122,7 @@ impl Broker {
         for account in self.new_accounts(created.key.namespace, scope, created.key.quota)? {
             transaction = transaction.write(account);
         }
-        match committed(self.store.commit(transaction).await)? {
-            Committed::Done => Ok(created),
-            Committed::ReadAgain => Err(Error::Internal("a new key's id was taken".into())),
-        }
+        self.create(transaction, created, reply).await
     }
 
     /// Gives a key a new secret. The one before is accepted for a while beside it, and what the key minted stays.
@@ -134,30 +134,25 @@ impl Broker {
         caller: &Caller,
         id: ApiKeyId,
         overlap: Duration,
+        reply: &Reply<'_, CreatedApiKey>,
     ) -> Result<CreatedApiKey, Error> {
         caller.administers_principals()?;
         let namespace = caller.namespace();
+        let Record { value, version } = self.own_principal(caller, PrincipalId::ApiKey(id)).await?;
+        // Whoever has its new secret is who it was.
+        caller.may_handle(&value)?;
         let secret = ApiKeySecret::generate(namespace.mode, self.entropy.as_ref());
-        for _ in 0..ROUNDS {
-            let Record { value, version } = self.own_principal(caller, PrincipalId::ApiKey(id)).await?;
-            // Whoever has its new secret is who it was.
-            caller.may_handle(&value)?;
-            let origin = caller.origin(self);
-            let (key, number) = value
-                .rotate(secret.preview(), origin.at.plus(overlap))
-                .ok_or_else(|| Error::conflict("revoked", "this key has ended; create another"))?;
-            let pointer = ApiKeyPointer { namespace, id, secret: number };
-            let event = origin.done(EventType::ApiKeyRotated, caller.actor(), id);
-            let transaction = self
-                .recording(&event)?
-                .write(self.put(rows::principal(namespace, key.id), Expected::Version(version), &key, None)?)
-                .write(self.put(rows::api_key_pointer(secret.hash()), Expected::Absent, &pointer, None)?);
-            match committed(self.store.commit(transaction).await)? {
-                Committed::Done => return Ok(CreatedApiKey { key, secret }),
-                Committed::ReadAgain => {}
-            }
-        }
-        Err(outrun())
+        let origin = caller.origin(self);
+        let (key, number) = value
+            .rotate(secret.preview(), origin.at.plus(overlap))
+            .ok_or_else(|| Error::conflict("revoked", "this key has ended; create another"))?;
+        let pointer = ApiKeyPointer { namespace, id, secret: number };
+        let event = origin.done(EventType::ApiKeyRotated, caller.actor(), id);
+        let transaction = self
+            .recording(&event)?
+            .write(self.put(rows::principal(namespace, key.id), Expected::Version(version), &key, None)?)
+            .write(self.put(rows::api_key_pointer(secret.hash()), Expected::Absent, &pointer, None)?);
+        self.create(transaction, CreatedApiKey { key, secret }, reply).await
     }
 }
 

@@ -6,6 +6,7 @@ use crate::domain::{
     event::EventType,
     ids::TenantId,
     instant::Instant,
+    metadata::Metadata,
     path::PathPin,
     permission::{Grants, PathGrant, Permission, Role},
     principal::Identity,
@@ -17,7 +18,7 @@ use super::{
     Broker, Caller, Error,
     api_keys::{CreateApiKey, CreatedApiKey},
     events::Origin,
-    records::{Committed, committed},
+    idempotency::Reply,
     rows,
 };
 
@@ -42,7 +43,12 @@ impl Broker {
     ///
     /// # Errors
     /// When the caller is no operator, or there is no such tenant.
-    pub async fn impersonate(&self, caller: &Caller, wanted: Impersonate) -> Result<CreatedApiKey, Error> {
+    pub async fn impersonate(
+        &self,
+        caller: &Caller,
+        wanted: Impersonate,
+        reply: &Reply<'_, CreatedApiKey>,
+    ) -> Result<CreatedApiKey, Error> {
         caller.operates()?;
         let [row] = self.store.get([rows::tenant(wanted.tenant)]).await?;
         let tenant = self.decode_if::<Tenant>(row.as_ref())?.ok_or(Error::NotFound)?.value;
@@ -53,6 +59,7 @@ impl Broker {
         };
         let key = CreateApiKey {
             label: Some(wanted.reason.clone()),
+            metadata: Metadata::default(),
             mode: wanted.mode,
             role: Some(wanted.role),
             grants: Grants(vec![PathGrant { path: PathPin::root(), permission }]),
@@ -69,9 +76,6 @@ impl Broker {
         let namespace = Namespace { tenant: tenant.id, mode: wanted.mode };
         let origin = Origin { namespace, request: Some(caller.request), at: now };
         let event = origin.done(EventType::TenantImpersonated, caller.actor(), created.key.id);
-        match committed(self.store.commit(self.recording(&event)?.write(key).write(pointer)).await)? {
-            Committed::Done => Ok(created),
-            Committed::ReadAgain => Err(Error::Internal("a new key's id was taken".into())),
-        }
+        self.create(self.recording(&event)?.write(key).write(pointer), created, reply).await
     }
 }

@@ -25,6 +25,7 @@
 //! | `usage#T#M#S#n` | `account` | what is charged to scope S |
 //! | `vault#T#M` | path | what lies under a path |
 //! | `console#H` | `session` | a session of the console |
+//! | `idempotency#H` | `reply` | the reply to a request that is carried out once |
 //! | `history#T#M#R` | attempt and number | what happened to R: a share, link or file request |
 //! | `outbox#T#M#n` | attempt and number | events on their way to the ledger |
 //!
@@ -37,6 +38,7 @@ use crate::{
     crypto::{
         claim::ClaimHash,
         identity::ProvidedUserHash,
+        kept_reply::AskedOnce,
         opaque::{ApiKeyHash, ConsoleSecretHash, FileRequestTokenHash, LinkTokenHash},
     },
     domain::{
@@ -228,6 +230,10 @@ pub(super) fn vault_path(namespace: Namespace, path: &VaultPath) -> RowKey {
 
 pub(super) fn console_session(secret: ConsoleSecretHash) -> RowKey {
     RowKey::new(format!("console#{secret}"), "session")
+}
+
+pub(super) fn kept_reply(asked: &AskedOnce) -> RowKey {
+    RowKey::new(format!("idempotency#{}", asked.place()), "reply")
 }
 
 pub(super) fn history(namespace: Namespace, subject: Subject) -> String {

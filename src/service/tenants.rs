@@ -6,6 +6,7 @@ use crate::{
     domain::{
         event::{Actor, EventType},
         ids::{RequestId, TenantId},
+        metadata::Metadata,
         permission::{Grants, Role},
         quota::Limits,
         tenant::{Generation, Mode, Namespace, Tenant},
@@ -17,6 +18,7 @@ use super::{
     Broker, Caller, Error,
     api_keys::{CreateApiKey, CreatedApiKey},
     events::{Origin, outbox},
+    idempotency::Reply,
     listing::{Page, PageRequest},
     records::{Committed, ROUNDS, committed, outrun},
     rows,
@@ -39,9 +41,14 @@ impl Broker {
     ///
     /// # Errors
     /// When the caller is no operator.
-    pub async fn create_tenant(&self, caller: &Caller, name: String) -> Result<CreatedTenant, Error> {
+    pub async fn create_tenant(
+        &self,
+        caller: &Caller,
+        name: String,
+        reply: &Reply<'_, CreatedTenant>,
+    ) -> Result<CreatedTenant, Error> {
         caller.operates()?;
-        self.new_tenant(name, caller.actor(), Some(caller.request), false).await
+        self.new_tenant(name, caller.actor(), Some(caller.request), false, reply).await
     }
 
     /// Creates the first tenant; its key is also the operator's.
@@ -49,7 +56,7 @@ impl Broker {
     /// # Errors
     /// When the store does not answer.
     pub async fn create_first_tenant(&self, name: String) -> Result<CreatedTenant, Error> {
-        self.new_tenant(name, Actor::System, None, true).await
+        self.new_tenant(name, Actor::System, None, true, &Reply::unkept()).await
     }
 
     async fn new_tenant(
@@ -58,6 +65,7 @@ impl Broker {
         actor: Actor,
         request: Option<RequestId>,
         operator: bool,
+        reply: &Reply<'_, CreatedTenant>,
     ) -> Result<CreatedTenant, Error> {
         let now = self.now();
         let tenant = Tenant {
@@ -79,10 +87,7 @@ impl Broker {
             .write(self.put(rows::tenant_index(tenant.id), Expected::Absent, &IndexRow {}, None)?)
             .write(key)
             .write(pointer);
-        match committed(self.store.commit(transaction).await)? {
-            Committed::Done => Ok(CreatedTenant { tenant, admin_key }),
-            Committed::ReadAgain => Err(Error::Internal("a new tenant's id was taken".into())),
-        }
+        self.create(transaction, CreatedTenant { tenant, admin_key }, reply).await
     }
 
     /// One tenant.
@@ -223,6 +228,7 @@ async fn first_row(store: &Store) -> Result<Option<Row>, Error> {
 fn administrator() -> CreateApiKey {
     CreateApiKey {
         label: Some("administrator".into()),
+        metadata: Metadata::default(),
         mode: Mode::Live,
         role: Some(Role::Admin),
         grants: Grants::administrator(),

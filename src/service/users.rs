@@ -10,6 +10,7 @@ use crate::{
         event::EventType,
         ids::{RequestId, TenantId, UserId},
         instant::Instant,
+        metadata::Metadata,
         permission::{Grants, Role},
         principal::{Identity, Principal, PrincipalId},
         quota::{Limits, Scope},
@@ -18,12 +19,7 @@ use crate::{
     store::Expected,
 };
 
-use super::{
-    Broker, Caller, Error,
-    events::Origin,
-    records::{Committed, ROUNDS, committed, outrun},
-    rows,
-};
+use super::{Broker, Caller, Error, events::Origin, idempotency::Reply, rows};
 
 /// What a user is to be.
 #[derive(Clone, Debug)]
@@ -34,6 +30,8 @@ pub struct CreateUser {
     pub subject: String,
     /// The administrators' name for them.
     pub label: Option<String>,
+    /// Words of the owner's own.
+    pub metadata: Metadata,
     /// Which namespace they work in.
     pub mode: Mode,
     /// What they may do there at all; none: what goes with the grants.
@@ -73,58 +71,59 @@ impl Broker {
     ///
     /// # Errors
     /// When the caller does not administer the tenant, or they are in already.
-    pub async fn create_user(&self, caller: &Caller, wanted: CreateUser) -> Result<Principal, Error> {
+    pub async fn create_user(
+        &self,
+        caller: &Caller,
+        wanted: CreateUser,
+        reply: &Reply<'_, Principal>,
+    ) -> Result<Principal, Error> {
         caller.administers_principals()?;
         caller.may_enter(wanted.mode)?;
         let role =
             Role::with(wanted.role, &wanted.grants).map_err(|fault| Error::invalid("/role", fault.to_string()))?;
         let tenant = &caller.tenant;
         let place = rows::user_pointer(ProvidedUserHash::new(tenant.id, &wanted.issuer, &wanted.subject));
-        let namespace = Namespace { tenant: tenant.id, mode: wanted.mode };
-        for _ in 0..ROUNDS {
-            let now = self.now();
-            let [row] = self.store.get([place.clone()]).await?;
-            let pointer = self.decode_if::<UserPointer>(row.as_ref())?;
-            if let Some(pointer) = &pointer {
-                let before = rows::principal(pointer.value.namespace, PrincipalId::User(pointer.value.id));
-                let [row] = self.store.get([before]).await?;
-                let before = self.decode_if::<Principal>(row.as_ref())?.map(|record| record.value);
-                if before.is_some_and(|before| before.ended.is_none()) {
-                    return Err(Error::conflict("user_exists", "this user is in already; change them instead"));
-                }
-            }
-            let id = UserId::new(now, self.entropy.bytes());
-            let user = Principal {
-                id: PrincipalId::User(id),
-                namespace,
-                label: wanted.label.clone(),
-                identity: Identity::User { issuer: wanted.issuer.clone(), subject: wanted.subject.clone() },
-                role,
-                grants: wanted.grants.clone(),
-                operator: false,
-                tenant_generation: tenant.generation,
-                generation: Generation(u64::from_be_bytes(self.entropy.bytes())),
-                largest_upload: wanted.largest_upload,
-                quota: wanted.quota,
-                created_at: now,
-                expires_at: wanted.expires_at,
-                ended: None,
-            };
-            let origin = Origin { namespace, request: Some(caller.request), at: now };
-            let expected = pointer.map_or(Expected::Absent, |record| Expected::Version(record.version));
-            let mut transaction = self
-                .recording(&origin.done(EventType::UserCreated, caller.actor(), id))?
-                .write(self.put(rows::principal(namespace, user.id), Expected::Absent, &user, None)?)
-                .write(self.put(place.clone(), expected, &UserPointer { namespace, id }, None)?);
-            for account in self.new_accounts(namespace, Scope::Principal(user.id), user.quota)? {
-                transaction = transaction.write(account);
-            }
-            match committed(self.store.commit(transaction).await)? {
-                Committed::Done => return Ok(user),
-                Committed::ReadAgain => {}
+        let [row] = self.store.get([place.clone()]).await?;
+        let pointer = self.decode_if::<UserPointer>(row.as_ref())?;
+        if let Some(pointer) = &pointer {
+            let before = rows::principal(pointer.value.namespace, PrincipalId::User(pointer.value.id));
+            let [row] = self.store.get([before]).await?;
+            let before = self.decode_if::<Principal>(row.as_ref())?.map(|record| record.value);
+            if before.is_some_and(|before| before.ended.is_none()) {
+                return Err(Error::conflict("user_exists", "this user is in already; change them instead"));
             }
         }
-        Err(outrun())
+        let now = self.now();
+        let id = UserId::new(now, self.entropy.bytes());
+        let namespace = Namespace { tenant: tenant.id, mode: wanted.mode };
+        let user = Principal {
+            id: PrincipalId::User(id),
+            namespace,
+            label: wanted.label,
+            metadata: wanted.metadata,
+            identity: Identity::User { issuer: wanted.issuer, subject: wanted.subject },
+            role,
+            grants: wanted.grants,
+            operator: false,
+            tenant_generation: tenant.generation,
+            generation: Generation(u64::from_be_bytes(self.entropy.bytes())),
+            largest_upload: wanted.largest_upload,
+            quota: wanted.quota,
+            created_at: now,
+            expires_at: wanted.expires_at,
+            ended: None,
+        };
+        let origin = Origin { namespace, request: Some(caller.request), at: now };
+        // Two who let the same one in at a time: one of them finds the place taken.
+        let expected = pointer.map_or(Expected::Absent, |record| Expected::Version(record.version));
+        let mut transaction = self
+            .recording(&origin.done(EventType::UserCreated, caller.actor(), id))?
+            .write(self.put(rows::principal(namespace, user.id), Expected::Absent, &user, None)?)
+            .write(self.put(place, expected, &UserPointer { namespace, id }, None)?);
+        for account in self.new_accounts(namespace, Scope::Principal(user.id), user.quota)? {
+            transaction = transaction.write(account);
+        }
+        self.create(transaction, user, reply).await
     }
 
     /// The caller whom a provider vouches for.

@@ -32,9 +32,13 @@ mod bad_input;
 mod console;
 mod doctored;
 mod fail_closed;
+mod field_pointers;
+mod filters;
 mod headers;
 mod held_bodies;
 mod history;
+mod idempotency;
+mod idempotency_in_doubt;
 mod lists;
 mod looking;
 mod moves;
@@ -63,6 +67,28 @@ on_every_backend! {
         who_looks_at_a_refusal_reads_a_page,
         a_request_id_is_drawn_and_not_taken_over,
         a_session_cookie_is_kept_from_scripts_and_other_sites;
+    idempotency:
+        what_was_created_is_answered_again_and_not_created_again,
+        every_route_that_creates_takes_a_key,
+        of_many_who_ask_at_once_all_get_what_one_of_them_created,
+        of_two_requests_under_one_key_one_is_carried_out,
+        a_key_is_its_principals_own,
+        a_credential_that_ended_gets_nothing_again,
+        a_key_is_one_short_visible_word,
+        the_order_of_fields_is_of_no_account,
+        a_refusal_is_not_kept,
+        of_a_batch_what_was_refused_is_tried_again,
+        what_a_batch_did_is_found_by_a_shorter_one;
+    field_pointers:
+        every_field_that_is_refused_is_named;
+    filters:
+        metadata_is_kept_with_what_it_was_given_to,
+        recipients_see_no_metadata,
+        a_list_has_what_its_filter_takes_and_nothing_else,
+        links_and_file_requests_are_filtered_too,
+        what_is_no_filter_is_refused_by_its_name,
+        what_a_filter_takes_is_revoked_and_nothing_else,
+        links_are_revoked_by_a_filter_too;
     lists:
         pages_of_any_size_make_the_same_list,
         a_narrow_key_pages_through_its_own,
