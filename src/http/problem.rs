@@ -3,6 +3,8 @@
 //! Never in one: why a token was refused, what another tenant has, what a
 //! backend said.
 
+use std::time::Duration;
+
 use actix_web::{
     HttpResponse, HttpResponseBuilder, ResponseError,
     http::{StatusCode, header},
@@ -187,7 +189,7 @@ impl From<service::Error> for Problem {
                 Self::new(StatusCode::FORBIDDEN, "password_wrong", "This is not the password").pointer("/password")
             }
             Error::TooManyTries { retry_after } => Self {
-                retry_after: Some(u32::try_from(retry_after.as_secs() + 1).unwrap_or(u32::MAX)),
+                retry_after: Some(seconds_up(retry_after)),
                 ..Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_tries", "The password was tried too often")
                     .detail("wait, or ask whoever sent the link for a new one")
             },
@@ -215,6 +217,11 @@ impl From<service::Error> for Problem {
             }
         }
     }
+}
+
+/// Whole seconds after which the wait is over, one at least.
+pub(super) fn seconds_up(wait: Duration) -> u32 {
+    u32::try_from(wait.as_millis().div_ceil(1_000).max(1)).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]

@@ -224,10 +224,13 @@ impl Broker {
                     let folder = folder.map_err(Error::path("/name"))?;
                     let submission = Submission { claim: begun, folder, name: name.map(str::to_owned) };
                     let state_row = rows::file_request_state(id);
-                    let transaction = self
+                    let mut transaction = self
                         .recording(&origin.done(EventType::FileRequestOpened, actor, id))?
                         .write(self.put(state_row, Expected::Version(rows.state.version), &state, purge)?)
                         .write(self.put(rows::submission(id, claim), Expected::Absent, &submission, purge)?);
+                    if password_checked {
+                        transaction = transaction.write(self.forget_tries(rows::file_request_tries(id), purge).await?);
+                    }
                     (submission.claim.access_until, transaction)
                 }
                 Redemption::Again { claim } => {
