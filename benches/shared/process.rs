@@ -67,7 +67,13 @@ impl Server {
             command.arg(flag).arg(value.to_string());
         }
         command.arg("--workers").arg(workers.to_string());
-        command.env_clear().stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        // Everything comes from one address, and far more of it than from any people.
+        command
+            .env_clear()
+            .env("CLOAKROOM_LIMITS", "off")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
         let started = Instant::now();
         let process = Process(command.spawn().unwrap());
         await_ready(ops, started);

@@ -93,6 +93,11 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, "not_found", "There is nothing here that you can see")
     }
 
+    /// What it is, for switching on.
+    pub(super) const fn code(&self) -> &'static str {
+        self.code
+    }
+
     /// The document, with the request id if there is one yet.
     pub fn document(&self, request_id: Option<String>) -> ProblemDocument {
         ProblemDocument {
@@ -193,6 +198,16 @@ impl From<service::Error> for Problem {
                 ..Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_tries", "The password was tried too often")
                     .detail("wait, or ask whoever sent the link for a new one")
             },
+            Error::RateLimited { limit, rate, retry_after } => {
+                let (requests, time, wait) = (rate.requests(), rate.seconds(), seconds_up(retry_after));
+                Self {
+                    retry_after: Some(wait),
+                    ..Self::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", "Too many requests").detail(format!(
+                        "the limit {limit} is {requests} requests in {time} seconds; nothing was done or used up: try \
+                         again in {wait} seconds, and go by the header RateLimit"
+                    ))
+                }
+            }
             Error::TooManyAtOnce { what } => Self {
                 retry_after: Some(5),
                 ..Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_at_once", "You have too much going on at once")

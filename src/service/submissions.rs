@@ -27,7 +27,7 @@ use crate::{
 };
 
 use super::{
-    Broker, Error,
+    Broker, Error, SessionSpender,
     events::Origin,
     file_requests::{FileRequestPointer, purge},
     records::{Committed, ROUNDS, Record, committed, outrun},
@@ -273,6 +273,13 @@ impl Broker {
             return Err(Error::NoSession);
         };
         Ok(Delivering { request: rows.request, submission, claim: token.claim, minter, tenant, id })
+    }
+}
+
+impl Delivering {
+    /// As whom limits count whoever delivers.
+    pub fn spender(&self) -> SessionSpender {
+        SessionSpender::Submission(self.request.id, self.claim)
     }
 }
 
