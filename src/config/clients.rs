@@ -45,7 +45,7 @@ pub(super) fn limits(given: Option<GivenLimits>) -> Result<LimitTable, ConfigErr
     let table: LimitTable = table.map_err(|fault: NotLimits| wrong(LIMITS, fault.to_string()))?;
     match table.routes.keys().find(|route| !openapi::has(&route.method, &route.pattern)) {
         None => Ok(table),
-        Some(route) => Err(wrong(LIMITS, format!("there is no route {route:?}: /openapi.json names them all"))),
+        Some(route) => Err(wrong(LIMITS, format!("there is no route \"{route}\": /openapi.json names them all"))),
     }
 }
 

@@ -55,7 +55,7 @@ fn broker(request: &HttpRequest) -> Result<&web::Data<Broker>, Problem> {
 pub(super) fn of_address(request: &HttpRequest, class: AddressClass) -> Result<(), Problem> {
     let broker = broker(request)?;
     let client = client::address(request);
-    let route = request.match_pattern();
+    let route = pattern(request, broker);
     let asked = broker.limits.of_address(class, client, route_taken(request, route.as_deref()), broker.now());
     if asked.is_err() {
         broker.security.refused(Refused::Rate, client, None, request_id(request), broker.now());
@@ -68,8 +68,9 @@ pub(super) fn of_address(request: &HttpRequest, class: AddressClass) -> Result<(
 /// # Errors
 /// When there were too many requests, or the store does not answer.
 pub(super) async fn of_caller(request: &HttpRequest, caller: &Caller) -> Result<(), Problem> {
-    let route = request.match_pattern();
-    let asked = broker(request)?.limit_caller(caller, route_taken(request, route.as_deref())).await;
+    let broker = broker(request)?;
+    let route = pattern(request, broker);
+    let asked = broker.limit_caller(caller, route_taken(request, route.as_deref())).await;
     note(request, asked)
 }
 
@@ -79,8 +80,13 @@ pub(super) async fn of_caller(request: &HttpRequest, caller: &Caller) -> Result<
 /// When there were too many requests in it.
 pub(super) fn of_session(request: &HttpRequest, session: SessionSpender) -> Result<(), Problem> {
     let broker = broker(request)?;
-    let route = request.match_pattern();
+    let route = pattern(request, broker);
     note(request, broker.limits.of_session(session, route_taken(request, route.as_deref()), broker.now()))
+}
+
+/// The pattern of the route; put together only where it matters.
+fn pattern(request: &HttpRequest, broker: &Broker) -> Option<String> {
+    if broker.limits.has_routes() { request.match_pattern() } else { None }
 }
 
 fn route_taken<'a>(request: &'a HttpRequest, pattern: Option<&'a str>) -> RouteTaken<'a> {

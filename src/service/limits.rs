@@ -75,7 +75,6 @@ pub struct Spent {
 }
 
 /// All limits of a process.
-#[derive(Default)]
 pub struct Limits {
     redeem: Option<Limit>,
     sign_in: Option<Limit>,
@@ -124,6 +123,11 @@ impl Limits {
         }
     }
 
+    /// No limits: for what asks for that by name.
+    pub fn off() -> Self {
+        Self::new(&LimitTable::off())
+    }
+
     /// Counts a request of somebody of whom only the address is known.
     ///
     /// # Errors
@@ -166,8 +170,13 @@ impl Limits {
         limits.map(|limit| limit.another(spender, now)).collect()
     }
 
+    /// Whether a route has a limit of its own.
+    pub fn has_routes(&self) -> bool {
+        !self.routes.is_empty()
+    }
+
     fn of_route(&self, route: RouteTaken<'_>) -> Option<&Limit> {
-        // Compared piece by piece: most deployments have no such limit, and none has many.
+        // Most deployments have none, and none has many.
         let is_it = |(limited, _): &&(Route, Limit)| {
             limited.method == route.method && limited.pattern == route.pattern.replace(":.*}", "}")
         };

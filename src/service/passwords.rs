@@ -59,3 +59,48 @@ impl PasswordPool {
         self.run(move || password::verify(&password, &stored)).await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        future::poll_fn,
+        sync::{
+            Mutex,
+            atomic::{AtomicUsize, Ordering},
+            mpsc,
+        },
+        task::Poll,
+    };
+
+    use futures_util::future::join_all;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn of_five_hundred_at_once_a_few_run_some_wait_and_the_others_are_sent_away() {
+        let pool = PasswordPool::new(2);
+        let (closed, gate) = mpsc::channel::<()>();
+        let gate = Arc::new(Mutex::new(gate));
+        let (running, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let mut guesses = Vec::new();
+        for _ in 0..500 {
+            let (gate, running, most) = (Arc::clone(&gate), Arc::clone(&running), Arc::clone(&most));
+            let mut guess = Box::pin(pool.run(move || {
+                most.fetch_max(running.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                // Nobody gets on until all have come.
+                let _opened = gate.lock().map(|gate| gate.recv());
+                running.fetch_sub(1, Ordering::SeqCst);
+            }));
+            // Those for whom there is no room know it at once.
+            match poll_fn(|context| Poll::Ready(guess.as_mut().poll(context))).await {
+                Poll::Pending => guesses.push(guess),
+                Poll::Ready(answer) => assert!(matches!(answer, Err(Error::Busy))),
+            }
+        }
+        assert_eq!(guesses.len(), 2 + MOST_WAITING);
+        drop(closed);
+        assert!(join_all(guesses).await.iter().all(Result::is_ok));
+        assert!((1..=2).contains(&most.load(Ordering::SeqCst)));
+        assert!(pool.run(|| ()).await.is_ok(), "there is room again");
+    }
+}

@@ -35,6 +35,7 @@ mod fail_closed;
 mod headers;
 mod held_bodies;
 mod history;
+mod limits;
 mod lists;
 mod looking;
 mod moves;
@@ -62,6 +63,8 @@ on_every_backend! {
         who_looks_at_a_refusal_reads_a_page,
         a_request_id_is_drawn_and_not_taken_over,
         a_session_cookie_is_kept_from_scripts_and_other_sites;
+    limits:
+        a_tenants_limit_holds_on_all_replicas_together;
     lists:
         pages_of_any_size_make_the_same_list,
         a_narrow_key_pages_through_its_own,

@@ -63,7 +63,7 @@ impl Laboratory {
             clock: clock.clone(),
             entropy,
             passwords: PasswordPool::new(1),
-            limits: Arc::default(),
+            limits: Arc::new(Limits::off()),
             security: Arc::default(),
             tallies: Arc::default(),
             turns: Arc::default(),

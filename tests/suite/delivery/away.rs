@@ -18,7 +18,7 @@ use cloakroom::{
         MultipartId, ObjectFacts, ObjectFolder, ObjectKey, ObjectStorage, PartContract, SignedRequest, StoredPart,
         Unavailable, UploadContract, embedded::EmbeddedStorage,
     },
-    service::{Broker, ContentOrigin, Offered, PasswordPool, Settings, UnderWay},
+    service::{Broker, ContentOrigin, Limits, Offered, PasswordPool, Settings, UnderWay},
     store::{Store, memory::MemoryStore},
 };
 use futures_util::{StreamExt, TryStreamExt, stream};
@@ -229,7 +229,7 @@ pub fn served_at(clock: Arc<dyn Clock>) -> (Api, Arc<AwayStorage>) {
         clock,
         entropy,
         passwords: PasswordPool::new(1),
-        limits: Arc::default(),
+        limits: Arc::new(Limits::off()),
         security: Arc::default(),
         tallies: Arc::default(),
         turns: Arc::default(),
