@@ -13,7 +13,7 @@ use unicode_normalization::UnicodeNormalization;
 
 use super::{
     path::{LONGEST_SEGMENT, PathPin},
-    text::is_invisible,
+    text::{is_invisible, shows_nothing},
 };
 
 /// What a name becomes of which nothing is left.
@@ -168,9 +168,10 @@ fn numbered(segment: &str, number: u32) -> String {
 /// Alike for names that some file system takes for one.
 fn hash(folder: &str, segment: &str) -> u64 {
     let mut hasher = DefaultHasher::new();
-    for character in
-        folder.chars().chain(segment.chars()).flat_map(char::to_uppercase).flat_map(char::to_lowercase).nfc()
-    {
+    let shown = folder.chars().chain(segment.chars()).filter(|character| !shows_nothing(*character));
+    // Lower before upper, too: a capital sharp s becomes the small one, and that two.
+    let folded = shown.flat_map(char::to_lowercase).flat_map(char::to_uppercase).flat_map(char::to_lowercase);
+    for character in folded.nfc() {
         character.hash(&mut hasher);
     }
     hasher.finish()
@@ -227,7 +228,25 @@ mod tests {
     #[test]
     fn two_that_some_file_system_takes_for_one_are_told_apart() {
         let mut names = ArchiveNames::default();
-        let given = ["a.txt", "A.txt", "a (2).TXT", "a.TXT", "ﬀ", "FF", "é", "e\u{301}", "x.", "x", ".a", ".A"];
+        let given = [
+            "a.txt",
+            "A.txt",
+            "a (2).TXT",
+            "a.TXT",
+            "ﬀ",
+            "FF",
+            "é",
+            "e\u{301}",
+            "x.",
+            "x",
+            ".a",
+            ".A",
+            "straẞe",
+            "straße",
+            "STRASSE",
+            "v\u{fe0f}",
+            "v",
+        ];
         let named = given.map(|path| names.name(path));
         assert_eq!(
             named,
@@ -243,7 +262,12 @@ mod tests {
                 "x",
                 "x (2)",
                 ".a",
-                ".A (2)"
+                ".A (2)",
+                "straẞe",
+                "straße (2)",
+                "STRASSE (3)",
+                "v\u{fe0f}",
+                "v (2)",
             ]
         );
     }

@@ -122,12 +122,11 @@ async fn enter(request: HttpRequest, broker: web::Data<Broker>, form: web::Form<
     }
 }
 
-/// Another site must not make a browser enter with a code of its own. Our page
-/// sends no referrer, so that browsers say `null` for it.
+/// Another site must not make a browser enter with a code of its own.
 fn comes_from_us(request: &HttpRequest, broker: &Broker) -> bool {
     let header = |name: &str| request.headers().get(name).map(|value| value.as_bytes().to_vec());
     let origin = header("origin");
-    let from_us = origin.is_none_or(|origin| origin == b"null" || origin == broker.settings.public_url.as_bytes());
+    let from_us = origin.is_none_or(|origin| origin == broker.settings.public_url.as_bytes());
     let navigates = header("sec-fetch-mode").is_none_or(|mode| mode == b"navigate");
     from_us && navigates
 }

@@ -3,7 +3,7 @@
 use actix_web::{
     FromRequest, HttpMessage, HttpRequest,
     dev::Payload,
-    http::header::{AUTHORIZATION, ORIGIN},
+    http::header::{AUTHORIZATION, COOKIE, ORIGIN},
     web,
 };
 use futures_util::future::LocalBoxFuture;
@@ -204,16 +204,22 @@ pub(super) fn is_secure(broker: &Broker) -> bool {
 pub(super) const CONSOLE_COOKIE: &str = "console";
 pub(super) const CSRF_COOKIE: &str = "csrf";
 
+/// The cookies, each by its name as it was sent. Decoded, `__%48ost-` would read like a prefix that a browser
+/// grants only to what this very host has set.
+fn cookies(request: &HttpRequest) -> impl Iterator<Item = (&str, &str)> {
+    let lines = request.headers().get_all(COOKIE).filter_map(|line| line.to_str().ok());
+    lines.flat_map(|line| line.split(';')).filter_map(|cookie| cookie.trim().split_once('='))
+}
+
 /// The secret of a console session. Two of that name were not both set by us.
 fn console_secret(request: &HttpRequest, broker: &Broker) -> Option<ConsoleSecret> {
-    let name = cookie_name(CONSOLE_COOKIE, is_secure(broker));
-    let cookies = request.cookies().ok()?;
-    let mut named = cookies.iter().filter(|cookie| cookie.name() == name);
-    let (only, another) = (named.next()?, named.next());
-    if another.is_some() {
-        return None;
+    let wanted = cookie_name(CONSOLE_COOKIE, is_secure(broker));
+    let mut named = cookies(request).filter(|(name, _)| *name == wanted);
+    let (_, only) = named.next()?;
+    match named.next() {
+        None => ConsoleSecret::parse(&SecretText::new(only)).ok(),
+        Some(_) => None,
     }
-    ConsoleSecret::parse(&SecretText::new(only.value())).ok()
 }
 
 /// Whether a request that may change something shows that it comes from our own page.
@@ -241,11 +247,10 @@ const fn cookie_prefix(secure: bool) -> &'static str {
 
 /// The cookie of the named session; where none is named, the only session cookie there is.
 fn session_cookie(request: &HttpRequest, secure: bool, named: Option<&str>) -> Option<(SessionId, SecretText)> {
-    let cookies = request.cookies().ok()?;
-    let mut matching = cookies.iter().filter_map(|cookie| {
-        let session = cookie.name().strip_prefix(cookie_prefix(secure))?.parse::<SessionId>().ok()?;
+    let mut matching = cookies(request).filter_map(|(name, value)| {
+        let session = name.strip_prefix(cookie_prefix(secure))?.parse::<SessionId>().ok()?;
         let wanted = named.is_none_or(|named| session.to_string() == named);
-        wanted.then(|| (session, SecretText::new(cookie.value())))
+        wanted.then(|| (session, SecretText::new(value)))
     });
     let only = matching.next()?;
     if matching.next().is_none() { Some(only) } else { None }

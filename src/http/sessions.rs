@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::{
+    crypto::secret::SecretText,
     domain::{instant::Instant, path::VaultPath, permission::SharePermission},
     service::{Broker, Error, listing::PageRequest, vault::Purpose},
 };
@@ -19,6 +20,7 @@ use super::{
     problem::{Problem, ProblemDocument},
     qr::{self, QrView},
     render::{DownloadBody, DownloadView, Listing, ObjectView, ObjectsQuery},
+    shares::claim_key,
     upload_actions,
     upload_views::BatchView,
 };
@@ -119,13 +121,25 @@ pub struct MoveView {
     pub qr: QrView,
 }
 
+/// Who offers to move.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MoveBody {
+    /// The claim key with which the session was opened.
+    #[schema(value_type = String, min_length = 43, max_length = 43)]
+    pub claim_key: SecretText,
+}
+
 /// Offer to go on with the session on another device. When the offer is redeemed, this session ends at once.
 #[utoipa::path(
-    post, path = "/v1/session/moves", tag = "session", security(("session" = [])),
-    responses((status = 201, body = MoveView), (status = 401, body = ProblemDocument))
+    post, path = "/v1/session/moves", tag = "session", request_body = MoveBody, security(("session" = [])),
+    responses((status = 201, body = MoveView), (status = "4XX", body = ProblemDocument))
 )]
-pub async fn offer_move(InSession(session): InSession, broker: web::Data<Broker>) -> Result<HttpResponse, Problem> {
-    let offered = broker.offer_move(&session).await?;
+pub async fn offer_move(
+    With(InSession(session), body): With<InSession, MoveBody>,
+    broker: web::Data<Broker>,
+) -> Result<HttpResponse, Problem> {
+    let offered = broker.offer_move(&session, &claim_key(&body.claim_key)?).await?;
     let token = offered.token.expose().to_owned();
     let url = format!("{}/s#{token}", broker.settings.public_url);
     let qr = qr::draw(&url).map_err(|fault| Error::Internal(fault.to_string()))?;

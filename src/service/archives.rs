@@ -15,6 +15,7 @@ use crate::{
         event::{Actor, EventType},
         path::{PathPin, VaultPath},
         permission::Permission,
+        tenant::Namespace,
     },
     objects::Disposition,
 };
@@ -22,8 +23,9 @@ use crate::{
 use super::{
     Broker, Caller, Error,
     events::Origin,
-    places::{Places, Taken},
+    places::{Place, Places, Taken},
     sessions::Session,
+    vault::outermost,
 };
 
 use self::{packing::Packing, walk::Walk};
@@ -33,6 +35,9 @@ const MOST_AT_ONCE: usize = 32;
 
 /// At most so many of one session or API key.
 const MOST_OF_ONE: usize = 4;
+
+/// At most so many of one namespace: nobody's recipients keep all others waiting.
+const MOST_OF_A_NAMESPACE: usize = MOST_AT_ONCE / 2;
 
 /// The name of an archive that was given none.
 const NAMELESS: &str = "files";
@@ -57,11 +62,32 @@ pub struct Archive {
 
 /// The archives that this process sends.
 #[derive(Debug)]
-pub struct ArchivePlaces(Places<String>);
+pub struct ArchivePlaces {
+    of_one: Places<String>,
+    of_a_namespace: Places<Namespace>,
+}
+
+/// A place among those of one session or key, one among those of its namespace, and one among all.
+pub(super) type ArchivePlace = [Place; 2];
 
 impl Default for ArchivePlaces {
     fn default() -> Self {
-        Self(Places::new(MOST_AT_ONCE, MOST_OF_ONE))
+        let of_a_namespace = Places::new(MOST_AT_ONCE, MOST_OF_A_NAMESPACE);
+        Self { of_one: Places::new(MOST_AT_ONCE, MOST_OF_ONE), of_a_namespace }
+    }
+}
+
+impl ArchivePlaces {
+    fn try_take(&self, one: String, namespace: Namespace) -> Result<ArchivePlace, Error> {
+        let own = self.of_one.try_take(one).map_err(|taken| match taken {
+            Taken::ByOne => Error::TooManyAtOnce { what: "4 archives are being sent to you" },
+            Taken::ByAll => Error::Busy,
+        })?;
+        let place = self.of_a_namespace.try_take(namespace).map_err(|taken| match taken {
+            Taken::ByOne => Error::TooManyAtOnce { what: "16 archives of this vault are being sent" },
+            Taken::ByAll => Error::Busy,
+        })?;
+        Ok([own, place])
     }
 }
 
@@ -137,10 +163,7 @@ impl Broker {
     async fn archive(&self, reader: Reader, wanted: WantedArchive) -> Result<Archive, Error> {
         let origin = reader.origin(self);
         let pins = within(&reader.pins(), &wanted.paths)?;
-        let place = self.archives.0.try_take(reader.id()).map_err(|taken| match taken {
-            Taken::ByOne => Error::TooManyAtOnce { what: "4 archives are being sent to you" },
-            Taken::ByAll => Error::Busy,
-        })?;
+        let place = self.archives.try_take(reader.id(), origin.namespace)?;
 
         // The first file, so that an archive of nothing is refused while that can still be said.
         let mut walk = Walk::new(origin.namespace, pins);
@@ -160,6 +183,9 @@ impl Broker {
     }
 
     async fn caller_still_stands(&self, caller: &Caller) -> Result<Caller, Error> {
+        if let Some(console) = &caller.console {
+            return self.still_in_console(console, caller.request).await;
+        }
         let authority = self.authority(&caller.made(), None).await?;
         let now = self.now();
         caller
@@ -167,9 +193,7 @@ impl Broker {
             .stands(authority.tenant.as_ref(), authority.minter.as_ref(), now)
             .map_err(|_| Error::Unauthenticated)?;
         match (authority.tenant, authority.minter) {
-            (Some(tenant), Some(key)) => {
-                Ok(Caller { key, tenant, console: caller.console.clone(), request: caller.request })
-            }
+            (Some(tenant), Some(key)) => Ok(Caller { key, tenant, console: None, request: caller.request }),
             _ => Err(Error::Unauthenticated),
         }
     }
@@ -179,15 +203,13 @@ impl Broker {
 fn within(mine: &[PathPin], wanted: &[PathPin]) -> Result<Vec<PathPin>, Error> {
     let everything = [PathPin::root()];
     let wanted = if wanted.is_empty() { &everything } else { wanted };
-    let mut pins = Vec::new();
-    for (index, wanted) in wanted.iter().enumerate() {
-        let before = pins.len();
-        pins.extend(mine.iter().filter_map(|pin| pin.intersection(wanted)));
-        if pins.len() == before {
-            return Err(Error::invalid(format!("/paths/{index}"), "there is nothing here that you may read"));
-        }
+    let overlaps = |wanted: &PathPin| mine.iter().any(|pin| pin.intersection(wanted).is_some());
+    if let Some(index) = wanted.iter().position(|wanted| !overlaps(wanted)) {
+        return Err(Error::invalid(format!("/paths/{index}"), "there is nothing here that you may read"));
     }
-    Ok(pins)
+    // Of pins that do not overlap, no more come out than went in.
+    let (mine, wanted) = (outermost(mine), outermost(wanted));
+    Ok(wanted.iter().flat_map(|wanted| mine.iter().filter_map(|pin| pin.intersection(wanted))).collect())
 }
 
 /// Its own name; or that of the one file or folder in it.
@@ -224,6 +246,14 @@ mod tests {
             let fault = within(&mine, &pins(foreign)).unwrap_err();
             assert!(fault.to_string().starts_with(&format!("/paths/{index}: ")), "{fault}");
         }
+    }
+
+    #[test]
+    fn what_is_wanted_very_often_is_packed_once() {
+        let mine: Vec<_> = (0..100).map(|number| PathPin::parse(&format!("{number}.txt")).unwrap()).collect();
+        let wanted = vec![PathPin::root(); 1_000];
+        assert_eq!(within(&mine, &wanted).unwrap().len(), 100);
+        assert_eq!(within(&pins(&["a/"]), &pins(&["a/b/", "a/b/c", "a/b/", "a/", "/"])).unwrap(), pins(&["a/"]));
     }
 
     #[test]

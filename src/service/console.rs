@@ -4,7 +4,10 @@
 //! is looked up when signing in is kept but which key it was.
 
 use crate::{
-    crypto::{opaque::ConsoleSecret, secret::SecretText},
+    crypto::{
+        opaque::{ConsoleSecret, ConsoleSecretHash},
+        secret::SecretText,
+    },
     domain::{
         console::{ConsoleSession, Principal},
         event::EventType,
@@ -57,13 +60,25 @@ impl Broker {
     /// # Errors
     /// [`Error::Unauthenticated`], the same for every session that is not accepted.
     pub async fn in_console(&self, secret: &ConsoleSecret, request: RequestId) -> Result<Caller, Error> {
-        let [row] = self.store.get([rows::console_session(secret.hash())]).await?;
+        self.in_console_session(secret.hash(), request).await
+    }
+
+    /// The caller as they are now, if they have not signed out since.
+    ///
+    /// # Errors
+    /// As [`Broker::in_console`].
+    pub(super) async fn still_in_console(&self, console: &Console, request: RequestId) -> Result<Caller, Error> {
+        self.in_console_session(console.hash, request).await
+    }
+
+    async fn in_console_session(&self, hash: ConsoleSecretHash, request: RequestId) -> Result<Caller, Error> {
+        let [row] = self.store.get([rows::console_session(hash)]).await?;
         let session: ConsoleSession = row.and_then(|row| self.readable(&row)).ok_or(Error::Unauthenticated)?;
         let Principal::ApiKey(made) = &session.principal;
         let Authority { tenant, minter: key, .. } = self.authority(made, None).await?;
         session.stands(tenant.as_ref(), key.as_ref(), self.now()).map_err(|_| Error::Unauthenticated)?;
         let (Some(tenant), Some(key)) = (tenant, key) else { return Err(Error::Unauthenticated) };
-        Ok(Caller { key, tenant, console: Some(Console { session, hash: secret.hash() }), request })
+        Ok(Caller { key, tenant, console: Some(Console { session, hash }), request })
     }
 
     /// Ends the caller's session of the console.

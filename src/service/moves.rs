@@ -4,6 +4,7 @@
 
 use crate::{
     crypto::{
+        claim::ClaimKey,
         grant_hash::grant_hash,
         move_token::{MoveToken, MoveTokenContents},
     },
@@ -22,13 +23,17 @@ pub struct OfferedMove {
 }
 
 impl Broker {
-    /// A token by which the session's claim moves to whoever presents it first.
+    /// A token by which the session's claim moves to whoever presents it first. Only the claimant may offer it:
+    /// the credential alone, good for minutes, must not become the claim, good for days.
     ///
     /// # Errors
-    /// When it cannot be recorded.
-    pub async fn offer_move(&self, session: &Session) -> Result<OfferedMove, Error> {
+    /// When the claim key is not the one that the session was opened with; when the offer cannot be recorded.
+    pub async fn offer_move(&self, session: &Session, claim_key: &ClaimKey) -> Result<OfferedMove, Error> {
         let origin = session.origin(self);
         let grant = session.grant();
+        if claim_key.hash(grant.id.as_bytes()) != session.claim_hash() {
+            return Err(Error::invalid("/claim_key", "this session was not opened with this claim key"));
+        }
         let expires_at = origin.at.plus(lifetime::MOVE).min(session.claim.access_until);
         let contents = MoveTokenContents {
             tenant: grant.made.namespace.tenant,

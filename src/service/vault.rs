@@ -304,10 +304,15 @@ impl Broker {
 /// The pins that none of the others covers, in order. They do not overlap: no file comes twice, and the files of
 /// one all sort before those of the next.
 pub(super) fn outermost(pins: &[PathPin]) -> Vec<&PathPin> {
-    let covered = |pin: &PathPin| pins.iter().any(|other| other != pin && other.covers_pin(pin));
-    let mut outermost: Vec<&PathPin> = pins.iter().filter(|pin| !covered(pin)).collect();
-    outermost.sort_unstable_by_key(|pin| pin.listing_prefix());
-    outermost.dedup();
+    let mut sorted: Vec<&PathPin> = pins.iter().collect();
+    sorted.sort_unstable_by_key(|pin| pin.listing_prefix());
+    // Whatever a folder covers stands right after it.
+    let mut outermost: Vec<&PathPin> = Vec::new();
+    for pin in sorted {
+        if !outermost.last().is_some_and(|last| last.covers_pin(pin)) {
+            outermost.push(pin);
+        }
+    }
     outermost
 }
 
@@ -330,6 +335,17 @@ fn disposition(file: &VaultFile, purpose: Purpose) -> Disposition {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_pins_only_the_outermost_are_walked() {
+        let left = |pins: &[&str]| -> Vec<String> {
+            let pins: Vec<_> = pins.iter().map(|pin| PathPin::parse(pin).unwrap()).collect();
+            outermost(&pins).into_iter().map(ToString::to_string).collect()
+        };
+        assert_eq!(left(&["b", "a/x", "a/", "a.b", "a", "a/y/", "a"]), ["a", "a.b", "a/", "b"]);
+        assert_eq!(left(&["a/", "/", "b"]), ["/"]);
+        assert_eq!(left(&["a/b/", "a/b", "a/b/c/", "a/bc/"]), ["a/b", "a/b/", "a/bc/"]);
+    }
 
     #[test]
     fn only_what_is_harmless_is_ever_shown() {

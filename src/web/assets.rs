@@ -18,9 +18,7 @@ macro_rules! assets {
 
 /// All files, the same in every language. Scripts import each other, and the words of their
 /// language, by relative names, so that they stay within one version and one language.
-pub(super) const FILES: [(&str, &str); 30] = assets![
-    "cloakroom.css",
-    "without-script.css",
+pub(super) const FILES: [(&str, &str); 26] = assets![
     "icon.svg",
     "unsupported.js",
     "view.js",
@@ -33,14 +31,12 @@ pub(super) const FILES: [(&str, &str); 30] = assets![
     "share.js",
     "link.js",
     "request.js",
-    "session.css",
     "session.js",
     "session-list.js",
     "session-preview.js",
     "session-tree.js",
     "upload.js",
     "queue.js",
-    "console.css",
     "console.js",
     "console-ask.js",
     "console-make.js",
@@ -59,7 +55,6 @@ pub(super) fn scripts() -> impl Iterator<Item = (&'static str, &'static str)> {
 
 fn content_type(name: &str) -> &'static str {
     match name.rsplit('.').next() {
-        Some("css") => "text/css; charset=utf-8",
         Some("svg") => "image/svg+xml",
         _ => "text/javascript; charset=utf-8",
     }

@@ -11,5 +11,6 @@ mod html;
 pub mod pages;
 mod reference;
 mod standalone;
+mod styles;
 mod templates;
 mod words;

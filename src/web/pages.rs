@@ -7,11 +7,11 @@ use actix_web::{
     http::header,
     web::{self, resource},
 };
-use minijinja::context;
+use minijinja::{Value, context};
 
 use crate::service::{Broker, ContentOrigin};
 
-use super::{assets, compressed::Compressed, reference, templates, words::Language};
+use super::{assets, compressed::Compressed, reference, styles, templates, words::Language};
 
 pub use super::standalone::{POLICY as STATIC_POLICY, missing_file, not_admitted, refused, unavailable};
 
@@ -40,11 +40,20 @@ impl Page {
         }
     }
 
+    const fn style(self) -> &'static str {
+        match self {
+            Self::Session => styles::SESSION,
+            Self::Console => styles::CONSOLE,
+            Self::Welcome | Self::Share | Self::Link | Self::FileRequest => styles::COMMON,
+        }
+    }
+
     /// What it may do (Content Security Policy, level 3). Bytes go straight to and from the storage;
     /// forms only where the page sends one.
     fn policy(self, broker: &Broker) -> String {
         let storage = broker.objects.browser_origin();
         let ContentOrigin { scheme, authority } = &broker.settings.content;
+        let policy = |storage: &str, media: &str, forms: &str| policy(self.style(), storage, media, forms);
         match self {
             Self::Welcome | Self::Share => policy("", "", "'none'"),
             Self::FileRequest | Self::Console => policy(&storage, "", "'none'"),
@@ -94,24 +103,30 @@ fn answer(page: Page, request: &HttpRequest, broker: &Broker) -> HttpResponse {
         .insert_header((header::VARY, "accept-language"))
         .insert_header((header::CONTENT_SECURITY_POLICY, page.policy(broker)))
         .insert_header(("cross-origin-opener-policy", "same-origin"));
-    if page == Page::Session {
-        // Its form is let in by its origin, which browsers hide where no referrer may be sent at all.
-        response.insert_header((header::REFERRER_POLICY, "same-origin"));
+    // A form is let in by the origin it comes from, which browsers hide where no referrer may be sent at all.
+    match page {
+        Page::Session => _ = response.insert_header((header::REFERRER_POLICY, "same-origin")),
+        Page::Link => _ = response.insert_header((header::REFERRER_POLICY, "strict-origin")),
+        _ => {}
     }
     RENDERED[&(page, language)].answer(request.headers(), &mut response)
 }
 
 fn rendered(page: Page, language: Language) -> String {
-    templates::rendered(page.template(), language, context! {})
+    let style = |style: &str| Value::from_safe_string(style.to_owned());
+    let (style, without_script) = (style(page.style()), style(styles::WITHOUT_SCRIPT));
+    templates::rendered(page.template(), language, context! { style, without_script })
 }
 
-/// What a page with scripts may do: `storage` to send to and read from, `media` to show from, `forms` to send to.
-fn policy(storage: &str, media: &str, forms: &str) -> String {
+/// What a page with scripts may do: `style` to look like, `storage` to send to and read from, `media` to show from,
+/// `forms` to send to.
+fn policy(style: &str, storage: &str, media: &str, forms: &str) -> String {
     let with = |origin: &str| if origin.is_empty() { String::new() } else { format!(" {origin}") };
     let (storage, shown) = (with(storage), with(media));
     let media = if media.is_empty() { "'none'" } else { media };
+    let styles = [style, styles::WITHOUT_SCRIPT].map(styles::source).join(" ");
     format!(
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'{shown}; media-src {media}; \
+        "default-src 'none'; script-src 'self'; style-src {styles}; img-src 'self'{shown}; media-src {media}; \
          connect-src 'self'{storage}; form-action {forms}; \
          frame-ancestors 'none'; base-uri 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
     )

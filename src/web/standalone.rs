@@ -5,12 +5,9 @@ use actix_web::http::{StatusCode, header::HeaderMap};
 use minijinja::context;
 
 use super::{
-    templates,
+    styles, templates,
     words::{self, Language},
 };
-
-/// The only inline style there is. [`POLICY`] allows it by its hash.
-pub(super) const STYLE: &str = include_str!("assets/plain.css");
 
 /// The policy of these pages: nothing but their one style block, by its hash.
 pub const POLICY: &str = "default-src 'none'; style-src 'sha256-uF3XPVP6DV0z3Rvyi50Geb3eX2qEnclh3n4986gMRWQ='; \
@@ -19,7 +16,7 @@ pub const POLICY: &str = "default-src 'none'; style-src 'sha256-uF3XPVP6DV0z3Rvy
 /// On an artifact's host, for a browser without valid cookies: one page,
 /// whatever is or is not there.
 pub fn not_admitted(reader: &HeaderMap, public_url: &str) -> String {
-    let more = context! { style => STYLE, public_url };
+    let more = context! { style => styles::PLAIN, public_url };
     templates::rendered("not-admitted.html", Language::asked_for(reader), more)
 }
 
@@ -49,7 +46,7 @@ fn refusal(reader: &HeaderMap, group: &str, kind: &str, way_on: Option<&str>) ->
     let texts = &words::of(language)[words::FOR_TEMPLATES][group];
     let text = |name: &str| texts[name].as_str().unwrap_or_default().to_owned();
     let more = context! {
-        style => STYLE,
+        style => styles::PLAIN,
         title => text(&format!("{kind}_title")),
         text => text(kind),
         home => way_on.map(text),
@@ -59,6 +56,6 @@ fn refusal(reader: &HeaderMap, group: &str, kind: &str, way_on: Option<&str>) ->
 
 /// A text in English that is markup already, for those who build with the API.
 pub(super) fn document(title: &str, body: &str) -> String {
-    let more = context! { style => STYLE, title, body, wide => true };
+    let more = context! { style => styles::PLAIN, title, body, wide => true };
     templates::rendered("standalone.html", Language::English, more)
 }

@@ -79,6 +79,7 @@ on_every_backend! {
         of_many_movers_one_wins_and_the_others_get_one_answer,
         one_mover_asking_many_times_at_once_gets_one_session,
         whoever_has_it_comes_back_and_moves_on,
+        a_credential_alone_does_not_become_the_claim,
         an_offer_that_nobody_follows_changes_nothing,
         what_ends_a_share_ends_the_offer_and_what_came_of_it,
         a_move_token_moves_and_does_nothing_else,

@@ -21,13 +21,13 @@ use rawzip::{DataDescriptorOutput, ZipArchiveWriter, time::UtcDateTime};
 use tokio::sync::mpsc;
 
 use crate::{
-    domain::{archive::ArchiveNames, instant::Instant, object::VaultFile, path::VaultPath},
+    domain::{archive::ArchiveNames, instant::Instant, lifetime, object::VaultFile, path::VaultPath},
     objects::{ByteStream, ObjectKey},
 };
 
 use super::{
-    super::{Broker, Error, places::Place},
-    Reader, Walk,
+    super::{Broker, Error},
+    ArchivePlace, Reader, Walk,
 };
 
 /// A receiver that takes nothing for longer has lost its archive: others want the place.
@@ -41,6 +41,9 @@ const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
 
 /// The most files of one archive. The end of a ZIP names all of them once more, and until then they are kept.
 const MOST_FILES: usize = 100_000;
+
+/// The most bytes of their names together.
+const MOST_OF_NAMES: usize = 16 << 20;
 
 /// The most files that are named one by one as missing.
 const MOST_MISSING: usize = 1_000;
@@ -56,7 +59,7 @@ pub(super) struct Packing {
     /// What names do not repeat.
     pub(super) folder: String,
     /// Held until the last byte is handed over.
-    pub(super) place: Place,
+    pub(super) place: ArchivePlace,
 }
 
 /// What was to be in the archive, and is not.
@@ -156,7 +159,7 @@ impl Packing {
         let (mut names, mut missing) = (ArchiveNames::default(), Missing::default());
         let mut looked_at = self.broker.now();
         let mut next = Some(first);
-        let mut count = 0;
+        let (mut count, mut of_names) = (0, 0);
         while let Some(file) = next {
             let now = self.broker.now();
             if now.since(looked_at) >= BETWEEN_LOOKS {
@@ -164,7 +167,7 @@ impl Packing {
                 looked_at = now;
             }
             if self.reader.may_read(&file.path) {
-                if count == MOST_FILES {
+                if count == MOST_FILES || of_names >= MOST_OF_NAMES {
                     missing.stopped = true;
                     break;
                 }
@@ -173,7 +176,11 @@ impl Packing {
                         count += 1;
                         let name =
                             names.name(file.path.as_str().strip_prefix(&self.folder).unwrap_or(file.path.as_str()));
-                        add(&mut zip, &written, outlet, &name, file.created_at, file.size, bytes).await?;
+                        of_names += name.len();
+                        // Whoever takes it too slowly keeps a place from others.
+                        let added = add(&mut zip, &written, outlet, &name, file.created_at, file.size, bytes);
+                        let patience = lifetime::transfer(file.size);
+                        tokio::time::timeout(patience, added).await.map_err(|_| too_slow())??;
                     }
                     Err(path) => missing.note(path),
                 }
@@ -242,6 +249,10 @@ async fn add(
         return Err(Error::Unavailable("a file in an archive is not as long as it was listed".into()));
     }
     entry.finish(DataDescriptorOutput::new(sum.finalize(), arrived)).map(drop).map_err(not_packed)
+}
+
+fn too_slow() -> Error {
+    Error::Unavailable("the receiver of an archive takes it too slowly".into())
 }
 
 fn not_packed(fault: rawzip::Error) -> Error {

@@ -5,10 +5,17 @@ let skew = 0;
 // The time by the server's clock; the reader's may be wrong.
 export const now = () => Date.now() + skew;
 
-// What a console session's calls must carry beside its cookie; none where nobody is signed in.
-function csrf() {
-  return /(?:^|; )(?:__Host-)?cloakroom-csrf=([A-Za-z0-9_-]+)/.exec(document.cookie)?.[1];
-}
+// What a console session's calls must carry beside its cookie; none where nobody is signed in. With TLS only a
+// cookie counts that no other host can have set.
+const CSRF = location.protocol.startsWith("https") ? /(?:^|; )__Host-cloakroom-csrf=([\w-]+)/ : /(?:^|; )cloakroom-csrf=([\w-]+)/;
+const csrf = () => CSRF.exec(document.cookie)?.[1];
+let session = null;
+
+export const isSignedIn = () => csrf() !== undefined;
+
+// From now on calls are made in this session of the console alone: where another tab has signed in as
+// somebody else, they are refused, and do not go to the wrong vault.
+export const stayInSession = () => (session = csrf() ?? "");
 
 export async function call(method, path, { body, headers = {} } = {}) {
   const request = { method, headers: { ...headers }, cache: "no-store", redirect: "error" };
@@ -16,7 +23,7 @@ export async function call(method, path, { body, headers = {} } = {}) {
     request.headers["Content-Type"] = "application/json";
     request.body = JSON.stringify(body);
   }
-  const token = csrf();
+  const token = session ?? csrf();
   if (token) request.headers["Cloakroom-CSRF"] = token;
   if (AbortSignal.timeout) request.signal = AbortSignal.timeout(60_000);
   try {

@@ -1,6 +1,6 @@
 // The console: signs in and out, and shows what the address names.
 
-import { call, now } from "./api.js";
+import { call, isSignedIn, now, stayInSession } from "./api.js";
 import { showAudit, showKeys, showUsage } from "./console-admin.js";
 import { arrive, parts, routeBy, go, signedIn, whenOver } from "./console-ask.js";
 import { showFiles } from "./console-files.js";
@@ -12,8 +12,9 @@ import { busy, element, isBusy, named, on, say, show, slot, title } from "./view
 
 const t = texts(words);
 const SESSION = "/v1/console/session";
-// What the address remembers from before the page began anew.
-const SIGNED_OUT = "signed-out";
+// Why the page began anew, as the address remembers it: a word of ours.
+const SIGNED_OUT = "signed_out";
+const OVER = "session_over";
 // Each place, and for whom it is.
 const PLACES = [
   ["overview", () => true],
@@ -32,7 +33,7 @@ const key = document.getElementById("api-key");
 const button = document.querySelector('[data-do="sign-in"] button');
 
 routeBy(route);
-whenOver(() => signedIn.view && signIn(t("session_over")));
+whenOver(() => signedIn.view && beginAnew(OVER));
 on("sign-in", "submit", enter);
 on("sign-out", "click", leave);
 on("again", "click", begin);
@@ -43,21 +44,22 @@ document.addEventListener("click", followed);
 await begin();
 
 async function begin() {
+  const why = [SIGNED_OUT, OVER].includes(history.state) ? t(history.state) : "";
   // Without that cookie nobody is signed in, and there is nothing to ask.
-  if (!document.cookie.includes("cloakroom-csrf=")) {
-    signIn(history.state === SIGNED_OUT ? t("signed_out") : "");
-    history.replaceState(null, "");
+  if (!isSignedIn()) {
+    signIn(why);
     return;
   }
   show("looking");
   const answer = await call("GET", SESSION);
   if (answer.ok) await open(answer.content);
-  else if (answer.status === 401) signIn("");
+  else if (answer.status === 401) signIn(why);
   else show("trouble");
   title();
 }
 
 function signIn(why) {
+  history.replaceState(null, "");
   arrive();
   closeDialogs();
   signedIn.view = null;
@@ -66,6 +68,12 @@ function signIn(why) {
   say("why", why);
   say("fault");
   title();
+}
+
+// Nothing of what the page knew is left in it for whoever signs in next.
+function beginAnew(why, address = "") {
+  history.replaceState(why, "", address || location.href);
+  location.reload();
 }
 
 async function enter() {
@@ -86,8 +94,7 @@ async function enter() {
   await open(answer.content);
 }
 
-// Signed out is who the server says is: until then the cookie is good. Then the page
-// begins anew, so that nothing of what it knew is left in it.
+// Signed out is who the server says is: until then the cookie is good.
 async function leave() {
   notSignedOut.textContent = "";
   const answer = await call("DELETE", SESSION);
@@ -95,11 +102,12 @@ async function leave() {
     notSignedOut.textContent = t("not_signed_out");
     return;
   }
-  history.replaceState(SIGNED_OUT, "", "/console");
-  location.reload();
+  beginAnew(SIGNED_OUT, "/console");
 }
 
 async function open(session) {
+  stayInSession();
+  history.replaceState(null, "");
   signedIn.view = session;
   top.hidden = false;
   const name = session.key.label ?? session.key.preview;
@@ -114,7 +122,7 @@ async function open(session) {
   }));
   for (const offer of document.querySelectorAll("[data-offer]")) offer.hidden = !session.may[offer.dataset.offer];
   // A session ends by itself: no call has to fail for it to be told.
-  setTimeout(() => signedIn.view === session && signIn(t("session_over")), Math.min(Date.parse(session.expires_at) - now(), 2_000_000_000));
+  setTimeout(() => signedIn.view === session && beginAnew(OVER), Math.min(Date.parse(session.expires_at) - now(), 2_000_000_000));
   await route();
 }
 

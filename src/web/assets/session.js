@@ -25,7 +25,7 @@ const AHEAD = 120_000;
 // When little time is left.
 const SOON = 300;
 
-const id = decodeURIComponent(location.pathname.split("/")[2] ?? "");
+const id = idInAddress();
 const isOwner = id.startsWith("shr_");
 const routes = isOwner
   ? { files: `/v1/shares/${encodeURIComponent(id)}/objects`, downloads: "/v1/objects/downloads" }
@@ -114,6 +114,16 @@ async function open(session) {
   crumbs();
   if (write && !isOwner) offerSending();
   await load(first);
+}
+
+// What cannot be decoded is no id: nothing is open under it.
+function idInAddress() {
+  const part = location.pathname.split("/")[2] ?? "";
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
 }
 
 function isOver() {
@@ -370,7 +380,7 @@ function offerMove() {
   };
   reset();
   begin.onclick = () => whileBusy(begin, async () => {
-    const answer = await ask("POST", "/v1/session/moves");
+    const answer = await ask("POST", "/v1/session/moves", { claim_key: tickets.opened(id)?.claim_key ?? "" });
     if (!answer.ok) {
       if (!isOver()) slot("moved", dialog).textContent = t("not_begun");
       return;

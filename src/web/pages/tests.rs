@@ -1,12 +1,11 @@
 use actix_web::{body::to_bytes, http::StatusCode, http::header::HeaderMap};
 use base64::{Engine, engine::general_purpose::STANDARD};
 
-use crate::{
-    crypto::digest,
-    web::{standalone, words},
-};
+use crate::{crypto::digest, web::words};
 
 use super::*;
+
+const STYLES: [&str; 5] = [styles::PLAIN, styles::COMMON, styles::SESSION, styles::CONSOLE, styles::WITHOUT_SCRIPT];
 
 fn with_scripts() -> Vec<(String, String)> {
     let all = Page::ALL.into_iter().flat_map(|page| Language::ALL.map(|language| (page, language)));
@@ -41,20 +40,25 @@ fn reader(language: &str) -> HeaderMap {
 
 #[test]
 fn the_static_policy_allows_exactly_our_style() {
-    let hash = STANDARD.encode(digest::of(standalone::STYLE.as_bytes()));
+    let hash = STANDARD.encode(digest::of(styles::PLAIN.as_bytes()));
     assert!(STATIC_POLICY.contains(&format!("style-src 'sha256-{hash}';")), "the hash is now {hash}");
     assert!(!STATIC_POLICY.contains("unsafe"));
     for (name, page) in standing_alone() {
         assert_eq!(page.matches("<style").count(), 1, "{name}");
-        assert!(page.contains(&format!("<style>{}</style>", standalone::STYLE)), "{name}");
+        assert!(page.contains(&format!("<style>{}</style>", styles::PLAIN)), "{name}");
         assert!(!page.contains("<script") && !page.contains("<link"), "{name}");
     }
 }
 
 #[test]
-fn nothing_is_inline_but_that_style() {
+fn nothing_is_inline_but_the_styles_of_a_page() {
+    for page in Page::ALL {
+        let html = rendered(page, Language::English);
+        let inline: Vec<_> = html.split("<style>").skip(1).filter_map(|rest| rest.split("</style>").next()).collect();
+        assert_eq!(inline[0], page.style(), "{page:?}");
+        assert!(inline[1..].iter().all(|style| *style == styles::WITHOUT_SCRIPT), "{page:?}");
+    }
     for (name, page) in with_scripts() {
-        assert!(!page.contains("<style"), "{name}");
         assert_eq!(page.matches("<script").count(), page.matches("></script>").count(), "{name}");
         assert_eq!(
             page.matches("<script").count(),
@@ -74,7 +78,7 @@ fn nothing_is_inline_but_that_style() {
 #[test]
 fn nothing_comes_from_elsewhere() {
     let files = assets::FILES.into_iter().filter(|(name, _)| *name != "icon.svg");
-    let texts = files.chain(templates::SOURCES).chain([("plain", standalone::STYLE)]);
+    let texts = files.chain(templates::SOURCES).chain(STYLES.map(|style| ("style", style)));
     for (name, text) in texts {
         // The name of a language, where nothing is fetched from.
         let text = &text.replace("http://www.w3.org/2000/svg", "");
@@ -167,11 +171,12 @@ fn no_text_stands_in_a_template() {
 
 #[test]
 fn a_page_reaches_the_broker_and_the_content_only() {
-    let policy = policy("https://storage.example", "https://storage.example", "https://*.content.example");
+    let storage = "https://storage.example";
+    let policy = policy(styles::COMMON, storage, storage, "https://*.content.example");
     for part in [
         "default-src 'none';",
         "script-src 'self';",
-        "style-src 'self';",
+        &format!("style-src {} {};", styles::source(styles::COMMON), styles::source(styles::WITHOUT_SCRIPT)),
         "img-src 'self' https://storage.example;",
         "media-src https://storage.example;",
         "connect-src 'self' https://storage.example;",
@@ -182,7 +187,7 @@ fn a_page_reaches_the_broker_and_the_content_only() {
         assert!(policy.contains(part), "{part}");
     }
     assert!(!policy.contains("unsafe"));
-    assert!(super::policy("", "", "'none'").contains("connect-src 'self';"));
+    assert!(super::policy("", "", "", "'none'").contains("connect-src 'self';"));
 }
 
 #[actix_web::test]

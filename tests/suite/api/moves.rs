@@ -31,19 +31,19 @@ fn claimed_again(api: &Api) -> Claimed {
 }
 
 #[track_caller]
-fn offer(api: &Api, session: &str) -> Value {
-    api.call("POST", "/v1/session/moves").bearer(session).send().expect(201)
+fn offer(api: &Api, session: &str, key: &str) -> Value {
+    api.post(session, "/v1/session/moves", &json!({ "claim_key": key })).expect(201)
 }
 
 #[track_caller]
-fn offered(api: &Api, session: &str) -> String {
-    text(&offer(api, session), "token")
+fn offered(api: &Api, session: &str, key: &str) -> String {
+    text(&offer(api, session, key), "token")
 }
 
 pub fn a_session_moves_once_and_ends_where_it_was(api: &Api) {
     let Claimed { minted, key, session } = claimed(api);
     let pending = text(&api.declare(&session, "/v1/session/uploads", "b.txt", b"b"), "id");
-    let offer = offer(api, &session);
+    let offer = offer(api, &session, &key);
     let token = text(&offer, "token");
     assert_eq!(offer["url"], json!(format!("{}/s#{token}", api.broker().settings.public_url)));
     assert!(token.starts_with("crm_"));
@@ -68,7 +68,7 @@ pub fn a_session_moves_once_and_ends_where_it_was(api: &Api) {
         api.get(&session, route).problem(401, "no_session");
     }
     for route in ["/v1/session/moves", "/v1/session/archives", "/v1/session/downloads"] {
-        api.post(&session, route, &json!({ "path": "a.txt" })).problem(401, "no_session");
+        api.post(&session, route, &json!({ "path": "a.txt", "claim_key": key })).problem(401, "no_session");
     }
     api.redeem(&minted.token, &key).problem(404, "dead_token");
     api.redeem(&token, &key).problem(404, "dead_token");
@@ -84,9 +84,9 @@ pub fn a_session_moves_once_and_ends_where_it_was(api: &Api) {
 pub fn of_many_movers_one_wins_and_the_others_get_one_answer(api: &Api) {
     api.upload(api.admin(), "a.txt", b"a");
     for _ in 0..api.rounds() {
-        let Claimed { minted, session, .. } = claimed_again(api);
+        let Claimed { minted, key, session } = claimed_again(api);
         // Several offers of one claim are one.
-        let tokens = [offered(api, &session), offered(api, &session)];
+        let tokens = [offered(api, &session, &key), offered(api, &session, &key)];
         let claim_keys: Vec<_> = (0..32).map(|_| claim_key()).collect();
         let answers = at_once(&claim_keys, |key| api.redeem(&tokens[usize::from(key.as_bytes()[0] % 2)], key));
         let (won, lost): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| answer.status == 200);
@@ -102,8 +102,8 @@ pub fn of_many_movers_one_wins_and_the_others_get_one_answer(api: &Api) {
 }
 
 pub fn one_mover_asking_many_times_at_once_gets_one_session(api: &Api) {
-    let Claimed { minted, session, .. } = claimed(api);
-    let token = offered(api, &session);
+    let Claimed { minted, key, session } = claimed(api);
+    let token = offered(api, &session, &key);
     let answers = at_once(&vec![claim_key(); 16], |key| api.redeem(&token, key));
     let sessions: BTreeSet<_> = answers.iter().map(|answer| text(&answer.expect(200), "session")).collect();
     assert_eq!(sessions.len(), 1);
@@ -112,14 +112,14 @@ pub fn one_mover_asking_many_times_at_once_gets_one_session(api: &Api) {
 }
 
 pub fn whoever_has_it_comes_back_and_moves_on(api: &Api) {
-    let Claimed { minted, session, .. } = claimed(api);
+    let Claimed { minted, key, session } = claimed(api);
     let (first, second) = (claim_key(), claim_key());
-    let to_first = offered(api, &session);
+    let to_first = offered(api, &session, &key);
     let opened = api.redeem(&to_first, &first).expect(200);
     let again = api.redeem(&to_first, &first).expect(200);
     assert_eq!((&opened["session"], &opened["access_expires_at"]), (&again["session"], &again["access_expires_at"]));
 
-    let to_second = offered(api, &text(&again, "session_token"));
+    let to_second = offered(api, &text(&again, "session_token"), &first);
     let there = api.redeem(&to_second, &second).expect(200);
     assert_eq!(there["access_expires_at"], opened["access_expires_at"]);
     for (token, key) in [(&to_first, &first), (&to_second, &first), (&minted.token, &first)] {
@@ -131,7 +131,7 @@ pub fn whoever_has_it_comes_back_and_moves_on(api: &Api) {
 
 pub fn an_offer_that_nobody_follows_changes_nothing(api: &Api) {
     let Claimed { minted, key, session } = claimed(api);
-    let token = offered(api, &session);
+    let token = offered(api, &session, &key);
     for _ in 0..3 {
         api.preview(&token).expect(200);
     }
@@ -150,8 +150,8 @@ pub fn what_ends_a_share_ends_the_offer_and_what_came_of_it(api: &Api) {
     for moved in [false, true] {
         let end_by_revoking =
             |minted: &Minted| api.delete(api.admin(), &format!("/v1/shares/{}", minted.id)).expect(204);
-        let Claimed { minted, session, .. } = claimed_again(api);
-        let (token, key) = (offered(api, &session), claim_key());
+        let Claimed { minted, key, session } = claimed_again(api);
+        let (token, key) = (offered(api, &session, &key), claim_key());
         let session = if moved { api.redeem(&token, &key).expect(200) } else { json!({ "session_token": session }) };
         end_by_revoking(&minted);
         api.redeem(&token, &key).problem(404, "dead_token");
@@ -160,8 +160,9 @@ pub fn what_ends_a_share_ends_the_offer_and_what_came_of_it(api: &Api) {
 
         let minter = api.new_key(api.admin(), "live", &[("/", "write")]);
         let minted = api.mint(&minter.secret, "read", &["a.txt"]);
-        let session = api.open(&minted).token;
-        let (token, key) = (offered(api, &session), claim_key());
+        let key = claim_key();
+        let session = text(&api.redeem(&minted.token, &key).expect(200), "session_token");
+        let (token, key) = (offered(api, &session, &key), claim_key());
         if moved {
             api.redeem(&token, &key).expect(200);
         }
@@ -172,8 +173,8 @@ pub fn what_ends_a_share_ends_the_offer_and_what_came_of_it(api: &Api) {
 }
 
 pub fn a_move_token_moves_and_does_nothing_else(api: &Api) {
-    let Claimed { minted, session, .. } = claimed(api);
-    let token = offered(api, &session);
+    let Claimed { minted, key, session } = claimed(api);
+    let token = offered(api, &session, &key);
     api.get(&token, "/v1/session").problem(401, "no_session");
     api.get(&token, "/v1/shares").problem(401, "unauthenticated");
     let dead = api.redeem("crs_nonsense", &claim_key()).but_for_the_request_id();
@@ -195,13 +196,25 @@ pub fn a_move_token_moves_and_does_nothing_else(api: &Api) {
     for route in ["/v1/links/redeem", "/v1/file-requests/redeem"] {
         api.public(route, &json!({ "token": token, "claim_key": claim_key() })).problem(404, "dead_token");
     }
-    api.call("POST", "/v1/session/moves").send().problem(401, "no_session");
+    api.public("/v1/session/moves", &json!({ "claim_key": key })).problem(401, "no_session");
     api.redeem(&token, &claim_key()).expect(200);
+}
+
+pub fn a_credential_alone_does_not_become_the_claim(api: &Api) {
+    let Claimed { minted, key, session } = claimed(api);
+    let offer = |body: &Value| api.post(&session, "/v1/session/moves", body);
+    for wrong in [json!({ "claim_key": claim_key() }), json!({ "claim_key": "short" })] {
+        let problem = offer(&wrong).problem(422, "invalid");
+        assert_eq!(problem.pointer.as_deref(), Some("/claim_key"));
+    }
+    offer(&json!({})).problem(422, "invalid");
+    assert_eq!(api.happened("share.move_offered", &minted.id), 0);
+    offer(&json!({ "claim_key": key })).expect(201);
 }
 
 pub fn each_step_is_recorded(api: &Api) {
     let Claimed { minted, key, session } = claimed(api);
-    let token = offered(api, &session);
+    let token = offered(api, &session, &key);
     let new = claim_key();
     api.redeem(&token, &new).expect(200);
     api.redeem(&token, &new).expect(200);

@@ -31,7 +31,7 @@ impl Offered {
         let opened = laboratory.redeem(&minted, &claimant).await.unwrap();
         let session = SecretText::new(opened.token.expose());
         let offered = laboratory.broker.session(&session, request()).await.unwrap();
-        let offered = laboratory.broker.offer_move(&offered).await.unwrap();
+        let offered = laboratory.broker.offer_move(&offered, &claimant.key()).await.unwrap();
         Self { minted, claimant, session, token: SecretText::new(offered.token.expose()) }
     }
 
@@ -172,7 +172,7 @@ async fn no_offer_outlives_the_access_that_it_moves() {
     laboratory.clock.advance(Duration::from_secs(3_500));
     let opened = laboratory.redeem(&minted, &claimant).await.unwrap();
     let session = laboratory.broker.session(&SecretText::new(opened.token.expose()), request()).await.unwrap();
-    let offered = laboratory.broker.offer_move(&session).await.unwrap();
+    let offered = laboratory.broker.offer_move(&session, &claimant.key()).await.unwrap();
     assert_eq!(offered.expires_at, opened.access_until);
 }
 
@@ -182,5 +182,8 @@ async fn an_offer_that_cannot_be_recorded_is_not_made() {
     let offered = Offered::new(&laboratory).await;
     let session = laboratory.broker.session(&offered.session, request()).await.unwrap();
     laboratory.faults.plan(repeat_n(Fault::Failed, WITHOUT_END));
-    assert!(matches!(laboratory.broker.offer_move(&session).await, Err(Error::Unavailable(_))));
+    assert!(matches!(
+        laboratory.broker.offer_move(&session, &offered.claimant.key()).await,
+        Err(Error::Unavailable(_))
+    ));
 }

@@ -256,17 +256,17 @@ impl Slow {
 }
 
 /// Files larger than what connections hold by themselves.
-fn large(api: &Api, count: usize) {
+fn large(api: &Api, key: &str, count: usize) {
     let bytes = vec![b'z'; 1024 * 1024];
     for number in 0..count {
-        api.upload(api.admin(), &format!("large/{number}"), &bytes);
+        api.upload(key, &format!("large/{number}"), &bytes);
     }
 }
 
 #[test]
 fn a_storage_that_fails_midway_breaks_the_archive_off() {
     let (api, away) = served();
-    large(&api, 3);
+    large(&api, api.admin(), 3);
     let session = api.open(&api.mint(api.admin(), "read", &["large/"])).token;
     for step in [Step::Read, Step::ReadOn] {
         away.plan(step, Fails::Undone, 1);
@@ -281,7 +281,7 @@ fn a_storage_that_fails_midway_breaks_the_archive_off() {
 fn a_running_archive_outlives_its_time_and_ends_with_its_share() {
     for revoke in [false, true] {
         let (api, clock, _) = Laboratory::served();
-        large(&api, 24);
+        large(&api, api.admin(), 24);
         let minted = api.mint(api.admin(), "read", &["large/"]);
         let session = api.open(&minted).token;
         let mut slow = Slow::begin(&api, &session);
@@ -303,7 +303,7 @@ fn a_running_archive_outlives_its_time_and_ends_with_its_share() {
 #[test]
 fn few_archives_are_sent_at_a_time() {
     let (api, _, _) = Laboratory::served();
-    large(&api, 24);
+    large(&api, api.admin(), 24);
     let session = |api: &Api| api.open(&api.mint(api.admin(), "read", &["large/"])).token;
     let first = session(&api);
     let mut held: Vec<_> = (0..4).map(|_| Slow::begin(&api, &first)).collect();
@@ -313,15 +313,23 @@ fn few_archives_are_sent_at_a_time() {
     let refused = archive(&api, &first, &json!({ "paths": ["large/0"] }));
     refused.problem(429, "too_many_at_once");
     assert_eq!(refused.header("retry-after"), "5");
-    while held.len() < 32 {
-        let another = session(&api);
-        for _ in 0..4 {
-            let mut slow = Slow::begin(&api, &another);
-            assert_eq!(slow.status(), "HTTP/1.1 200");
-            held.push(slow);
+    let hold = |held: &mut Vec<Slow>, session: &dyn Fn() -> String, until: usize| {
+        while held.len() < until {
+            let another = session();
+            for _ in 0..4 {
+                let mut slow = Slow::begin(&api, &another);
+                assert_eq!(slow.status(), "HTTP/1.1 200");
+                held.push(slow);
+            }
         }
-    }
+    };
+    hold(&mut held, &|| session(&api), 16);
     let last = session(&api);
+    archive(&api, &last, &json!({ "paths": ["large/0"] })).problem(429, "too_many_at_once");
+    // That was one vault's share of them; others have theirs.
+    let other = api.new_key(api.admin(), "test", &[("/", "admin")]).secret;
+    large(&api, &other, 24);
+    hold(&mut held, &|| api.open(&api.mint(&other, "read", &["large/"])).token, 32);
     archive(&api, &last, &json!({ "paths": ["large/0"] })).problem(503, "busy");
     // Whoever hangs up or has it all gives the place back.
     held.clear();
