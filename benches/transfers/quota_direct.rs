@@ -3,9 +3,9 @@
 use std::{path::Path, sync::atomic::Ordering::Relaxed, time::Duration};
 
 use cloakroom::{
-    domain::{path::VaultPath, quota::Limits, upload::Method},
+    domain::{metadata::Metadata, path::VaultPath, quota::Limits, upload::Method},
     objects::ContentType,
-    service::{Broker, Caller, Error, uploads::DeclareUpload},
+    service::{Broker, Caller, Error, idempotency::Reply, uploads::DeclareUpload},
 };
 use tokio::runtime::{Handle, Runtime};
 
@@ -28,13 +28,13 @@ impl Direct {
     /// A new tenant of whom this much is declared already.
     async fn tenant(&self, limit: Option<u64>, before: Option<u64>) -> Caller {
         let (broker, operator) = (&self.inside.broker, self.inside.caller(&self.inside.operator).await);
-        let tenant = broker.create_tenant(&operator, "Crowd".into()).await.unwrap();
+        let tenant = broker.create_tenant(&operator, "Crowd".into(), &Reply::unkept()).await.unwrap();
         if limit.is_some() {
             broker.set_quota(&operator, tenant.tenant.id, Limits { bytes: limit, objects: None }).await.unwrap();
         }
         let caller = self.inside.caller(&tenant).await;
         if let Some(size) = before {
-            broker.declare_upload(&caller, wanted(size, Method::Put)).await.unwrap();
+            broker.declare_upload(&caller, wanted(size, Method::Put), &Reply::unkept()).await.unwrap();
         }
         caller
     }
@@ -50,6 +50,7 @@ fn wanted(size: u64, method: Method) -> DeclareUpload {
         method,
         part_checksums: false,
         expires_in: Duration::from_secs(600),
+        metadata: Metadata::default(),
     }
 }
 
@@ -75,7 +76,7 @@ pub(crate) struct Inner {
 
 impl Declarer for Inner {
     async fn declare(&mut self) -> Answer {
-        match self.broker.declare_upload(&self.caller, wanted(SIZE, Method::Put)).await {
+        match self.broker.declare_upload(&self.caller, wanted(SIZE, Method::Put), &Reply::unkept()).await {
             Ok(_) => Answer::Granted,
             Err(Error::QuotaExceeded { .. }) => Answer::Full,
             Err(Error::Busy) => Answer::Busy,

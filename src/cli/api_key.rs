@@ -71,7 +71,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failed> {
         Action::Create { grants, test, largest_upload, quota_bytes, quota_objects, expires_in, label } => {
             let grants: Vec<Value> =
                 grants.iter().map(|grant| json!({ "path": grant.path, "permission": grant.permission })).collect();
-            let key = client.post(
+            let key = client.create(
                 "/v1/api-keys",
                 &json!({
                     "label": label,

@@ -12,12 +12,16 @@ use clap::Args;
 use serde_json::Value;
 use ureq::{Agent, http::Request};
 
-use crate::{crypto::secret::SecretText, domain::text::is_invisible};
+use crate::{
+    crypto::secret::SecretText,
+    domain::text::is_invisible,
+    entropy::{Entropy, SystemEntropy},
+};
 
 use super::{
     Failed,
     claim::Claim,
-    fault::{Fault, retry_after},
+    fault::{Fault, patiently, retry_after},
 };
 
 /// How long a connection may be silent. Completing a large upload takes a server a while.
@@ -119,9 +123,10 @@ impl Client {
         self.ask("POST", path, Some(body)).map(|answer| answer.body)
     }
 
-    /// The same, which however often it is asked under this key is done once.
-    pub(super) fn post_once(&self, path: &str, body: &Value, once: &str) -> Result<Value, Fault> {
-        self.send("POST", path, Some(body), Some(once)).map(|answer| answer.body)
+    /// Creates something. Where an answer is lost, it is asked for again under the same key, and created once.
+    pub(super) fn create(&self, path: &str, body: &Value) -> Result<Value, Fault> {
+        let once = base16ct::lower::encode_string(&(&SystemEntropy as &dyn Entropy).bytes::<16>());
+        patiently(|| self.send("POST", path, Some(body), Some(&once)).map(|answer| answer.body))
     }
 
     /// One request, once.

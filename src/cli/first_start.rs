@@ -8,12 +8,13 @@ use crate::{
     domain::{
         ids::RequestId,
         lifetime,
+        metadata::Metadata,
         path::{PathPin, VaultPath},
         permission::SharePermission,
         share::Pins,
     },
     keys::file::write_new,
-    service::{Broker, shares::MintShare},
+    service::{Broker, idempotency::Reply, shares::MintShare},
 };
 
 use super::Failed;
@@ -51,9 +52,10 @@ pub(super) async fn greeting(broker: &Broker, config: &Config) -> Result<String,
         expires_at: broker.now().plus(std::time::Duration::from_secs(lifetime::SHARE.default)),
         access_seconds: lifetime::SHARE_ACCESS.default,
         label: Some("first share".into()),
+        metadata: Metadata::default(),
         allow_missing: false,
     };
-    let minted = broker.mint_share(&caller, share).await?;
+    let minted = broker.mint_share(&caller, share, &Reply::unkept()).await?;
     let program = std::env::args().next().unwrap_or_else(|| "cloakroom".into());
     let url = &broker.settings.public_url;
     let link = format!("{url}/s#{}", minted.token.expose());
@@ -92,7 +94,7 @@ pub(super) fn hand_over(data_dir: &Path, secret: &str) -> Result<String, Failed>
     Ok(file.display().to_string())
 }
 
-async fn put_sample(broker: &Broker, key: &crate::domain::api_key::ApiKey) -> Result<(), Failed> {
+async fn put_sample(broker: &Broker, key: &crate::domain::principal::Principal) -> Result<(), Failed> {
     broker.put_sample(key.namespace, &VaultPath::parse(SAMPLE_PATH)?, SAMPLE).await?;
     Ok(())
 }

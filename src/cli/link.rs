@@ -34,11 +34,11 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failed> {
     let password = arguments.password.read()?;
     let client = Client::with_key(&arguments.server)?;
-    let artifact = client.post(
+    let artifact = client.create(
         "/v1/artifacts",
         &json!({ "paths": arguments.paths, "index": arguments.index, "label": arguments.label }),
     )?;
-    let link = client.post(
+    let link = client.create(
         "/v1/links",
         &json!({
             "artifact": artifact["id"],

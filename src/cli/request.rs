@@ -109,7 +109,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failed> {
 
 fn create(wanted: &Create, server: &Server) -> Result<(), Failed> {
     let password = wanted.password.read()?;
-    let made = Client::with_key(server)?.post(
+    let made = Client::with_key(server)?.create(
         "/v1/file-requests",
         &json!({
             "folder": wanted.folder,

@@ -59,7 +59,7 @@ impl Minting {
 
     /// Mints it and prints its link, this once.
     pub(super) fn mint(&self, client: &Client, as_json: bool) -> Result<(), Failed> {
-        let share = client.post("/v1/shares", &self.0)?;
+        let share = client.create("/v1/shares", &self.0)?;
         if as_json {
             return say(json_line(&json!({ "share": share })));
         }

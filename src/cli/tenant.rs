@@ -44,7 +44,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failed> {
     let client = Client::with_key(&arguments.server)?;
     match &arguments.action {
         Action::Create { name } => {
-            let tenant = client.post("/v1/tenants", &json!({ "name": name }))?;
+            let tenant = client.create("/v1/tenants", &json!({ "name": name }))?;
             remark(format!("{}  its admin key, shown this once:", text(&tenant, "id")));
             say(text(&tenant["admin_key"], "secret"))
         }

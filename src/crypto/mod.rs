@@ -8,6 +8,8 @@ pub mod csrf;
 pub mod digest;
 pub mod edge_cookie;
 pub mod grant_hash;
+pub mod identity;
+pub mod kept_reply;
 pub mod keyring;
 pub mod move_token;
 pub mod opaque;

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{authority::MadeUnder, ids::ArtifactId, instant::Instant, path::VaultPath};
+use super::{authority::MadeUnder, ids::ArtifactId, instant::Instant, metadata::Metadata, path::VaultPath};
 
 /// The most files of one artifact.
 pub const MOST_FILES: usize = 1_000;
@@ -32,6 +32,9 @@ pub struct Artifact {
     pub made: MadeUnder,
     /// The owner's name for it.
     pub label: Option<String>,
+    /// Words of the owner's own.
+    #[serde(default, skip_serializing_if = "Metadata::is_empty")]
+    pub metadata: Metadata,
     /// What is shown for a folder.
     pub index: String,
     /// How many files it has.

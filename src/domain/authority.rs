@@ -3,9 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    api_key::ApiKey,
-    ids::ApiKeyId,
     instant::Instant,
+    principal::{Principal, PrincipalId},
     refusal::Refusal,
     tenant::{Generation, Namespace, Tenant},
 };
@@ -15,8 +14,8 @@ use super::{
 pub struct MadeUnder {
     /// The walls it lies within.
     pub namespace: Namespace,
-    /// The key that made it.
-    pub minter: ApiKeyId,
+    /// Who made it.
+    pub minter: PrincipalId,
     /// The tenant's generation at that time.
     pub tenant_generation: Generation,
     /// The minter's generation at that time.
@@ -24,8 +23,8 @@ pub struct MadeUnder {
 }
 
 impl MadeUnder {
-    /// What something made now by this key would be made under.
-    pub fn now(tenant: &Tenant, minter: &ApiKey) -> Self {
+    /// What something made now by this principal would be made under.
+    pub fn now(tenant: &Tenant, minter: &Principal) -> Self {
         Self {
             namespace: minter.namespace,
             minter: minter.id,
@@ -34,15 +33,32 @@ impl MadeUnder {
         }
     }
 
-    /// Whether tenant and minter, as they are now, still stand behind it.
+    /// Whether tenant and minter, as they are now, still back it.
     ///
     /// # Errors
     /// The real reason why not. Rows of somebody else count as missing ones.
-    pub fn stands(&self, tenant: Option<&Tenant>, minter: Option<&ApiKey>, now: Instant) -> Result<(), Refusal> {
+    pub fn is_backed(&self, tenant: Option<&Tenant>, minter: Option<&Principal>, now: Instant) -> Result<(), Refusal> {
+        self.holds(tenant, minter, |tenant, minter| minter.backs(tenant, now))
+    }
+
+    /// Whether the minter may still call, under the generations of that time.
+    ///
+    /// # Errors
+    /// As [`Self::is_backed`].
+    pub fn stands(&self, tenant: Option<&Tenant>, minter: Option<&Principal>, now: Instant) -> Result<(), Refusal> {
+        self.holds(tenant, minter, |tenant, minter| minter.stands(tenant, now))
+    }
+
+    fn holds(
+        &self,
+        tenant: Option<&Tenant>,
+        minter: Option<&Principal>,
+        judge: impl Fn(&Tenant, &Principal) -> Result<(), Refusal>,
+    ) -> Result<(), Refusal> {
         let tenant = tenant.filter(|tenant| tenant.id == self.namespace.tenant).ok_or(Refusal::Unknown)?;
-        let mine = |minter: &&ApiKey| minter.id == self.minter && minter.namespace == self.namespace;
+        let mine = |minter: &&Principal| minter.id == self.minter && minter.namespace == self.namespace;
         let minter = minter.filter(mine).ok_or(Refusal::MinterEnded)?;
-        minter.stands(tenant, now)?;
+        judge(tenant, minter)?;
         if tenant.generation != self.tenant_generation || minter.generation != self.minter_generation {
             return Err(Refusal::GenerationChanged);
         }
@@ -53,7 +69,7 @@ impl MadeUnder {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{ids::TenantId, permission::Grants, quota::Limits, tenant::Mode};
+    use crate::domain::{ids::TenantId, permission::Role, principal::tests::key, quota::Limits, tenant::Mode};
 
     fn tenant() -> Tenant {
         Tenant {
@@ -66,40 +82,29 @@ mod tests {
         }
     }
 
-    fn minter() -> ApiKey {
-        ApiKey {
-            id: ApiKeyId::from_bytes([2; 16]),
-            namespace: Namespace { tenant: tenant().id, mode: Mode::Live },
-            label: None,
-            preview: "crk_live_abcd…".into(),
-            grants: Grants::administrator(),
-            operator: false,
-            tenant_generation: Generation(5),
-            generation: Generation(6),
-            largest_upload: None,
-            quota: Limits::default(),
-            created_at: Instant::from_unix_seconds(1),
-            expires_at: Some(Instant::from_unix_seconds(1_000)),
-            revoked_at: None,
-        }
+    fn minter() -> Principal {
+        Principal { expires_at: Some(Instant::from_unix_seconds(1_000)), ..key(tenant().id) }
     }
 
     #[test]
     fn every_change_of_authority_ends_what_was_made_under_it() {
         let made = MadeUnder::now(&tenant(), &minter());
         let now = Instant::from_unix_seconds(10);
-        let stands = |tenant: Tenant, minter: ApiKey, now| made.stands(Some(&tenant), Some(&minter), now);
+        let stands = |tenant: Tenant, minter: Principal, now| made.is_backed(Some(&tenant), Some(&minter), now);
 
         assert_eq!(stands(tenant(), minter(), now), Ok(()));
         let suspended = Tenant { suspended: true, ..tenant() };
         assert_eq!(stands(suspended, minter(), now), Err(Refusal::TenantSuspended));
         let regenerated = Tenant { generation: Generation(9), ..tenant() };
         assert_eq!(stands(regenerated, minter(), now), Err(Refusal::GenerationChanged));
-        let regenerated = ApiKey { generation: Generation(9), ..minter() };
+        let regenerated = Principal { generation: Generation(9), ..minter() };
         assert_eq!(stands(tenant(), regenerated, now), Err(Refusal::GenerationChanged));
-        let revoked = minter().revoke(now).unwrap();
+        let revoked = minter().end(false, now).unwrap();
         assert_eq!(stands(tenant(), revoked, now), Err(Refusal::MinterEnded));
         assert_eq!(stands(tenant(), minter(), Instant::from_unix_seconds(1_000)), Err(Refusal::MinterEnded));
+        let viewer = Principal { role: Role::Viewer, ..minter() };
+        assert_eq!(stands(tenant(), viewer.clone(), now), Err(Refusal::MinterLostRights));
+        assert_eq!(made.stands(Some(&tenant()), Some(&viewer), now), Ok(()));
     }
 
     #[test]
@@ -107,10 +112,10 @@ mod tests {
         let made = MadeUnder::now(&tenant(), &minter());
         let now = Instant::from_unix_seconds(10);
         let other_tenant = Tenant { id: TenantId::from_bytes([9; 16]), ..tenant() };
-        let other_mode = ApiKey { namespace: Namespace { tenant: tenant().id, mode: Mode::Test }, ..minter() };
-        assert_eq!(made.stands(None, Some(&minter()), now), Err(Refusal::Unknown));
-        assert_eq!(made.stands(Some(&other_tenant), Some(&minter()), now), Err(Refusal::Unknown));
-        assert_eq!(made.stands(Some(&tenant()), None, now), Err(Refusal::MinterEnded));
-        assert_eq!(made.stands(Some(&tenant()), Some(&other_mode), now), Err(Refusal::MinterEnded));
+        let other_mode = Principal { namespace: Namespace { tenant: tenant().id, mode: Mode::Test }, ..minter() };
+        assert_eq!(made.is_backed(None, Some(&minter()), now), Err(Refusal::Unknown));
+        assert_eq!(made.is_backed(Some(&other_tenant), Some(&minter()), now), Err(Refusal::Unknown));
+        assert_eq!(made.is_backed(Some(&tenant()), None, now), Err(Refusal::MinterEnded));
+        assert_eq!(made.is_backed(Some(&tenant()), Some(&other_mode), now), Err(Refusal::MinterEnded));
     }
 }

@@ -8,9 +8,10 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ids::{ApiKeyId, ConsoleSessionId, FileRequestId, LinkId, RequestId, ShareId},
+    ids::{ApiKeyId, ConsoleSessionId, FileRequestId, LinkId, RequestId, ShareId, UserId},
     instant::Instant,
     lifetime,
+    principal::PrincipalId,
     refusal::Refusal,
     tenant::Namespace,
 };
@@ -21,10 +22,32 @@ use super::{
 pub enum EventType {
     #[serde(rename = "tenant.created")]
     TenantCreated,
+    #[serde(rename = "tenant.suspended")]
+    TenantSuspended,
+    #[serde(rename = "tenant.resumed")]
+    TenantResumed,
+    #[serde(rename = "tenant.cut_off")]
+    TenantCutOff,
+    #[serde(rename = "tenant.impersonated")]
+    TenantImpersonated,
     #[serde(rename = "api_key.created")]
     ApiKeyCreated,
+    #[serde(rename = "api_key.changed")]
+    ApiKeyChanged,
+    #[serde(rename = "api_key.rotated")]
+    ApiKeyRotated,
     #[serde(rename = "api_key.revoked")]
     ApiKeyRevoked,
+    #[serde(rename = "api_key.cut_off")]
+    ApiKeyCutOff,
+    #[serde(rename = "user.created")]
+    UserCreated,
+    #[serde(rename = "user.changed")]
+    UserChanged,
+    #[serde(rename = "user.removed")]
+    UserRemoved,
+    #[serde(rename = "user.cut_off")]
+    UserCutOff,
     #[serde(rename = "share.created")]
     ShareCreated,
     #[serde(rename = "share.previewed")]
@@ -118,10 +141,22 @@ pub enum Actor {
         /// Which key.
         id: ApiKeyId,
     },
+    /// A user whom a provider of identities vouched for.
+    User {
+        /// Which user.
+        id: UserId,
+    },
+    /// An operator who acts for the tenant.
+    Impersonation {
+        /// By which key, which was drawn for that.
+        id: ApiKeyId,
+        /// Which operator.
+        operator: PrincipalId,
+    },
     /// Somebody who has signed in to the console.
     Console {
-        /// With which key.
-        key: ApiKeyId,
+        /// As whom.
+        principal: PrincipalId,
         /// In which session.
         session: ConsoleSessionId,
     },
@@ -224,7 +259,12 @@ impl Event {
         Subject::named(&self.resource).or(match self.actor {
             Actor::Session { share, .. } => Some(Subject::Share(share)),
             Actor::Submission { request, .. } => Some(Subject::FileRequest(request)),
-            Actor::System | Actor::ApiKey { .. } | Actor::Console { .. } | Actor::Bearer => None,
+            Actor::System
+            | Actor::ApiKey { .. }
+            | Actor::User { .. }
+            | Actor::Impersonation { .. }
+            | Actor::Console { .. }
+            | Actor::Bearer => None,
         })
     }
 }

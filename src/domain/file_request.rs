@@ -6,6 +6,7 @@ use super::{
     authority::MadeUnder,
     ids::FileRequestId,
     instant::Instant,
+    metadata::Metadata,
     path::{NotAPath, PathPin, VaultPath},
     quota::Limits,
     redemption::{Claim, Terms},
@@ -38,6 +39,9 @@ pub struct FileRequest {
     pub terms: Terms,
     /// The owner's name for it.
     pub label: Option<String>,
+    /// Words of the owner's own.
+    #[serde(default, skip_serializing_if = "Metadata::is_empty")]
+    pub metadata: Metadata,
     /// What whoever delivers is told.
     pub message: Option<String>,
 }

@@ -115,6 +115,7 @@ macro_rules! id {
 
 id!(/** A customer organisation. */ TenantId, "ten");
 id!(/** An API key (not its secret). */ ApiKeyId, "key");
+id!(/** Somebody whom a provider of identities vouches for. */ UserId, "usr");
 id!(/** A share; also the `TokenId` whose single use is recorded. */ ShareId, "shr");
 id!(/** An open session of a claimed share. Secret-derived: see `crypto::claim`. */ SessionId, "ses");
 id!(/** A published snapshot. */ ArtifactId, "art");

@@ -38,6 +38,11 @@ pub const MULTIPART: Bounds = Bounds { least: MINUTE, default: DAY, most: 7 * DA
 /// An API key that ends at all.
 pub const API_KEY: Bounds = Bounds { least: MINUTE, default: 90 * DAY, most: 3660 * DAY };
 
+/// For how long the secret of an API key is accepted beside a newer one.
+pub const OVERLAP: Bounds = Bounds { least: 0, default: DAY, most: 7 * DAY };
+/// For how long an operator may act for a tenant.
+pub const IMPERSONATION: Bounds = Bounds { least: MINUTE, default: 15 * MINUTE, most: HOUR };
+
 /// Session tokens and edge cookies, before they are renewed.
 pub const CREDENTIAL: Duration = Duration::from_secs(15 * MINUTE);
 /// A session of the console, from signing in. It is not renewed.
@@ -54,6 +59,8 @@ pub const PART_URL: Duration = Duration::from_secs(10 * MINUTE);
 pub const CLOCK_SKEW: Duration = Duration::from_secs(5 * MINUTE);
 /// For how long after its URL ended an upload may still be completed.
 pub const COMPLETION: Duration = Duration::from_secs(DAY);
+/// For how long an idempotency key stands for the request that it came with.
+pub const IDEMPOTENCY_KEY: Duration = Duration::from_secs(DAY);
 /// For how long rows are kept after the thing they describe has ended, so
 /// that its owner can still be told what became of it.
 pub const REMEMBERED: Duration = Duration::from_secs(30 * DAY);

@@ -16,9 +16,9 @@ pub struct LimitTable {
     pub redeem: Option<Rate>,
     /// Of an address: signing in.
     pub sign_in: Option<Rate>,
-    /// Of an API key with its console sessions, or of a session.
+    /// Of a principal with its console sessions, or of a session.
     pub principal: Option<Rate>,
-    /// Of the API keys of a tenant together, live and test apart.
+    /// Of the principals of a tenant together, live and test apart.
     pub tenant: Option<Rate>,
     /// On one route, of whoever calls it: a principal, or an address where nobody needs to be one.
     pub routes: BTreeMap<Route, Rate>,

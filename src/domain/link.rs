@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     authority::MadeUnder,
     ids::{ArtifactId, LinkId},
+    metadata::Metadata,
     redemption::Terms,
 };
 
@@ -23,6 +24,9 @@ pub struct LinkGrant {
     pub terms: Terms,
     /// The owner's name for it.
     pub label: Option<String>,
+    /// Words of the owner's own.
+    #[serde(default, skip_serializing_if = "Metadata::is_empty")]
+    pub metadata: Metadata,
 }
 
 impl std::fmt::Debug for LinkGrant {

@@ -3,7 +3,6 @@
 //! Nothing here reads a clock, draws randomness or does I/O, and nothing here
 //! imports another module of this crate: what a rule needs is passed in.
 
-pub mod api_key;
 pub mod archive;
 pub mod artifact;
 pub mod authority;
@@ -11,16 +10,20 @@ pub mod checksum;
 pub mod console;
 pub mod event;
 pub mod file_request;
+pub mod filter;
+pub mod idempotency;
 pub mod ids;
 pub mod instant;
 pub mod lifetime;
 pub mod limits;
 pub mod link;
+pub mod metadata;
 pub mod network;
 pub mod object;
 pub mod parts;
 pub mod path;
 pub mod permission;
+pub mod principal;
 pub mod privacy;
 pub mod quota;
 pub mod rate;

@@ -35,6 +35,54 @@ impl From<SharePermission> for Permission {
     }
 }
 
+/// What a principal may do at all; where, its grants say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Look and download. Makes nothing.
+    Viewer,
+    /// Also make shares, links, artifacts, file requests and uploads.
+    Member,
+    /// Everything, of everybody: keys, users, the audit trail.
+    Admin,
+}
+
+/// A role that does not go with the grants; the wording is shown to callers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotRights {
+    /// A viewer with more than `read` somewhere.
+    #[error("a viewer only has grants of read")]
+    Viewer,
+    /// A member who has `admin` on everything.
+    #[error("whoever has admin on / has the role admin")]
+    Member,
+    /// An administrator who has not.
+    #[error("the role admin needs the grant admin on /")]
+    Admin,
+}
+
+impl Role {
+    /// The role with these grants; where none is asked for, the one that makes the most of them.
+    ///
+    /// # Errors
+    /// When they do not go together.
+    pub fn with(asked: Option<Self>, grants: &Grants) -> Result<Self, NotRights> {
+        let administers = grants.administer();
+        let role = asked.unwrap_or(if administers { Self::Admin } else { Self::Member });
+        match role {
+            Self::Viewer if grants.0.iter().any(|grant| grant.permission > Permission::Read) => Err(NotRights::Viewer),
+            Self::Member if administers => Err(NotRights::Member),
+            Self::Admin if !administers => Err(NotRights::Admin),
+            role => Ok(role),
+        }
+    }
+
+    /// Whether it may make what others can use.
+    pub const fn mints(self) -> bool {
+        matches!(self, Self::Member | Self::Admin)
+    }
+}
+
 /// One thing a principal may do: a permission on a pin.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -119,6 +167,21 @@ mod tests {
     fn administration_is_of_the_whole_vault() {
         assert!(Grants::administrator().administer());
         assert!(!grants(&[("docs/", Permission::Admin)]).administer());
+    }
+
+    #[test]
+    fn a_role_goes_with_its_grants() {
+        let read = grants(&[("docs/", Permission::Read)]);
+        let write = grants(&[("docs/", Permission::Write)]);
+        let all = Grants::administrator();
+        assert_eq!(Role::with(None, &read), Ok(Role::Member));
+        assert_eq!(Role::with(None, &all), Ok(Role::Admin));
+        assert_eq!(Role::with(Some(Role::Viewer), &read), Ok(Role::Viewer));
+        assert_eq!(Role::with(Some(Role::Viewer), &write), Err(NotRights::Viewer));
+        assert_eq!(Role::with(Some(Role::Viewer), &all), Err(NotRights::Viewer));
+        assert_eq!(Role::with(Some(Role::Member), &all), Err(NotRights::Member));
+        assert_eq!(Role::with(Some(Role::Admin), &write), Err(NotRights::Admin));
+        assert_eq!([Role::Viewer, Role::Member, Role::Admin].map(Role::mints), [false, true, true]);
     }
 
     #[test]

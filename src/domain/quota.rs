@@ -14,7 +14,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::ids::{ApiKeyId, FileRequestId};
+use super::{ids::FileRequestId, principal::PrincipalId};
 
 /// Into how many accounts a quota is divided.
 pub const SHARDS: usize = 8;
@@ -74,8 +74,8 @@ impl Limits {
 pub enum Scope {
     /// All files of a namespace.
     Tenant,
-    /// What came by one API key.
-    Key(ApiKeyId),
+    /// What came by one principal.
+    Principal(PrincipalId),
     /// What came by one file request.
     FileRequest(FileRequestId),
 }
@@ -85,7 +85,7 @@ impl Scope {
     pub fn name(&self) -> String {
         match self {
             Self::Tenant => "tenant".into(),
-            Self::Key(key) => key.to_string(),
+            Self::Principal(id) => id.to_string(),
             Self::FileRequest(request) => request.to_string(),
         }
     }

@@ -124,6 +124,7 @@ mod tests {
         ids::{ApiKeyId, TenantId},
         instant::Instant,
         permission::PathGrant,
+        principal::PrincipalId,
         tenant::{Generation, Mode, Namespace},
     };
 
@@ -140,7 +141,7 @@ mod tests {
             id: ShareId::from_bytes([1; 16]),
             made: MadeUnder {
                 namespace: Namespace { tenant: TenantId::from_bytes([2; 16]), mode: Mode::Live },
-                minter: ApiKeyId::from_bytes([3; 16]),
+                minter: PrincipalId::ApiKey(ApiKeyId::from_bytes([3; 16])),
                 tenant_generation: Generation(4),
                 minter_generation: Generation(5),
             },

@@ -8,6 +8,7 @@ use super::{
     ids::{FileRequestId, ObjectId, ShareId, UploadId},
     instant::Instant,
     lifetime,
+    metadata::Metadata,
     parts::PartPlan,
     path::VaultPath,
     quota::{Amount, Charge},
@@ -90,6 +91,9 @@ pub struct Declaration {
     pub transfer: Transfer,
     /// 256 random bits, in hexadecimal, that make the inbox key unguessable.
     pub inbox: String,
+    /// Words of whoever declared it.
+    #[serde(default, skip_serializing_if = "Metadata::is_empty")]
+    pub metadata: Metadata,
     /// When it was declared.
     pub created_at: Instant,
     /// Until when sending may begin.

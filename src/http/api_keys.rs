@@ -1,33 +1,37 @@
 //! API keys over HTTP.
 
+use std::time::Duration;
+
 use actix_web::{HttpResponse, web};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::{
     domain::{
-        api_key::ApiKey,
+        ids::ApiKeyId,
         instant::Instant,
         lifetime,
-        permission::{Grants, PathGrant},
+        metadata::Metadata,
+        permission::{PathGrant, Role},
+        principal::{Identity, Principal, PrincipalId},
         quota::Limits,
         tenant::Mode,
     },
     service::{
         Broker,
         api_keys::{CreateApiKey, CreatedApiKey},
+        principals::Kind,
     },
 };
 
 use super::{
     administration::{LimitsView, UsageView},
     extract::{Authenticated, With},
+    idempotency::{Creating, IdempotencyHeader, created},
+    principals::{ChangeBody, GrantView, PrincipalView, RevokeQuery, ends_at, grants},
     problem::{Problem, ProblemDocument},
     render::{self, Listing, PageQuery},
 };
-
-/// The most path grants of one key.
-const MOST_GRANTS: usize = 100;
 
 /// What a key is to be.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -35,9 +39,17 @@ const MOST_GRANTS: usize = 100;
 pub struct CreateBody {
     /// Your own name for it.
     pub label: Option<String>,
+    /// Words of your own that go with it: up to 20 texts of up to 500 characters, under keys of up to 40 characters
+    /// (`A-Z a-z 0-9 _ . -`). Only you see them.
+    #[serde(default)]
+    #[schema(value_type = Option<std::collections::BTreeMap<String, String>>)]
+    pub metadata: Metadata,
     /// `live` or `test`; that of your own key where it is left out.
     #[schema(value_type = Option<String>)]
     pub mode: Option<Mode>,
+    /// `viewer`, `member` or `admin`; where it is left out, `admin` with the grant `admin` on `/`, or else `member`.
+    #[schema(value_type = Option<String>)]
+    pub role: Option<Role>,
     /// What it may do: `read`, `write` or `admin` on a path each. `/` is the whole vault.
     #[schema(value_type = Vec<GrantView>)]
     pub grants: Vec<PathGrant>,
@@ -54,78 +66,52 @@ pub struct CreateBody {
     pub expires_at: Option<Instant>,
 }
 
-/// A permission on a path.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct GrantView {
-    /// The path: a file, a folder ending in `/`, or `/` for everything.
-    #[schema(example = "docs/")]
-    pub path: String,
-    /// `read`, `write` or `admin`.
-    #[schema(example = "read")]
-    pub permission: String,
+impl CreateBody {
+    fn parse(self, default: Mode, now: Instant) -> Result<CreateApiKey, Problem> {
+        Ok(CreateApiKey {
+            label: render::label(self.label)?,
+            metadata: self.metadata,
+            mode: self.mode.unwrap_or(default),
+            role: self.role,
+            grants: grants(self.grants)?,
+            largest_upload: self.largest_upload,
+            quota: self.quota,
+            expires_at: ends_at(self.expires_in, self.expires_at, now)?,
+        })
+    }
 }
 
 /// An API key. Never its secret.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ApiKeyView {
-    /// Its id.
-    pub id: String,
-    /// `active`, `expired` or `revoked`.
-    pub status: &'static str,
-    /// Whether it opens the real namespace, or the one for trying out.
-    pub livemode: bool,
-    /// Your own name for it.
-    pub label: Option<String>,
-    /// How its secret begins.
+    /// What every principal has.
+    #[serde(flatten)]
+    pub principal: PrincipalView,
+    /// How its newest secret begins.
     #[schema(example = "crk_live_AbCd…")]
     pub preview: String,
-    /// What it may do.
-    #[schema(value_type = Vec<GrantView>)]
-    pub grants: Vec<PathGrant>,
-    /// Whether it may also create tenants.
-    pub operator: bool,
-    /// The largest upload it may declare, in bytes.
-    pub largest_upload: Option<u64>,
-    /// How much may be kept of what comes by it.
-    #[schema(value_type = LimitsView)]
-    pub quota: Limits,
-    /// When inspected, and it has a quota: how much of it is used.
+    /// Until when the secret before is accepted, too (RFC 3339), where there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub usage: Option<UsageView>,
-    /// When it was created (RFC 3339).
-    pub created_at: String,
-    /// When it ends (RFC 3339).
-    pub expires_at: Option<String>,
-    /// When it was revoked (RFC 3339).
-    pub revoked_at: Option<String>,
+    pub previous_accepted_until: Option<String>,
+    /// Which operator acts for you by it, if that is what it is for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub impersonation_by: Option<String>,
 }
 
 impl ApiKeyView {
-    fn new(key: ApiKey, now: Instant) -> Self {
-        let status = match (key.revoked_at, key.expires_at) {
-            (Some(_), _) => "revoked",
-            (None, Some(end)) if now >= end => "expired",
-            (None, _) => "active",
+    pub(super) fn new(key: Principal, usage: Option<UsageView>, now: Instant) -> Self {
+        let preview = key.preview();
+        let (until, impersonation_by) = match &key.identity {
+            Identity::ApiKey { secrets } => (secrets.iter().find_map(|secret| secret.until), None),
+            Identity::Impersonation { operator, .. } => (None, Some(operator.to_string())),
+            Identity::User { .. } => (None, None),
         };
-        Self {
-            id: key.id.to_string(),
-            status,
-            livemode: key.namespace.mode == Mode::Live,
-            label: key.label,
-            preview: key.preview,
-            grants: key.grants.0,
-            operator: key.operator,
-            largest_upload: key.largest_upload,
-            quota: key.quota,
-            usage: None,
-            created_at: key.created_at.to_string(),
-            expires_at: key.expires_at.map(|at| at.to_string()),
-            revoked_at: key.revoked_at.map(|at| at.to_string()),
-        }
+        let previous_accepted_until = until.filter(|until| now < *until).map(|until| until.to_string());
+        Self { principal: PrincipalView::new(key, usage, now), preview, previous_accepted_until, impersonation_by }
     }
 }
 
-/// A key just created.
+/// A key just created, or given a new secret.
 #[derive(Serialize, ToSchema)]
 pub struct CreatedView {
     /// The key.
@@ -137,42 +123,34 @@ pub struct CreatedView {
 }
 
 impl CreatedView {
-    pub(super) fn new(created: CreatedApiKey, now: Instant) -> Self {
+    pub(super) fn new(created: &CreatedApiKey, now: Instant) -> Self {
         let secret = created.secret.expose().to_owned();
-        Self { key: ApiKeyView::new(created.key, now), secret }
+        Self { key: ApiKeyView::new(created.key.clone(), None, now), secret }
     }
+}
+
+fn id(text: &str) -> Result<PrincipalId, Problem> {
+    render::id::<ApiKeyId>(text).map(PrincipalId::ApiKey)
 }
 
 /// Create an API key.
 #[utoipa::path(
-    post, path = "/v1/api-keys", tag = "administration", request_body = CreateBody, security(("api_key" = [])),
+    post, path = "/v1/api-keys", tag = "administration", request_body = CreateBody, params(IdempotencyHeader), security(("api_key" = [])),
     responses(
         (status = 201, description = "Created; the secret is shown this once", body = CreatedView),
         (status = "4XX", body = ProblemDocument),
     )
 )]
 pub async fn create(
-    With(Authenticated(caller), body): With<Authenticated, CreateBody>,
+    Creating { who: Authenticated(caller), body, once }: Creating<Authenticated, CreateBody>,
     broker: web::Data<Broker>,
 ) -> Result<HttpResponse, Problem> {
-    if body.grants.is_empty() || body.grants.len() > MOST_GRANTS {
-        return Err(Problem::invalid("/grants", "a key has 1 to 100 grants"));
-    }
-    let now = broker.now();
-    let expires_at = match (body.expires_in, body.expires_at) {
-        (None, None) => None,
-        (span, end) => Some(render::ends_at(&lifetime::API_KEY, span, end, now)?),
-    };
-    let wanted = CreateApiKey {
-        label: render::label(body.label)?,
-        mode: body.mode.unwrap_or(caller.namespace().mode),
-        grants: Grants(body.grants),
-        largest_upload: body.largest_upload,
-        quota: body.quota,
-        expires_at,
-    };
-    let created = broker.create_api_key(&caller, wanted).await?;
-    Ok(HttpResponse::Created().json(CreatedView::new(created, now)))
+    let view = |key: &CreatedApiKey| CreatedView::new(key, broker.now());
+    created(&broker, &once, view, async |reply| {
+        let wanted = body.parse(caller.namespace().mode, broker.now())?;
+        Ok(broker.create_api_key(&caller, wanted, reply).await?)
+    })
+    .await
 }
 
 /// List API keys, newest first.
@@ -185,8 +163,8 @@ pub async fn list(
     broker: web::Data<Broker>,
     query: web::Query<PageQuery>,
 ) -> Result<HttpResponse, Problem> {
-    let page = broker.list_api_keys(&caller, &query.into_inner().into()).await?;
-    Ok(HttpResponse::Ok().json(Listing::of(page, |key| ApiKeyView::new(key, broker.now()))))
+    let page = broker.list_principals(&caller, Kind::ApiKeys, &query.into_inner().into()).await?;
+    Ok(HttpResponse::Ok().json(Listing::of(page, |key| ApiKeyView::new(key, None, broker.now()))))
 }
 
 /// Inspect an API key, and how much of its quota is used.
@@ -198,24 +176,90 @@ pub async fn list(
 pub async fn inspect(
     Authenticated(caller): Authenticated,
     broker: web::Data<Broker>,
-    id: web::Path<String>,
+    path: web::Path<String>,
 ) -> Result<HttpResponse, Problem> {
-    let key = broker.inspect_api_key(&caller, render::id(&id)?).await?;
+    let key = broker.inspect_principal(&caller, id(&path)?).await?;
     let usage = broker.usage_of_key(&key).await?.map(Into::into);
-    Ok(HttpResponse::Ok().json(ApiKeyView { usage, ..ApiKeyView::new(key, broker.now()) }))
+    Ok(HttpResponse::Ok().json(ApiKeyView::new(key, usage, broker.now())))
 }
 
-/// Revoke an API key, and with it all that it minted.
+/// Change what an API key may do, how it is called, and when it ends. What it minted shrinks with it, at once.
+#[utoipa::path(
+    patch, path = "/v1/api-keys/{id}", tag = "administration", request_body = ChangeBody, security(("api_key" = [])),
+    params(("id" = String, Path, description = "The key's id")),
+    responses((status = 200, body = ApiKeyView), (status = "4XX", body = ProblemDocument))
+)]
+pub async fn change(
+    With(Authenticated(caller), body): With<Authenticated, ChangeBody>,
+    broker: web::Data<Broker>,
+    path: web::Path<String>,
+) -> Result<HttpResponse, Problem> {
+    let now = broker.now();
+    let key = broker.change_principal(&caller, id(&path)?, body.parse(now)?).await?;
+    Ok(HttpResponse::Ok().json(ApiKeyView::new(key, None, now)))
+}
+
+/// For how long the secret before is still accepted.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RotateBody {
+    /// For how many seconds: up to 604,800; by default 86,400. 0 where it may have leaked.
+    pub overlap: Option<u64>,
+}
+
+/// Give an API key a new secret. What it minted stays.
+#[utoipa::path(
+    post, path = "/v1/api-keys/{id}/rotate", tag = "administration", request_body = RotateBody,
+    security(("api_key" = [])), params(("id" = String, Path, description = "The key's id"), IdempotencyHeader),
+    responses(
+        (status = 201, description = "The new secret is shown this once", body = CreatedView),
+        (status = "4XX", body = ProblemDocument),
+    )
+)]
+pub async fn rotate(
+    Creating { who: Authenticated(caller), body, once }: Creating<Authenticated, RotateBody>,
+    broker: web::Data<Broker>,
+    path: web::Path<String>,
+) -> Result<HttpResponse, Problem> {
+    let view = |key: &CreatedApiKey| CreatedView::new(key, broker.now());
+    created(&broker, &once, view, async |reply| {
+        let overlap = body.overlap.unwrap_or(lifetime::OVERLAP.default);
+        if overlap > lifetime::OVERLAP.most {
+            return Err(Problem::invalid("/overlap", format!("at most {} seconds", lifetime::OVERLAP.most)));
+        }
+        let (key, overlap) = (render::id::<ApiKeyId>(&path)?, Duration::from_secs(overlap));
+        Ok(broker.rotate_api_key(&caller, key, overlap, reply).await?)
+    })
+    .await
+}
+
+/// End all that an API key minted, and the console sessions that it opened. The key itself goes on.
+#[utoipa::path(
+    post, path = "/v1/api-keys/{id}/cut-off", tag = "administration", security(("api_key" = [])),
+    params(("id" = String, Path, description = "The key's id")),
+    responses((status = 204, description = "Cut off"), (status = "4XX", body = ProblemDocument))
+)]
+pub async fn cut_off(
+    Authenticated(caller): Authenticated,
+    broker: web::Data<Broker>,
+    path: web::Path<String>,
+) -> Result<HttpResponse, Problem> {
+    broker.cut_off_principal(&caller, id(&path)?).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+/// Revoke an API key, and with it all that it minted, unless that is to be kept.
 #[utoipa::path(
     delete, path = "/v1/api-keys/{id}", tag = "administration", security(("api_key" = [])),
-    params(("id" = String, Path, description = "The key's id")),
+    params(("id" = String, Path, description = "The key's id"), RevokeQuery),
     responses((status = 204, description = "Revoked"), (status = "4XX", body = ProblemDocument))
 )]
 pub async fn revoke(
     Authenticated(caller): Authenticated,
     broker: web::Data<Broker>,
-    id: web::Path<String>,
+    path: web::Path<String>,
+    query: web::Query<RevokeQuery>,
 ) -> Result<HttpResponse, Problem> {
-    broker.revoke_api_key(&caller, render::id(&id)?).await?;
+    broker.end_principal(&caller, id(&path)?, query.keep_minted).await?;
     Ok(HttpResponse::NoContent().finish())
 }

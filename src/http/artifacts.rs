@@ -6,7 +6,8 @@ use utoipa::ToSchema;
 
 use crate::{
     domain::{
-        artifact::{ArtifactFile, Manifest},
+        artifact::{ArtifactFile, MOST_FILES, Manifest},
+        metadata::Metadata,
         path::{PathPin, VaultPath},
         tenant::Mode,
     },
@@ -18,8 +19,9 @@ use crate::{
 };
 
 use super::{
-    extract::{Authenticated, With},
+    extract::Authenticated,
     histories::MakerView,
+    idempotency::{Creating, IdempotencyHeader, created},
     problem::{Problem, ProblemDocument},
     render::{self, Listing, PageQuery},
 };
@@ -36,6 +38,22 @@ pub struct PublishBody {
     pub index: Option<String>,
     /// Your own name for it.
     pub label: Option<String>,
+    /// Words of your own that go with it: up to 20 texts of up to 500 characters, under keys of up to 40 characters
+    /// (`A-Z a-z 0-9 _ . -`). Only you see them.
+    #[serde(default)]
+    #[schema(value_type = Option<std::collections::BTreeMap<String, String>>)]
+    pub metadata: Metadata,
+}
+
+impl PublishBody {
+    fn parse(self) -> Result<PublishArtifact, Problem> {
+        if self.paths.is_empty() || self.paths.len() > MOST_FILES {
+            return Err(Problem::invalid("/paths", "an artifact has 1 to 1,000 paths"));
+        }
+        let index = self.index.unwrap_or_else(|| "index.html".into());
+        VaultPath::parse(&index).map_err(|fault| Problem::invalid("/index", fault.to_string()))?;
+        Ok(PublishArtifact { paths: self.paths, index, label: render::label(self.label)?, metadata: self.metadata })
+    }
 }
 
 /// A file of an artifact.
@@ -62,6 +80,9 @@ pub struct ArtifactView {
     pub livemode: bool,
     /// Your own name for it.
     pub label: Option<String>,
+    /// Words of your own that go with it.
+    #[schema(value_type = std::collections::BTreeMap<String, String>)]
+    pub metadata: Metadata,
     /// The host it is served on, to whoever redeems a link to it.
     pub origin: String,
     /// What is shown for a folder.
@@ -96,6 +117,7 @@ impl ArtifactView {
             livemode: artifact.made.namespace.mode == Mode::Live,
             origin: broker.settings.content.of(&ArtifactLabel::of(artifact.id)),
             label: artifact.label,
+            metadata: artifact.metadata,
             index: artifact.index,
             file_count: artifact.file_count,
             total_size: artifact.total_size,
@@ -120,21 +142,19 @@ impl ArtifactWithFiles {
 
 /// Publish an immutable snapshot of vault files.
 #[utoipa::path(
-    post, path = "/v1/artifacts", tag = "artifacts", request_body = PublishBody, security(("api_key" = [])),
+    post, path = "/v1/artifacts", tag = "artifacts", request_body = PublishBody, params(IdempotencyHeader), security(("api_key" = [])),
     responses((status = 201, body = ArtifactWithFiles), (status = "4XX", body = ProblemDocument))
 )]
 pub async fn publish(
-    With(Authenticated(caller), body): With<Authenticated, PublishBody>,
+    Creating { who: Authenticated(caller), body, once }: Creating<Authenticated, PublishBody>,
     broker: web::Data<Broker>,
 ) -> Result<HttpResponse, Problem> {
-    if body.paths.is_empty() || body.paths.len() > crate::domain::artifact::MOST_FILES {
-        return Err(Problem::invalid("/paths", "an artifact has 1 to 1,000 paths"));
-    }
-    let index = body.index.unwrap_or_else(|| "index.html".into());
-    VaultPath::parse(&index).map_err(|fault| Problem::invalid("/index", fault.to_string()))?;
-    let wanted = PublishArtifact { paths: body.paths, index, label: render::label(body.label)? };
-    let artifact = broker.publish_artifact(&caller, wanted).await?;
-    Ok(HttpResponse::Created().json(ArtifactWithFiles::new(artifact, &broker)))
+    let view = |published: &(SeenArtifact, Manifest)| ArtifactWithFiles::new(published.clone(), &broker);
+    created(&broker, &once, view, async |reply| {
+        let wanted = body.parse()?;
+        Ok(broker.publish_artifact(&caller, wanted, reply).await?)
+    })
+    .await
 }
 
 /// List artifacts, newest first.

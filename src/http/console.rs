@@ -12,15 +12,20 @@ use utoipa::ToSchema;
 
 use crate::{
     crypto::secret::SecretText,
-    domain::{console::Offers, instant::Instant, permission::PathGrant, tenant::Mode},
+    domain::{
+        console::Offers,
+        instant::Instant,
+        permission::{PathGrant, Role},
+        tenant::Mode,
+    },
     service::{AddressClass, Broker, Caller, Error},
 };
 
 use super::{
-    api_keys::GrantView,
     extract::{Authenticated, CONSOLE_COOKIE, CSRF_COOKIE, With, cookie_name, is_secure, request_id},
     json::Json,
     limits::Presents,
+    principals::GrantView,
     problem::{Problem, ProblemDocument},
     qr,
 };
@@ -51,15 +56,18 @@ pub struct OwnTenantView {
     pub name: String,
 }
 
-/// The key by which somebody signed in. Never its secret.
+/// As whom somebody signed in: an API key, or a user. Never a secret.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct OwnKeyView {
+pub struct OwnPrincipalView {
     /// Its id.
     pub id: String,
-    /// Its owner's name for it.
+    /// What it is called.
     pub label: Option<String>,
-    /// How its secret begins.
+    /// How the key's secret begins; what the issuer calls the user.
     pub preview: String,
+    /// `viewer`, `member` or `admin`.
+    #[schema(value_type = String)]
+    pub role: Role,
     /// What it may do.
     #[schema(value_type = Vec<GrantView>)]
     pub grants: Vec<PathGrant>,
@@ -93,8 +101,8 @@ pub struct ConsoleSessionView {
     pub tenant: OwnTenantView,
     /// Whether it is of the real namespace, or of the one for trying out.
     pub livemode: bool,
-    /// The key by which they signed in.
-    pub key: OwnKeyView,
+    /// As whom they signed in.
+    pub principal: OwnPrincipalView,
     /// When they signed in (RFC 3339).
     pub created_at: String,
     /// When the session ends by itself (RFC 3339): 12 hours later, or with the key.
@@ -107,18 +115,19 @@ pub struct ConsoleSessionView {
 impl ConsoleSessionView {
     fn of(caller: Caller) -> Result<Self, Error> {
         let session = caller.console.ok_or(Error::Unauthenticated)?.session;
-        let (tenant, key) = (caller.tenant, caller.key);
+        let (tenant, who) = (caller.tenant, caller.principal);
         Ok(Self {
-            may: Offers::to(&key),
+            may: Offers::to(&who),
             tenant: OwnTenantView { id: tenant.id.to_string(), name: tenant.name },
-            livemode: key.namespace.mode == Mode::Live,
-            key: OwnKeyView {
-                id: key.id.to_string(),
-                label: key.label,
-                preview: key.preview,
-                grants: key.grants.0,
-                operator: key.operator,
-                expires_at: key.expires_at.map(|at| at.to_string()),
+            livemode: who.namespace.mode == Mode::Live,
+            principal: OwnPrincipalView {
+                id: who.id.to_string(),
+                preview: who.preview(),
+                label: who.label,
+                role: who.role,
+                grants: who.grants.0,
+                operator: who.operator,
+                expires_at: who.expires_at.map(|at| at.to_string()),
             },
             created_at: session.created_at.to_string(),
             expires_at: session.expires_at.to_string(),

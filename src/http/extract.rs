@@ -28,7 +28,7 @@ pub fn request_id(request: &HttpRequest) -> RequestId {
     request.extensions().get::<RequestId>().copied().unwrap_or(RequestId::from_bytes([0; 16]))
 }
 
-fn broker(request: &HttpRequest) -> Result<web::Data<Broker>, Problem> {
+pub(super) fn broker(request: &HttpRequest) -> Result<web::Data<Broker>, Problem> {
     let missing = || Problem::from(Error::Internal("the application has no broker".into()));
     request.app_data::<web::Data<Broker>>().cloned().ok_or_else(missing)
 }
@@ -68,6 +68,11 @@ impl FromRequest for Authenticated {
             Ok(Self(caller))
         })
     }
+}
+
+/// The secret of whoever is [`Authenticated`], which is the same in each of their requests.
+pub(super) fn lasting_credential(request: &HttpRequest, broker: &Broker) -> Option<SecretText> {
+    bearer(request).or_else(|| console_secret(request, broker).map(|secret| SecretText::new(secret.expose())))
 }
 
 /// A JSON body from a principal. Who that is, is looked at when the whole body

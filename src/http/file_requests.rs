@@ -10,6 +10,7 @@ use crate::{
         file_request::{MOST_TYPES, TypePattern},
         instant::Instant,
         lifetime,
+        metadata::Metadata,
         path::PathPin,
         quota::Limits,
         redemption::Status,
@@ -18,19 +19,21 @@ use crate::{
     },
     service::{
         AddressClass, Broker,
-        file_requests::{MakeFileRequest, SeenFileRequest},
+        file_requests::{MadeFileRequest, MakeFileRequest, SeenFileRequest},
         submissions::FileRequestPreview,
     },
 };
 
 use super::{
     administration::{LimitsView, UsageView},
-    extract::{Authenticated, With, request_id},
+    extract::{Authenticated, request_id},
+    filters::{Closable, FilterQuery, Filtered},
     histories::MakerView,
+    idempotency::{Creating, IdempotencyHeader, created},
     json::Json,
     limits::Presents,
     problem::{Problem, ProblemDocument},
-    render::{self, Listing, PageQuery},
+    render::{self, Listing},
     shares::claim_key,
 };
 
@@ -71,8 +74,39 @@ pub struct MakeBody {
     pub password: Option<SecretText>,
     /// Your own name for it.
     pub label: Option<String>,
+    /// Words of your own that go with it: up to 20 texts of up to 500 characters, under keys of up to 40 characters
+    /// (`A-Z a-z 0-9 _ . -`). Only you see them.
+    #[serde(default)]
+    #[schema(value_type = Option<std::collections::BTreeMap<String, String>>)]
+    pub metadata: Metadata,
     /// What whoever delivers is told.
     pub message: Option<String>,
+}
+
+impl MakeBody {
+    fn parse(self, now: Instant) -> Result<MakeFileRequest, Problem> {
+        let submissions = self.submissions.unwrap_or(100);
+        if !(1..=MOST_SUBMISSIONS).contains(&submissions) {
+            return Err(Problem::invalid("/submissions", "must be between 1 and 10,000"));
+        }
+        if self.content_types.len() > MOST_TYPES {
+            return Err(Problem::invalid("/content_types", "at most 50 types"));
+        }
+        let message = self.message.as_deref().map(text::label).transpose();
+        Ok(MakeFileRequest {
+            folder: self.folder,
+            limits: self.limits,
+            largest_file: self.largest_file,
+            content_types: self.content_types,
+            submissions,
+            closes_at: render::ends_at(&lifetime::FILE_REQUEST, self.expires_in, self.expires_at, now)?,
+            access_seconds: render::access_seconds(&lifetime::SUBMISSION, self.access_expires_in)?,
+            password: self.password,
+            label: render::label(self.label)?,
+            metadata: self.metadata,
+            message: message.map_err(|fault| Problem::invalid("/message", fault.to_string()))?,
+        })
+    }
 }
 
 /// A file request.
@@ -98,6 +132,9 @@ pub struct FileRequestView {
     pub has_password: bool,
     /// Your own name for it.
     pub label: Option<String>,
+    /// Words of your own that go with it.
+    #[schema(value_type = std::collections::BTreeMap<String, String>)]
+    pub metadata: Metadata,
     /// What whoever delivers is told.
     pub message: Option<String>,
     /// How many have begun to deliver.
@@ -137,6 +174,7 @@ impl From<SeenFileRequest> for FileRequestView {
             content_types: request.content_types,
             has_password: request.password.is_some(),
             label: request.label,
+            metadata: request.metadata,
             message: request.message,
             submissions: seen.submissions,
             most_submissions: request.terms.redemptions,
@@ -163,56 +201,45 @@ pub struct MadeView {
     pub url: String,
 }
 
+impl MadeView {
+    fn new(made: &MadeFileRequest, broker: &Broker) -> Self {
+        let token = made.token.expose().to_owned();
+        let url = format!("{}/r#{token}", broker.settings.public_url);
+        Self { request: made.seen.clone().into(), token, url }
+    }
+}
+
 /// Make a file request: a link by which outsiders deliver files, and see nothing else.
 #[utoipa::path(
-    post, path = "/v1/file-requests", tag = "file requests", request_body = MakeBody, security(("api_key" = [])),
+    post, path = "/v1/file-requests", tag = "file requests", request_body = MakeBody, params(IdempotencyHeader), security(("api_key" = [])),
     responses(
         (status = 201, description = "Made; the token is shown this once", body = MadeView),
         (status = "4XX", body = ProblemDocument),
     )
 )]
 pub async fn make(
-    With(Authenticated(caller), body): With<Authenticated, MakeBody>,
+    Creating { who: Authenticated(caller), body, once }: Creating<Authenticated, MakeBody>,
     broker: web::Data<Broker>,
 ) -> Result<HttpResponse, Problem> {
-    let closes_at = render::ends_at(&lifetime::FILE_REQUEST, body.expires_in, body.expires_at, broker.now())?;
-    let submissions = body.submissions.unwrap_or(100);
-    if !(1..=MOST_SUBMISSIONS).contains(&submissions) {
-        return Err(Problem::invalid("/submissions", "must be between 1 and 10,000"));
-    }
-    if body.content_types.len() > MOST_TYPES {
-        return Err(Problem::invalid("/content_types", "at most 50 types"));
-    }
-    let message = body.message.as_deref().map(text::label).transpose();
-    let wanted = MakeFileRequest {
-        folder: body.folder,
-        limits: body.limits,
-        largest_file: body.largest_file,
-        content_types: body.content_types,
-        submissions,
-        closes_at,
-        access_seconds: render::access_seconds(&lifetime::SUBMISSION, body.access_expires_in)?,
-        password: body.password,
-        label: render::label(body.label)?,
-        message: message.map_err(|fault| Problem::invalid("/message", fault.to_string()))?,
-    };
-    let made = broker.make_file_request(&caller, wanted).await?;
-    let token = made.token.expose().to_owned();
-    let url = format!("{}/r#{token}", broker.settings.public_url);
-    Ok(HttpResponse::Created().json(MadeView { request: made.seen.into(), token, url }))
+    let view = |made: &MadeFileRequest| MadeView::new(made, &broker);
+    created(&broker, &once, view, async |reply| {
+        let wanted = body.parse(broker.now())?;
+        Ok(broker.make_file_request(&caller, wanted, reply).await?)
+    })
+    .await
 }
 
 /// List file requests, newest first.
 #[utoipa::path(
-    get, path = "/v1/file-requests", tag = "file requests", params(PageQuery), security(("api_key" = [])),
+    get, path = "/v1/file-requests", tag = "file requests", params(FilterQuery), security(("api_key" = [])),
     responses((status = 200, body = Listing<FileRequestView>), (status = "4XX", body = ProblemDocument))
 )]
 pub async fn list(
     Authenticated(caller): Authenticated,
     broker: web::Data<Broker>,
-    query: web::Query<PageQuery>,
+    Filtered { page, filter, .. }: Filtered<Closable>,
 ) -> Result<HttpResponse, Problem> {
-    let page = broker.list_file_requests(&caller, &query.into_inner().into()).await?;
+    let page = broker.list_file_requests(&caller, &filter, &page).await?;
     Ok(HttpResponse::Ok().json(Listing::of(page, FileRequestView::from)))
 }
 

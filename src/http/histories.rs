@@ -41,7 +41,7 @@ impl From<Maker> for MakerView {
 /// Who did something.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ActorView {
-    /// `api_key`, `console` (somebody who signed in with a key), `session` (who claimed a share), `submission` (who
+    /// `api_key`, `user`, `console` (somebody who signed in there), `impersonation` (an operator who acts for you), `session` (who claimed a share), `submission` (who
     /// delivers to a file request), `bearer` (who presented a token) or `system`.
     pub kind: &'static str,
     /// The key, the share or the file request by which they did.
@@ -88,7 +88,9 @@ impl ActorView {
         let (kind, id) = match actor {
             Actor::System => ("system", None),
             Actor::ApiKey { id } => ("api_key", Some(id.to_string())),
-            Actor::Console { key, .. } => ("console", Some(key.to_string())),
+            Actor::User { id } => ("user", Some(id.to_string())),
+            Actor::Impersonation { operator, .. } => ("impersonation", Some(operator.to_string())),
+            Actor::Console { principal, .. } => ("console", Some(principal.to_string())),
             Actor::Session { share, .. } => ("session", Some(share.to_string())),
             Actor::Submission { request, .. } => ("submission", Some(request.to_string())),
             Actor::Bearer => ("bearer", None),

@@ -76,6 +76,15 @@ impl Received {
     }
 }
 
+impl Received {
+    /// The body without what is of no account to JSON: white space, and the order of fields. A client that builds
+    /// a request anew in order to repeat it may write them in another one.
+    pub(super) fn canonical(&self) -> Vec<u8> {
+        let value = serde_json::from_slice::<serde_json::Value>(&self.bytes);
+        value.and_then(|value| serde_json::to_vec(&value)).unwrap_or_else(|_| self.bytes.to_vec())
+    }
+}
+
 /// The fields of a form, where a route takes one: a page has to send it as a form when a browser is to save the answer.
 impl Received {
     pub(super) fn is_form(&self) -> bool {

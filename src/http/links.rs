@@ -6,20 +6,22 @@ use utoipa::ToSchema;
 
 use crate::{
     crypto::secret::SecretText,
-    domain::{ids::ArtifactId, instant::Instant, lifetime, redemption::Status, tenant::Mode},
+    domain::{ids::ArtifactId, instant::Instant, lifetime, metadata::Metadata, redemption::Status, tenant::Mode},
     service::{
         AddressClass, Broker,
-        links::{Link, MintLink},
+        links::{Link, MintLink, MintedLink},
     },
 };
 
 use super::{
     extract::{Authenticated, MaybeAuthenticated, With, request_id},
+    filters::{Claimable, FilterQuery, Filtered, RevokeBody, RevokedView},
     histories::MakerView,
+    idempotency::{Creating, IdempotencyHeader, created},
     json::Json,
     limits::Presents,
     problem::{Problem, ProblemDocument},
-    render::{self, Listing, PageQuery},
+    render::{self, Listing},
     shares::{PreviewBody, claim_key},
 };
 
@@ -42,6 +44,24 @@ pub struct MintBody {
     pub password: Option<SecretText>,
     /// Your own name for it; recipients do not see it.
     pub label: Option<String>,
+    /// Words of your own that go with it: up to 20 texts of up to 500 characters, under keys of up to 40 characters
+    /// (`A-Z a-z 0-9 _ . -`). Only you see them.
+    #[serde(default)]
+    #[schema(value_type = Option<std::collections::BTreeMap<String, String>>)]
+    pub metadata: Metadata,
+}
+
+impl MintBody {
+    fn parse(self, now: Instant) -> Result<MintLink, Problem> {
+        Ok(MintLink {
+            artifact: self.artifact,
+            expires_at: render::ends_at(&lifetime::LINK, self.expires_in, self.expires_at, now)?,
+            access_seconds: render::access_seconds(&lifetime::LINK_ACCESS, self.access_expires_in)?,
+            password: self.password,
+            label: render::label(self.label)?,
+            metadata: self.metadata,
+        })
+    }
 }
 
 /// A link as its owner sees it. Never its token.
@@ -60,6 +80,9 @@ pub struct LinkView {
     pub has_password: bool,
     /// Your own name for it.
     pub label: Option<String>,
+    /// Words of your own that go with it.
+    #[schema(value_type = std::collections::BTreeMap<String, String>)]
+    pub metadata: Metadata,
     /// How often it was claimed.
     pub claims: u32,
     /// When it was minted (RFC 3339).
@@ -86,6 +109,14 @@ pub struct MintedView {
     pub url: String,
 }
 
+impl MintedView {
+    fn new(minted: &MintedLink, broker: &Broker) -> Self {
+        let token = minted.token.expose().to_owned();
+        let url = format!("{}/l#{token}", broker.settings.public_url);
+        Self { link: minted.link.clone().into(), token, url }
+    }
+}
+
 impl From<Link> for LinkView {
     fn from(link: Link) -> Self {
         let grant = link.grant;
@@ -96,6 +127,7 @@ impl From<Link> for LinkView {
             artifact: grant.artifact.to_string(),
             has_password: grant.password.is_some(),
             label: grant.label,
+            metadata: grant.metadata,
             claims: link.claims,
             created_at: grant.terms.issued_at.to_string(),
             expires_at: grant.terms.expires_at.to_string(),
@@ -108,41 +140,35 @@ impl From<Link> for LinkView {
 
 /// Mint a link to an artifact.
 #[utoipa::path(
-    post, path = "/v1/links", tag = "links", request_body = MintBody, security(("api_key" = [])),
+    post, path = "/v1/links", tag = "links", request_body = MintBody, params(IdempotencyHeader), security(("api_key" = [])),
     responses(
         (status = 201, description = "Minted; the token is shown this once", body = MintedView),
         (status = "4XX", description = "Nothing was minted", body = ProblemDocument),
     )
 )]
 pub async fn mint(
-    With(Authenticated(caller), body): With<Authenticated, MintBody>,
+    Creating { who: Authenticated(caller), body, once }: Creating<Authenticated, MintBody>,
     broker: web::Data<Broker>,
 ) -> Result<HttpResponse, Problem> {
-    let expires_at = render::ends_at(&lifetime::LINK, body.expires_in, body.expires_at, broker.now())?;
-    let wanted = MintLink {
-        artifact: body.artifact,
-        expires_at,
-        access_seconds: render::access_seconds(&lifetime::LINK_ACCESS, body.access_expires_in)?,
-        password: body.password,
-        label: render::label(body.label)?,
-    };
-    let minted = broker.mint_link(&caller, wanted).await?;
-    let token = minted.token.expose().to_owned();
-    let url = format!("{}/l#{token}", broker.settings.public_url);
-    Ok(HttpResponse::Created().json(MintedView { link: minted.link.into(), token, url }))
+    let view = |minted: &MintedLink| MintedView::new(minted, &broker);
+    created(&broker, &once, view, async |reply| {
+        let wanted = body.parse(broker.now())?;
+        Ok(broker.mint_link(&caller, wanted, reply).await?)
+    })
+    .await
 }
 
 /// List links, newest first.
 #[utoipa::path(
-    get, path = "/v1/links", tag = "links", params(PageQuery), security(("api_key" = [])),
+    get, path = "/v1/links", tag = "links", params(FilterQuery), security(("api_key" = [])),
     responses((status = 200, body = Listing<LinkView>), (status = "4XX", body = ProblemDocument))
 )]
 pub async fn list(
     Authenticated(caller): Authenticated,
     broker: web::Data<Broker>,
-    query: web::Query<PageQuery>,
+    Filtered { page, filter, .. }: Filtered<Claimable>,
 ) -> Result<HttpResponse, Problem> {
-    let page = broker.list_links(&caller, &query.into_inner().into()).await?;
+    let page = broker.list_links(&caller, &filter, &page).await?;
     Ok(HttpResponse::Ok().json(Listing::of(page, LinkView::from)))
 }
 
@@ -174,6 +200,21 @@ pub async fn revoke(
 ) -> Result<HttpResponse, Problem> {
     broker.revoke_link(&caller, render::id(&id)?).await?;
     Ok(HttpResponse::NoContent().finish())
+}
+
+/// Revoke those of your links that a filter takes: up to 500 of the list are looked at in one call, each is
+/// revoked by itself. Call again with `next_cursor` until there are no more.
+#[utoipa::path(
+    post, path = "/v1/links/revoke", tag = "links", request_body = RevokeBody, security(("api_key" = [])),
+    responses((status = 200, body = RevokedView), (status = "4XX", body = ProblemDocument))
+)]
+pub async fn revoke_many(
+    With(Authenticated(caller), body): With<Authenticated, RevokeBody>,
+    broker: web::Data<Broker>,
+) -> Result<HttpResponse, Problem> {
+    let (filter, cursor) = body.parse()?;
+    let revoked = broker.revoke_links(&caller, &filter, cursor).await?;
+    Ok(HttpResponse::Ok().json(RevokedView::from(revoked)))
 }
 
 /// A token to redeem.

@@ -16,7 +16,7 @@ use crate::web::pages;
 
 use super::{
     administration, api_keys, archives, artifacts, console, file_requests, histories, links, objects, session_uploads,
-    sessions, shares, tenants, uploads,
+    sessions, shares, tenants, uploads, users,
 };
 
 #[derive(OpenApi)]
@@ -26,21 +26,24 @@ use super::{
         description = "A capability-token sharing and pre-signed upload broker. You hand something over, you get a ticket, the ticket works once.",
     ),
     paths(
-        shares::mint, shares::list, shares::inspect, shares::objects, shares::revoke, shares::redeem, shares::preview,
+        shares::mint, shares::list, shares::inspect, shares::objects, shares::revoke, shares::revoke_many, shares::redeem, shares::preview,
         sessions::inspect, sessions::objects, sessions::download, sessions::download_batch,
         sessions::offer_move, archives::of_session, archives::of_vault,
         session_uploads::declare, session_uploads::declare_batch, session_uploads::inspect,
         session_uploads::sign_parts, session_uploads::arrived_parts, session_uploads::complete,
         session_uploads::receipt, session_uploads::cancel,
         artifacts::publish, artifacts::list, artifacts::inspect, artifacts::delete,
-        links::mint, links::list, links::inspect, links::revoke, links::redeem, links::preview,
+        links::mint, links::list, links::inspect, links::revoke, links::revoke_many, links::redeem, links::preview,
         file_requests::make, file_requests::list, file_requests::inspect, file_requests::close,
         file_requests::redeem, file_requests::preview,
         uploads::declare, uploads::declare_batch, uploads::list, uploads::inspect, uploads::sign_parts,
         uploads::arrived_parts, uploads::complete, uploads::receipt, uploads::cancel, uploads::receipt_keys,
         objects::list, objects::inspect, objects::download, objects::delete,
-        api_keys::create, api_keys::list, api_keys::inspect, api_keys::revoke,
-        tenants::create, tenants::list,
+        api_keys::create, api_keys::list, api_keys::inspect, api_keys::change, api_keys::rotate, api_keys::cut_off,
+        api_keys::revoke,
+        users::create, users::list, users::inspect, users::change, users::cut_off, users::remove,
+        tenants::create, tenants::list, tenants::inspect, tenants::suspend, tenants::resume, tenants::cut_off,
+        tenants::impersonate,
         histories::of_share, histories::of_link, histories::of_file_request, histories::audit,
         console::sign_in, console::inspect, console::sign_out, console::draw,
         administration::usage, administration::set_quota, administration::sweep, administration::reconcile,
@@ -54,7 +57,7 @@ use super::{
         (name = "file requests", description = "Links by which outsiders deliver files, and see nothing else"),
         (name = "uploads", description = "One declared contract for one file, from URL to verified object"),
         (name = "objects", description = "The files of the vault"),
-        (name = "administration", description = "Keys and tenants"),
+        (name = "administration", description = "Keys, users and tenants"),
         (name = "console", description = "What the pages of the console do besides: sessions by cookie"),
     ),
     modifiers(&Security),
@@ -78,7 +81,8 @@ impl Modify for Security {
                 [resource, ..] => resource,
                 [] => "",
             };
-            let operations = [&mut item.get, &mut item.post, &mut item.put, &mut item.delete].into_iter().flatten();
+            let operations =
+                [&mut item.get, &mut item.post, &mut item.put, &mut item.patch, &mut item.delete].into_iter().flatten();
             for operation in operations {
                 let handler = operation.operation_id.take().unwrap_or_default();
                 operation.operation_id = Some(format!("{resource}_{handler}"));

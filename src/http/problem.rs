@@ -160,6 +160,13 @@ impl From<service::Error> for Problem {
             Error::Conflict { code, message } => {
                 Self::new(StatusCode::CONFLICT, code, "This contradicts how things are").detail(message)
             }
+            Error::IdempotencyKeyReused => Self::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "idempotency_key_reused",
+                "This idempotency key stands for another request",
+            )
+            .pointer("Idempotency-Key")
+            .detail("within a day a key goes with one route and one body; draw another key for another request"),
             Error::PathProtected { path, reason } => Self::new(
                 StatusCode::UNPROCESSABLE_ENTITY,
                 "path_protected",

@@ -2,14 +2,14 @@
 
 use actix_web::{
     HttpResponse, guard,
-    web::{self, delete, get, post, put, resource},
+    web::{self, delete, get, patch, post, put, resource},
 };
 
 use crate::web::pages;
 
 use super::{
     administration, api_keys, archives, artifacts, console, file_requests, histories, json::LARGEST_BODY, links,
-    objects, openapi, problem::Problem, session_uploads, sessions, shares, tenants, uploads,
+    objects, openapi, problem::Problem, session_uploads, sessions, shares, tenants, uploads, users,
 };
 
 /// The route table.
@@ -23,6 +23,7 @@ pub fn configure(routes: &mut web::ServiceConfig) {
         .service(resource("/v1/shares").route(post().to(shares::mint)).route(get().to(shares::list)))
         .service(resource("/v1/shares/redeem").route(post().to(shares::redeem)))
         .service(resource("/v1/shares/redeem/preview").route(post().to(shares::preview)))
+        .service(resource("/v1/shares/revoke").route(post().to(shares::revoke_many)))
         .service(resource("/v1/shares/{id}/objects").route(get().to(shares::objects)))
         .service(resource("/v1/shares/{id}").route(get().to(shares::inspect)).route(delete().to(shares::revoke)))
         .service(resource("/v1/shares/{id}/events").route(get().to(histories::of_share)))
@@ -55,6 +56,7 @@ pub fn configure(routes: &mut web::ServiceConfig) {
         .service(resource("/v1/links").route(post().to(links::mint)).route(get().to(links::list)))
         .service(resource("/v1/links/redeem").route(post().to(links::redeem)))
         .service(resource("/v1/links/redeem/preview").route(post().to(links::preview)))
+        .service(resource("/v1/links/revoke").route(post().to(links::revoke_many)))
         .service(resource("/v1/links/{id}").route(get().to(links::inspect)).route(delete().to(links::revoke)))
         .service(resource("/v1/links/{id}/events").route(get().to(histories::of_link)))
         // File requests
@@ -91,10 +93,30 @@ pub fn configure(routes: &mut web::ServiceConfig) {
         )
         // Administration
         .service(resource("/v1/api-keys").route(post().to(api_keys::create)).route(get().to(api_keys::list)))
-        .service(resource("/v1/api-keys/{id}").route(get().to(api_keys::inspect)).route(delete().to(api_keys::revoke)))
+        .service(
+            resource("/v1/api-keys/{id}")
+                .route(get().to(api_keys::inspect))
+                .route(patch().to(api_keys::change))
+                .route(delete().to(api_keys::revoke)),
+        )
+        .service(resource("/v1/api-keys/{id}/rotate").route(post().to(api_keys::rotate)))
+        .service(resource("/v1/api-keys/{id}/cut-off").route(post().to(api_keys::cut_off)))
+        .service(resource("/v1/users").route(post().to(users::create)).route(get().to(users::list)))
+        .service(
+            resource("/v1/users/{id}")
+                .route(get().to(users::inspect))
+                .route(patch().to(users::change))
+                .route(delete().to(users::remove)),
+        )
+        .service(resource("/v1/users/{id}/cut-off").route(post().to(users::cut_off)))
         .service(resource("/v1/audit").route(get().to(histories::audit)))
         .service(resource("/v1/usage").route(get().to(administration::usage)))
         .service(resource("/v1/tenants/{id}/quota").route(put().to(administration::set_quota)))
+        .service(resource("/v1/tenants/{id}").route(get().to(tenants::inspect)))
+        .service(resource("/v1/tenants/{id}/suspend").route(post().to(tenants::suspend)))
+        .service(resource("/v1/tenants/{id}/resume").route(post().to(tenants::resume)))
+        .service(resource("/v1/tenants/{id}/cut-off").route(post().to(tenants::cut_off)))
+        .service(resource("/v1/tenants/{id}/impersonations").route(post().to(tenants::impersonate)))
         .service(resource("/v1/tenants").route(post().to(tenants::create)).route(get().to(tenants::list)))
         // The console
         .service(

@@ -7,6 +7,7 @@ use crate::service::Broker;
 
 use super::{
     extract::{Uploading, With},
+    idempotency::{Creating, IdempotencyHeader},
     problem::{Problem, ProblemDocument},
     receipt_views::ReceiptView,
     render::{Listing, PageQuery},
@@ -19,26 +20,26 @@ use super::{
 
 /// Declare an upload. Send the bytes, then complete it.
 #[utoipa::path(
-    post, path = "/v1/session/uploads", tag = "session", request_body = DeclareBody, security(("session" = [])),
+    post, path = "/v1/session/uploads", tag = "session", request_body = DeclareBody, params(IdempotencyHeader), security(("session" = [])),
     responses((status = 201, body = DeclaredView), (status = "4XX", body = ProblemDocument))
 )]
 pub async fn declare(
-    With(Uploading(who), body): With<Uploading, DeclareBody>,
+    Creating { who: Uploading(who), body, once }: Creating<Uploading, DeclareBody>,
     broker: web::Data<Broker>,
 ) -> Result<HttpResponse, Problem> {
-    upload_actions::declare(&broker, &*who, body).await
+    upload_actions::declare(&broker, &*who, body, &once).await
 }
 
 /// Declare up to 100 uploads. Each item has its own result.
 #[utoipa::path(
-    post, path = "/v1/session/uploads/batch", tag = "session", request_body = DeclareBatchBody, security(("session" = [])),
+    post, path = "/v1/session/uploads/batch", tag = "session", request_body = DeclareBatchBody, params(IdempotencyHeader), security(("session" = [])),
     responses((status = 200, body = BatchView<DeclaredItem>), (status = "4XX", body = ProblemDocument))
 )]
 pub async fn declare_batch(
-    With(Uploading(who), body): With<Uploading, DeclareBatchBody>,
+    Creating { who: Uploading(who), body, once }: Creating<Uploading, DeclareBatchBody>,
     broker: web::Data<Broker>,
 ) -> Result<HttpResponse, Problem> {
-    upload_actions::declare_batch(&broker, &*who, body).await
+    upload_actions::declare_batch(&broker, &*who, body, &once).await
 }
 
 /// Inspect an upload.

@@ -9,6 +9,7 @@ use crate::{
     domain::{
         instant::Instant,
         lifetime,
+        metadata::Metadata,
         path::PathPin,
         permission::{Permission, SharePermission},
         redemption::Status,
@@ -18,17 +19,19 @@ use crate::{
     service::{
         AddressClass, Broker,
         listing::PageRequest,
-        shares::{MintShare, Share},
+        shares::{MintShare, MintedShare, Share},
     },
 };
 
 use super::{
     extract::{Authenticated, MaybeAuthenticated, With, request_id},
+    filters::{Claimable, FilterQuery, Filtered, RevokeBody, RevokedView},
     histories::MakerView,
+    idempotency::{Creating, IdempotencyHeader, created},
     json::Json,
     limits::Presents,
     problem::{Problem, ProblemDocument},
-    render::{self, Listing, ObjectView, ObjectsQuery, PageQuery},
+    render::{self, Listing, ObjectView, ObjectsQuery},
     sessions::SessionCookie,
 };
 
@@ -51,9 +54,35 @@ pub struct MintBody {
     pub access_expires_in: Option<u64>,
     /// Your own name for it; recipients do not see it.
     pub label: Option<String>,
+    /// Words of your own that go with it: up to 20 texts of up to 500 characters, under keys of up to 40 characters
+    /// (`A-Z a-z 0-9 _ . -`). Only you see them.
+    #[serde(default)]
+    #[schema(value_type = Option<std::collections::BTreeMap<String, String>>)]
+    pub metadata: Metadata,
     /// Whether files that are not there (yet) may be shared.
     #[serde(default)]
     pub allow_missing: bool,
+}
+
+impl MintBody {
+    fn parse(self, now: Instant) -> Result<MintShare, Problem> {
+        let permission = match self.permission {
+            Permission::Read => SharePermission::Read,
+            Permission::Write => SharePermission::Write,
+            Permission::Admin => {
+                return Err(Problem::invalid("/permission", "admin can never be shared; choose read or write"));
+            }
+        };
+        Ok(MintShare {
+            pins: Pins::new(self.paths).map_err(|fault| Problem::invalid("/paths", fault.to_string()))?,
+            permission,
+            expires_at: render::ends_at(&lifetime::SHARE, self.expires_in, self.expires_at, now)?,
+            access_seconds: render::access_seconds(&lifetime::SHARE_ACCESS, self.access_expires_in)?,
+            label: render::label(self.label)?,
+            metadata: self.metadata,
+            allow_missing: self.allow_missing,
+        })
+    }
 }
 
 /// A share as its owner sees it. Never its token.
@@ -74,6 +103,9 @@ pub struct ShareView {
     pub paths: Vec<String>,
     /// Your own name for it.
     pub label: Option<String>,
+    /// Words of your own that go with it.
+    #[schema(value_type = std::collections::BTreeMap<String, String>)]
+    pub metadata: Metadata,
     /// How often it was claimed.
     pub claims: u32,
     /// When it was minted (RFC 3339).
@@ -101,6 +133,14 @@ pub struct MintedView {
     pub url: String,
 }
 
+impl MintedView {
+    fn new(minted: &MintedShare, broker: &Broker) -> Self {
+        let token = minted.token.expose().to_owned();
+        let url = format!("{}/s#{token}", broker.settings.public_url);
+        Self { share: minted.share.clone().into(), token, url }
+    }
+}
+
 impl From<Share> for ShareView {
     fn from(share: Share) -> Self {
         let grant = share.grant;
@@ -111,6 +151,7 @@ impl From<Share> for ShareView {
             permission: grant.permission,
             paths: grant.pins.as_slice().iter().map(ToString::to_string).collect(),
             label: share.label,
+            metadata: share.metadata,
             claims: share.claims,
             created_at: grant.terms.issued_at.to_string(),
             expires_at: grant.terms.expires_at.to_string(),
@@ -123,50 +164,35 @@ impl From<Share> for ShareView {
 
 /// Mint a share.
 #[utoipa::path(
-    post, path = "/v1/shares", tag = "shares", request_body = MintBody, security(("api_key" = [])),
+    post, path = "/v1/shares", tag = "shares", request_body = MintBody, params(IdempotencyHeader), security(("api_key" = [])),
     responses(
         (status = 201, description = "Minted; the token is shown this once", body = MintedView),
         (status = "4XX", description = "Nothing was minted", body = ProblemDocument),
     )
 )]
 pub async fn mint(
-    With(Authenticated(caller), body): With<Authenticated, MintBody>,
+    Creating { who: Authenticated(caller), body, once }: Creating<Authenticated, MintBody>,
     broker: web::Data<Broker>,
 ) -> Result<HttpResponse, Problem> {
-    let permission = match body.permission {
-        Permission::Read => SharePermission::Read,
-        Permission::Write => SharePermission::Write,
-        Permission::Admin => {
-            return Err(Problem::invalid("/permission", "admin can never be shared; choose read or write"));
-        }
-    };
-    let pins = Pins::new(body.paths).map_err(|fault| Problem::invalid("/paths", fault.to_string()))?;
-    let expires_at = render::ends_at(&lifetime::SHARE, body.expires_in, body.expires_at, broker.now())?;
-    let wanted = MintShare {
-        pins,
-        permission,
-        expires_at,
-        access_seconds: render::access_seconds(&lifetime::SHARE_ACCESS, body.access_expires_in)?,
-        label: render::label(body.label)?,
-        allow_missing: body.allow_missing,
-    };
-    let minted = broker.mint_share(&caller, wanted).await?;
-    let token = minted.token.expose().to_owned();
-    let url = format!("{}/s#{token}", broker.settings.public_url);
-    Ok(HttpResponse::Created().json(MintedView { share: minted.share.into(), token, url }))
+    let view = |minted: &MintedShare| MintedView::new(minted, &broker);
+    created(&broker, &once, view, async |reply| {
+        let wanted = body.parse(broker.now())?;
+        Ok(broker.mint_share(&caller, wanted, reply).await?)
+    })
+    .await
 }
 
 /// List shares, newest first.
 #[utoipa::path(
-    get, path = "/v1/shares", tag = "shares", params(PageQuery), security(("api_key" = [])),
+    get, path = "/v1/shares", tag = "shares", params(FilterQuery), security(("api_key" = [])),
     responses((status = 200, body = Listing<ShareView>), (status = "4XX", body = ProblemDocument))
 )]
 pub async fn list(
     Authenticated(caller): Authenticated,
     broker: web::Data<Broker>,
-    query: web::Query<PageQuery>,
+    Filtered { page, filter, .. }: Filtered<Claimable>,
 ) -> Result<HttpResponse, Problem> {
-    let page = broker.list_shares(&caller, &query.into_inner().into()).await?;
+    let page = broker.list_shares(&caller, &filter, &page).await?;
     Ok(HttpResponse::Ok().json(Listing::of(page, ShareView::from)))
 }
 
@@ -216,6 +242,21 @@ pub async fn revoke(
 ) -> Result<HttpResponse, Problem> {
     broker.revoke_share(&caller, render::id(&id)?).await?;
     Ok(HttpResponse::NoContent().finish())
+}
+
+/// Revoke those of your shares, and the sessions they opened, that a filter takes: up to 500 of the list are looked at in one call, each is
+/// revoked by itself. Call again with `next_cursor` until there are no more.
+#[utoipa::path(
+    post, path = "/v1/shares/revoke", tag = "shares", request_body = RevokeBody, security(("api_key" = [])),
+    responses((status = 200, body = RevokedView), (status = "4XX", body = ProblemDocument))
+)]
+pub async fn revoke_many(
+    With(Authenticated(caller), body): With<Authenticated, RevokeBody>,
+    broker: web::Data<Broker>,
+) -> Result<HttpResponse, Problem> {
+    let (filter, cursor) = body.parse()?;
+    let revoked = broker.revoke_shares(&caller, &filter, cursor).await?;
+    Ok(HttpResponse::Ok().json(RevokedView::from(revoked)))
 }
 
 /// A token to redeem.

@@ -5,16 +5,23 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::{
-    domain::{quota::Limits, tenant::Tenant, text},
-    service::Broker,
+    domain::{
+        lifetime,
+        permission::Role,
+        quota::Limits,
+        tenant::{Mode, Tenant},
+        text,
+    },
+    service::{Broker, api_keys::CreatedApiKey, impersonation::Impersonate, tenants::CreatedTenant},
 };
 
 use super::{
     administration::LimitsView,
     api_keys::CreatedView as CreatedKeyView,
-    extract::{Authenticated, With},
+    extract::Authenticated,
+    idempotency::{Creating, IdempotencyHeader, created},
     problem::{Problem, ProblemDocument},
-    render::{Listing, PageQuery},
+    render::{self, Listing, PageQuery},
 };
 
 /// What a tenant is to be.
@@ -65,17 +72,22 @@ pub struct CreatedView {
 
 /// Create a tenant and the key that administers it.
 #[utoipa::path(
-    post, path = "/v1/tenants", tag = "administration", request_body = CreateBody, security(("api_key" = [])),
+    post, path = "/v1/tenants", tag = "administration", request_body = CreateBody, params(IdempotencyHeader), security(("api_key" = [])),
     responses((status = 201, body = CreatedView), (status = "4XX", body = ProblemDocument))
 )]
 pub async fn create(
-    With(Authenticated(caller), body): With<Authenticated, CreateBody>,
+    Creating { who: Authenticated(caller), body, once }: Creating<Authenticated, CreateBody>,
     broker: web::Data<Broker>,
 ) -> Result<HttpResponse, Problem> {
-    let name = text::label(&body.name).map_err(|fault| Problem::invalid("/name", fault.to_string()))?;
-    let created = broker.create_tenant(&caller, name).await?;
-    let admin_key = CreatedKeyView::new(created.admin_key, broker.now());
-    Ok(HttpResponse::Created().json(CreatedView { tenant: created.tenant.into(), admin_key }))
+    let view = |created: &CreatedTenant| CreatedView {
+        tenant: created.tenant.clone().into(),
+        admin_key: CreatedKeyView::new(&created.admin_key, broker.now()),
+    };
+    created(&broker, &once, view, async |reply| {
+        let name = text::label(&body.name).map_err(|fault| Problem::invalid("/name", fault.to_string()))?;
+        Ok(broker.create_tenant(&caller, name, reply).await?)
+    })
+    .await
 }
 
 /// List tenants, newest first.
@@ -90,4 +102,104 @@ pub async fn list(
 ) -> Result<HttpResponse, Problem> {
     let page = broker.list_tenants(&caller, &query.into_inner().into()).await?;
     Ok(HttpResponse::Ok().json(Listing::of(page, TenantView::from)))
+}
+
+/// Inspect a tenant.
+#[utoipa::path(
+    get, path = "/v1/tenants/{id}", tag = "administration", security(("api_key" = [])),
+    params(("id" = String, Path, description = "The tenant's id")),
+    responses((status = 200, body = TenantView), (status = "4XX", body = ProblemDocument))
+)]
+pub async fn inspect(
+    Authenticated(caller): Authenticated,
+    broker: web::Data<Broker>,
+    id: web::Path<String>,
+) -> Result<HttpResponse, Problem> {
+    Ok(HttpResponse::Ok().json(TenantView::from(broker.inspect_tenant(&caller, render::id(&id)?).await?)))
+}
+
+/// Suspend a tenant: nothing of it works until it is resumed, and nothing is lost.
+#[utoipa::path(
+    post, path = "/v1/tenants/{id}/suspend", tag = "administration", security(("api_key" = [])),
+    params(("id" = String, Path, description = "The tenant's id")),
+    responses((status = 200, body = TenantView), (status = "4XX", body = ProblemDocument))
+)]
+pub async fn suspend(
+    Authenticated(caller): Authenticated,
+    broker: web::Data<Broker>,
+    id: web::Path<String>,
+) -> Result<HttpResponse, Problem> {
+    Ok(HttpResponse::Ok().json(TenantView::from(broker.suspend_tenant(&caller, render::id(&id)?, true).await?)))
+}
+
+/// Let a suspended tenant work again.
+#[utoipa::path(
+    post, path = "/v1/tenants/{id}/resume", tag = "administration", security(("api_key" = [])),
+    params(("id" = String, Path, description = "The tenant's id")),
+    responses((status = 200, body = TenantView), (status = "4XX", body = ProblemDocument))
+)]
+pub async fn resume(
+    Authenticated(caller): Authenticated,
+    broker: web::Data<Broker>,
+    id: web::Path<String>,
+) -> Result<HttpResponse, Problem> {
+    Ok(HttpResponse::Ok().json(TenantView::from(broker.suspend_tenant(&caller, render::id(&id)?, false).await?)))
+}
+
+/// End everything that was made under a tenant: its keys, its users' access, sessions, shares, links and file requests.
+/// The answer has a new key to begin again with.
+#[utoipa::path(
+    post, path = "/v1/tenants/{id}/cut-off", tag = "administration", security(("api_key" = [])),
+    params(("id" = String, Path, description = "The tenant's id")),
+    responses((status = 201, body = CreatedView), (status = "4XX", body = ProblemDocument))
+)]
+pub async fn cut_off(
+    Authenticated(caller): Authenticated,
+    broker: web::Data<Broker>,
+    id: web::Path<String>,
+) -> Result<HttpResponse, Problem> {
+    let created = broker.cut_off_tenant(&caller, render::id(&id)?).await?;
+    let admin_key = CreatedKeyView::new(&created.admin_key, broker.now());
+    Ok(HttpResponse::Created().json(CreatedView { tenant: created.tenant.into(), admin_key }))
+}
+
+/// As what to act for a tenant, and why.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ImpersonateBody {
+    /// Why: the tenant reads it.
+    pub reason: String,
+    /// `viewer`, `member` or `admin`; `viewer` where it is left out.
+    #[schema(value_type = Option<String>)]
+    pub role: Option<Role>,
+    /// `live` or `test`; `live` where it is left out.
+    #[schema(value_type = Option<String>)]
+    pub mode: Option<Mode>,
+    /// For how many seconds: 60 to 3,600, by default 900.
+    pub expires_in: Option<u64>,
+}
+
+/// Draw a key to act for a tenant, which sees that, and the reason, and everything that is done with it.
+#[utoipa::path(
+    post, path = "/v1/tenants/{id}/impersonations", tag = "administration", request_body = ImpersonateBody,
+    security(("api_key" = [])), params(("id" = String, Path, description = "The tenant's id"), IdempotencyHeader),
+    responses((status = 201, body = CreatedKeyView), (status = "4XX", body = ProblemDocument))
+)]
+pub async fn impersonate(
+    Creating { who: Authenticated(caller), body, once }: Creating<Authenticated, ImpersonateBody>,
+    broker: web::Data<Broker>,
+    id: web::Path<String>,
+) -> Result<HttpResponse, Problem> {
+    let view = |key: &CreatedApiKey| CreatedKeyView::new(key, broker.now());
+    created(&broker, &once, view, async |reply| {
+        let wanted = Impersonate {
+            tenant: render::id(&id)?,
+            mode: body.mode.unwrap_or(Mode::Live),
+            role: body.role.unwrap_or(Role::Viewer),
+            reason: text::label(&body.reason).map_err(|fault| Problem::invalid("/reason", fault.to_string()))?,
+            expires_at: render::ends_at(&lifetime::IMPERSONATION, body.expires_in, None, broker.now())?,
+        };
+        Ok(broker.impersonate(&caller, wanted, reply).await?)
+    })
+    .await
 }

@@ -1,15 +1,16 @@
 //! What may be done about uploads, whoever does it: with a key, in a session,
 //! or delivering to a file request.
 
-use actix_web::HttpResponse;
+use actix_web::{HttpResponse, http::StatusCode};
 use futures_util::{StreamExt, stream};
 
 use crate::service::{
     Broker,
-    uploads::{Completion, MayUpload},
+    uploads::{Completion, DeclaredUpload, MayUpload},
 };
 
 use super::{
+    idempotency::{self, Item, Once, created},
     json,
     problem::Problem,
     receipt_views::ReceiptView,
@@ -26,25 +27,37 @@ pub(super) const LARGEST_BATCH: usize = 100;
 /// How many items of a batch are worked on at a time.
 const AT_ONCE: usize = 8;
 
-pub(super) async fn declare(broker: &Broker, who: &dyn MayUpload, body: DeclareBody) -> Result<HttpResponse, Problem> {
-    let declared = broker.declare_upload(who, body.parse()?).await?;
-    Ok(HttpResponse::Created().json(DeclaredView::new(declared, who, broker)))
+pub(super) async fn declare(
+    broker: &Broker,
+    who: &dyn MayUpload,
+    body: DeclareBody,
+    once: &Once,
+) -> Result<HttpResponse, Problem> {
+    let view = |declared: &DeclaredUpload| DeclaredView::new(declared, who, broker);
+    created(broker, once, view, async |reply| Ok(broker.declare_upload(who, body.parse()?, reply).await?)).await
 }
 
 pub(super) async fn declare_batch(
     broker: &Broker,
     who: &dyn MayUpload,
     body: DeclareBatchBody,
+    once: &Once,
 ) -> Result<HttpResponse, Problem> {
     check_batch("/items", body.items.len())?;
-    let declare = async |(index, item)| {
-        let item: DeclareBody = json::from_value(item, &format!("/items/{index}"))?;
-        let declared = broker.declare_upload(who, item.parse()?).await?;
-        Ok(DeclaredItem { upload: DeclaredView::new(declared, who, broker) })
+    let view = |declared: &DeclaredUpload| DeclaredView::new(declared, who, broker);
+    let declare = async |((index, item), once)| {
+        let answer = idempotency::created_item(broker, once, view, async |reply| {
+            let item: DeclareBody = json::from_value(item, &format!("/items/{index}"))?;
+            Ok(broker.declare_upload(who, item.parse()?, reply).await?)
+        });
+        answer.await.map(|Item { rendered, replayed }| (DeclaredItem { upload: rendered }, replayed))
     };
-    let items = body.items.into_iter().enumerate().map(declare);
+    let items = body.items.into_iter().enumerate().zip(once.items(broker).await?).map(declare);
     let results: Vec<_> = stream::iter(items).buffered(AT_ONCE).collect().await;
-    Ok(HttpResponse::Ok().json(BatchView::new(results, 201)))
+    let mut done = results.iter().flatten().peekable();
+    let replayed = done.peek().is_some() && done.all(|(_, replayed)| *replayed);
+    let results = results.into_iter().map(|result| result.map(|(item, _)| item));
+    Ok(idempotency::answer(StatusCode::OK, replayed).json(BatchView::new(results, 201)))
 }
 
 pub(super) fn check_batch(pointer: &str, items: usize) -> Result<(), Problem> {

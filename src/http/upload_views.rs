@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 use crate::{
     domain::{
         lifetime,
+        metadata::Metadata,
         path::VaultPath,
         tenant::Mode,
         upload::{Method, Progress, Transfer, Upload},
@@ -51,6 +52,11 @@ pub struct DeclareBody {
     /// Whether a file that is there may be replaced.
     #[serde(default)]
     pub overwrite: bool,
+    /// Words of your own that go with it: up to 20 texts of up to 500 characters, under keys of up to 40 characters
+    /// (`A-Z a-z 0-9 _ . -`). Whoever declared it and its owner see them.
+    #[serde(default)]
+    #[schema(value_type = Option<std::collections::BTreeMap<String, String>>)]
+    pub metadata: Metadata,
 }
 
 fn put() -> Method {
@@ -75,6 +81,7 @@ impl DeclareBody {
             sha256: digest(self.sha256.as_deref(), "/sha256")?,
             method: self.method,
             part_checksums: self.part_checksums,
+            metadata: self.metadata,
             expires_in: expires_in.map_err(|fault| Problem::invalid("/expires_in", fault.to_string()))?,
         })
     }
@@ -125,6 +132,9 @@ pub struct UploadView {
     /// Once completed: the checksum that was found.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub checksum: Option<ChecksumView>,
+    /// Words of your own that go with it.
+    #[schema(value_type = std::collections::BTreeMap<String, String>)]
+    pub metadata: Metadata,
     /// When it was declared (RFC 3339).
     pub created_at: String,
     /// Until when sending may begin (RFC 3339).
@@ -172,6 +182,7 @@ impl UploadView {
             part_checksums: plan.map(|plan| plan.checksums),
             sha256,
             checksum,
+            metadata: declaration.metadata,
             created_at: declaration.created_at.to_string(),
             expires_at: declaration.expires_at.to_string(),
             completed_at: completed,
@@ -205,9 +216,9 @@ pub struct DeclaredView {
 }
 
 impl DeclaredView {
-    pub(super) fn new(declared: DeclaredUpload, who: &dyn MayUpload, broker: &Broker) -> Self {
-        let upload = UploadView::new(declared.upload, who, broker);
-        let Some(request) = declared.request else {
+    pub(super) fn new(declared: &DeclaredUpload, who: &dyn MayUpload, broker: &Broker) -> Self {
+        let upload = UploadView::new(declared.upload.clone(), who, broker);
+        let Some(request) = declared.request.clone() else {
             return Self { upload, http_method: None, url: None, headers: None, fields: None };
         };
         let (headers, fields) = match upload.method {
@@ -329,7 +340,8 @@ pub struct BatchItem<T> {
 #[derive(Serialize, ToSchema)]
 pub struct DeclaredItem {
     /// The upload.
-    pub upload: DeclaredView,
+    #[schema(value_type = DeclaredView)]
+    pub upload: serde_json::Value,
 }
 
 /// What became of the items of a batch, in the order asked for.

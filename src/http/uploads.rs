@@ -6,6 +6,7 @@ use crate::service::Broker;
 
 use super::{
     extract::{Authenticated, With},
+    idempotency::{Creating, IdempotencyHeader},
     problem::{Problem, ProblemDocument},
     receipt_views::{ReceiptKeyView, ReceiptView},
     render::{Listing, PageQuery},
@@ -18,26 +19,26 @@ use super::{
 
 /// Declare an upload. Send the bytes, then complete it.
 #[utoipa::path(
-    post, path = "/v1/uploads", tag = "uploads", request_body = DeclareBody, security(("api_key" = [])),
+    post, path = "/v1/uploads", tag = "uploads", request_body = DeclareBody, params(IdempotencyHeader), security(("api_key" = [])),
     responses((status = 201, body = DeclaredView), (status = "4XX", body = ProblemDocument))
 )]
 pub async fn declare(
-    With(Authenticated(caller), body): With<Authenticated, DeclareBody>,
+    Creating { who: Authenticated(caller), body, once }: Creating<Authenticated, DeclareBody>,
     broker: web::Data<Broker>,
 ) -> Result<HttpResponse, Problem> {
-    upload_actions::declare(&broker, &caller, body).await
+    upload_actions::declare(&broker, &caller, body, &once).await
 }
 
 /// Declare up to 100 uploads. Each item has its own result.
 #[utoipa::path(
-    post, path = "/v1/uploads/batch", tag = "uploads", request_body = DeclareBatchBody, security(("api_key" = [])),
+    post, path = "/v1/uploads/batch", tag = "uploads", request_body = DeclareBatchBody, params(IdempotencyHeader), security(("api_key" = [])),
     responses((status = 200, body = BatchView<DeclaredItem>), (status = "4XX", body = ProblemDocument))
 )]
 pub async fn declare_batch(
-    With(Authenticated(caller), body): With<Authenticated, DeclareBatchBody>,
+    Creating { who: Authenticated(caller), body, once }: Creating<Authenticated, DeclareBatchBody>,
     broker: web::Data<Broker>,
 ) -> Result<HttpResponse, Problem> {
-    upload_actions::declare_batch(&broker, &caller, body).await
+    upload_actions::declare_batch(&broker, &caller, body, &once).await
 }
 
 /// List uploads, newest first.

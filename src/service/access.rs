@@ -9,13 +9,14 @@ use crate::{
         secret::SecretText,
     },
     domain::{
-        api_key::ApiKey,
         authority::MadeUnder,
         console::ConsoleSession,
         event::Actor,
         ids::{ApiKeyId, RequestId},
+        instant::Instant,
         path::{PathPin, VaultPath},
         permission::Permission,
+        principal::{Identity, Principal, PrincipalId},
         redemption::Claim,
         tenant::{Namespace, Tenant},
     },
@@ -24,12 +25,12 @@ use crate::{
 
 use super::{Broker, Error, events::Origin, rows};
 
-/// Who is calling, with an API key or from the console: known, live, and of a
+/// Who is calling, by a credential of their own or from the console: known, live, and of a
 /// tenant that is not suspended.
 #[derive(Clone, Debug)]
 pub struct Caller {
-    /// The key; in the console that by which they signed in.
-    pub key: ApiKey,
+    /// The principal; in the console that as which they signed in.
+    pub principal: Principal,
     /// Its tenant.
     pub tenant: Tenant,
     /// The session of the console, if they call from there.
@@ -52,18 +53,25 @@ pub struct Console {
 pub(super) struct ApiKeyPointer {
     pub(super) namespace: Namespace,
     pub(super) id: ApiKeyId,
+    /// Which of the key's secrets it is of.
+    pub(super) secret: u32,
 }
 
 impl Caller {
     /// The walls around all the caller can reach.
     pub fn namespace(&self) -> Namespace {
-        self.key.namespace
+        self.principal.namespace
     }
 
     pub(super) fn actor(&self) -> Actor {
-        match &self.console {
-            None => Actor::ApiKey { id: self.key.id },
-            Some(console) => Actor::Console { key: self.key.id, session: console.session.id },
+        let principal = self.principal.id;
+        match (&self.principal.identity, principal, &self.console) {
+            (Identity::Impersonation { operator, .. }, PrincipalId::ApiKey(id), _) => {
+                Actor::Impersonation { id, operator: *operator }
+            }
+            (_, _, Some(console)) => Actor::Console { principal, session: console.session.id },
+            (_, PrincipalId::ApiKey(id), None) => Actor::ApiKey { id },
+            (_, PrincipalId::User(id), None) => Actor::User { id },
         }
     }
 
@@ -72,32 +80,41 @@ impl Caller {
     }
 
     pub(super) fn made(&self) -> MadeUnder {
-        MadeUnder::now(&self.tenant, &self.key)
+        MadeUnder::now(&self.tenant, &self.principal)
     }
 
     pub(super) fn may(&self, path: &VaultPath, permission: Permission) -> Result<(), Error> {
-        if self.key.grants.allow(path, permission) { Ok(()) } else { Err(outside(path)) }
+        if self.principal.grants.allow(path, permission) { Ok(()) } else { Err(outside(path)) }
     }
 
     pub(super) fn may_pin(&self, pin: &PathPin, permission: Permission) -> Result<(), Error> {
-        if self.key.grants.allow_pin(pin, permission) { Ok(()) } else { Err(outside(pin)) }
+        if self.principal.grants.allow_pin(pin, permission) { Ok(()) } else { Err(outside(pin)) }
+    }
+
+    /// Whether the caller may make what others can use.
+    pub(super) fn mints(&self) -> Result<(), Error> {
+        if self.principal.role.mints() {
+            Ok(())
+        } else {
+            Err(Error::Forbidden("a viewer may look and download; an administrator can make you a member".into()))
+        }
     }
 
     pub(super) fn administers(&self) -> Result<(), Error> {
-        if self.key.grants.administer() {
+        if self.principal.grants.administer() {
             Ok(())
         } else {
-            Err(Error::Forbidden("this needs an API key with the permission admin on /".into()))
+            Err(Error::Forbidden("this needs the role admin".into()))
         }
     }
 
     pub(super) fn operates(&self) -> Result<(), Error> {
-        if self.key.operator { Ok(()) } else { Err(Error::Forbidden("this needs an operator's API key".into())) }
+        if self.principal.operator { Ok(()) } else { Err(Error::Forbidden("this is for operators".into())) }
     }
 }
 
 fn outside(path: impl std::fmt::Display) -> Error {
-    Error::Forbidden(format!("this API key has no such permission on {path}"))
+    Error::Forbidden(format!("you have no such permission on {path}"))
 }
 
 impl Broker {
@@ -110,23 +127,48 @@ impl Broker {
         let [pointer] = self.store.get([rows::api_key_pointer(secret.hash())]).await?;
         let pointer: ApiKeyPointer = pointer.and_then(|row| self.readable(&row)).ok_or(Error::Unauthenticated)?;
 
-        let keys = [rows::api_key(pointer.namespace, pointer.id), rows::tenant(pointer.namespace.tenant)];
-        let [key, tenant] = self.store.get(keys).await?;
-        let key: ApiKey = key.and_then(|row| self.readable(&row)).ok_or(Error::Unauthenticated)?;
-        let tenant: Tenant = tenant.and_then(|row| self.readable(&row)).ok_or(Error::Unauthenticated)?;
-        match key.stands(&tenant, self.now()) {
-            Ok(()) if key.namespace == pointer.namespace && key.namespace.mode == secret.mode() => {
-                Ok(Caller { key, tenant, console: None, request })
-            }
-            _ => Err(Error::Unauthenticated),
+        let now = self.now();
+        let (principal, tenant) = self.principal_of(pointer.namespace, PrincipalId::ApiKey(pointer.id), now).await?;
+        if principal.namespace.mode == secret.mode() && principal.accepts(pointer.secret, now) {
+            Ok(Caller { principal, tenant, console: None, request })
+        } else {
+            Err(Error::Unauthenticated)
         }
+    }
+
+    /// A principal that may call, and its tenant.
+    pub(super) async fn principal_of(
+        &self,
+        namespace: Namespace,
+        id: PrincipalId,
+        now: Instant,
+    ) -> Result<(Principal, Tenant), Error> {
+        let [principal, tenant] =
+            self.store.get([rows::principal(namespace, id), rows::tenant(namespace.tenant)]).await?;
+        let principal: Principal = principal.and_then(|row| self.readable(&row)).ok_or(Error::Unauthenticated)?;
+        let tenant: Tenant = tenant.and_then(|row| self.readable(&row)).ok_or(Error::Unauthenticated)?;
+        if principal.namespace != namespace || principal.id != id || principal.stands(&tenant, now).is_err() {
+            return Err(Error::Unauthenticated);
+        }
+        self.operator_stands(&principal, now).await?;
+        Ok((principal, tenant))
+    }
+
+    /// Whether whoever acts for a tenant is still an operator.
+    pub(super) async fn operator_stands(&self, principal: &Principal, now: Instant) -> Result<(), Error> {
+        let Identity::Impersonation { operator, operator_namespace, .. } = &principal.identity else { return Ok(()) };
+        let home = [rows::principal(*operator_namespace, *operator), rows::tenant(operator_namespace.tenant)];
+        let [operator, home] = self.store.get(home).await?;
+        let operator: Principal = operator.and_then(|row| self.readable(&row)).ok_or(Error::Unauthenticated)?;
+        let home: Tenant = home.and_then(|row| self.readable(&row)).ok_or(Error::Unauthenticated)?;
+        if operator.operator && operator.stands(&home, now).is_ok() { Ok(()) } else { Err(Error::Unauthenticated) }
     }
 }
 
 /// What stands behind a token, as it is now.
 pub(super) struct Authority {
     pub(super) tenant: Option<Tenant>,
-    pub(super) minter: Option<ApiKey>,
+    pub(super) minter: Option<Principal>,
     pub(super) claim: Result<Option<Claim>, NotAuthentic>,
 }
 
@@ -134,12 +176,12 @@ impl Broker {
     /// Tenant, minter and (where one is asked for) claim behind a token, read
     /// together. Rows of tenant or minter that are not authentic count as missing.
     pub(super) async fn authority(&self, made: &MadeUnder, claim: Option<RowKey>) -> Result<Authority, Error> {
-        let mut keys = vec![rows::tenant(made.namespace.tenant), rows::api_key(made.namespace, made.minter)];
+        let mut keys = vec![rows::tenant(made.namespace.tenant), rows::principal(made.namespace, made.minter)];
         keys.extend(claim);
         let mut found = self.store.get_all(&keys).await?.into_iter();
         let mut next = || found.next().flatten();
         let tenant = next().and_then(|row| self.decode::<Tenant>(&row).ok());
-        let minter = next().and_then(|row| self.decode::<ApiKey>(&row).ok());
+        let minter = next().and_then(|row| self.decode::<Principal>(&row).ok());
         let claim = next().map(|row| self.decode::<Claim>(&row)).transpose();
         Ok(Authority {
             tenant: tenant.map(|record| record.value),

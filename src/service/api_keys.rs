@@ -1,36 +1,36 @@
-//! API keys: create, list, inspect, revoke.
+//! API keys: create, and give a new secret.
+
+use std::time::Duration;
 
 use crate::{
     crypto::opaque::ApiKeySecret,
     domain::{
-        api_key::ApiKey,
         event::EventType,
         ids::ApiKeyId,
         instant::Instant,
-        permission::Grants,
+        metadata::Metadata,
+        permission::{Grants, Role},
+        principal::{Identity, KeySecret, Principal, PrincipalId},
         quota::{Limits, Scope},
         tenant::{Generation, Mode, Namespace, Tenant},
     },
     store::{Expected, Write},
 };
 
-use super::{
-    Broker, Caller, Error,
-    access::ApiKeyPointer,
-    events::Origin,
-    listing::{Page, PageRequest},
-    records::{Committed, ROUNDS, Record, committed, outrun},
-    rows,
-};
+use super::{Broker, Caller, Error, access::ApiKeyPointer, events::Origin, idempotency::Reply, records::Record, rows};
 
 /// What a key is to be.
 #[derive(Clone, Debug)]
 pub struct CreateApiKey {
     /// The owner's name for it.
     pub label: Option<String>,
+    /// Words of the owner's own.
+    pub metadata: Metadata,
     /// Which namespace it opens.
     pub mode: Mode,
-    /// What it may do there.
+    /// What it may do there at all; none: what goes with the grants.
+    pub role: Option<Role>,
+    /// Where it may do what.
     pub grants: Grants,
     /// The largest upload it may declare, in bytes.
     pub largest_upload: Option<u64>,
@@ -44,7 +44,7 @@ pub struct CreateApiKey {
 #[derive(Debug)]
 pub struct CreatedApiKey {
     /// The key.
-    pub key: ApiKey,
+    pub key: Principal,
     /// Shown this once.
     pub secret: ApiKeySecret,
 }
@@ -58,13 +58,30 @@ impl Broker {
         operator: bool,
         now: Instant,
     ) -> Result<(CreatedApiKey, [Write; 2]), Error> {
+        self.new_key_of(tenant, wanted, operator, now, |secret| Identity::ApiKey { secrets: vec![secret] })
+    }
+
+    /// As [`Broker::new_api_key`], of whatever kind.
+    pub(super) fn new_key_of(
+        &self,
+        tenant: &Tenant,
+        wanted: CreateApiKey,
+        operator: bool,
+        now: Instant,
+        identity: impl FnOnce(KeySecret) -> Identity,
+    ) -> Result<(CreatedApiKey, [Write; 2]), Error> {
+        let role =
+            Role::with(wanted.role, &wanted.grants).map_err(|fault| Error::invalid("/role", fault.to_string()))?;
         let namespace = Namespace { tenant: tenant.id, mode: wanted.mode };
         let secret = ApiKeySecret::generate(wanted.mode, self.entropy.as_ref());
-        let key = ApiKey {
-            id: ApiKeyId::new(now, self.entropy.bytes()),
+        let id = ApiKeyId::new(now, self.entropy.bytes());
+        let key = Principal {
+            id: PrincipalId::ApiKey(id),
             namespace,
             label: wanted.label,
-            preview: secret.preview(),
+            metadata: wanted.metadata,
+            identity: identity(KeySecret { number: 0, preview: secret.preview(), until: None }),
+            role,
             grants: wanted.grants,
             operator,
             tenant_generation: tenant.generation,
@@ -73,11 +90,11 @@ impl Broker {
             quota: wanted.quota,
             created_at: now,
             expires_at: wanted.expires_at,
-            revoked_at: None,
+            ended: None,
         };
-        let pointer = ApiKeyPointer { namespace, id: key.id };
+        let pointer = ApiKeyPointer { namespace, id, secret: 0 };
         let writes = [
-            self.put(rows::api_key(namespace, key.id), Expected::Absent, &key, None)?,
+            self.put(rows::principal(namespace, key.id), Expected::Absent, &key, None)?,
             self.put(rows::api_key_pointer(secret.hash()), Expected::Absent, &pointer, None)?,
         ];
         Ok((CreatedApiKey { key, secret }, writes))
@@ -88,70 +105,63 @@ impl Broker {
     /// # Errors
     /// When the caller does not administer the tenant, or reaches for a
     /// namespace that its own key does not open.
-    pub async fn create_api_key(&self, caller: &Caller, wanted: CreateApiKey) -> Result<CreatedApiKey, Error> {
-        caller.administers()?;
-        if caller.namespace().mode == Mode::Test && wanted.mode == Mode::Live {
-            return Err(Error::Forbidden("a test key can only create test keys".into()));
-        }
+    pub async fn create_api_key(
+        &self,
+        caller: &Caller,
+        wanted: CreateApiKey,
+        reply: &Reply<'_, CreatedApiKey>,
+    ) -> Result<CreatedApiKey, Error> {
+        caller.administers_principals()?;
+        caller.may_enter(wanted.mode)?;
         let now = self.now();
         let (created, [key, pointer]) = self.new_api_key(&caller.tenant, wanted, false, now)?;
         let origin = Origin { namespace: created.key.namespace, request: Some(caller.request), at: now };
         let event = origin.done(EventType::ApiKeyCreated, caller.actor(), created.key.id);
         let mut transaction = self.recording(&event)?.write(key).write(pointer);
-        let scope = Scope::Key(created.key.id);
+        let scope = Scope::Principal(created.key.id);
         for account in self.new_accounts(created.key.namespace, scope, created.key.quota)? {
             transaction = transaction.write(account);
         }
-        match committed(self.store.commit(transaction).await)? {
-            Committed::Done => Ok(created),
-            Committed::ReadAgain => Err(Error::Internal("a new key's id was taken".into())),
-        }
+        self.create(transaction, created, reply).await
     }
 
-    /// The keys of the caller's namespace, newest first.
+    /// Gives a key a new secret. The one before is accepted for a while beside it, and what the key minted stays.
     ///
     /// # Errors
-    /// When the caller does not administer the tenant.
-    pub async fn list_api_keys(&self, caller: &Caller, request: &PageRequest) -> Result<Page<ApiKey>, Error> {
-        caller.administers()?;
+    /// [`Error::NotFound`] for keys of other namespaces; when the key has ended.
+    pub async fn rotate_api_key(
+        &self,
+        caller: &Caller,
+        id: ApiKeyId,
+        overlap: Duration,
+        reply: &Reply<'_, CreatedApiKey>,
+    ) -> Result<CreatedApiKey, Error> {
+        caller.administers_principals()?;
         let namespace = caller.namespace();
-        let page = self.newest_first(rows::api_keys(namespace), namespace, request).await?;
-        let items = page.items.iter().filter_map(|row| self.readable(row)).collect();
-        Ok(Page { items, next_cursor: page.next_cursor })
+        let Record { value, version } = self.own_principal(caller, PrincipalId::ApiKey(id)).await?;
+        // Whoever has its new secret is who it was.
+        caller.may_handle(&value)?;
+        let secret = ApiKeySecret::generate(namespace.mode, self.entropy.as_ref());
+        let origin = caller.origin(self);
+        let (key, number) = value
+            .rotate(secret.preview(), origin.at.plus(overlap))
+            .ok_or_else(|| Error::conflict("revoked", "this key has ended; create another"))?;
+        let pointer = ApiKeyPointer { namespace, id, secret: number };
+        let event = origin.done(EventType::ApiKeyRotated, caller.actor(), id);
+        let transaction = self
+            .recording(&event)?
+            .write(self.put(rows::principal(namespace, key.id), Expected::Version(version), &key, None)?)
+            .write(self.put(rows::api_key_pointer(secret.hash()), Expected::Absent, &pointer, None)?);
+        self.create(transaction, CreatedApiKey { key, secret }, reply).await
     }
+}
 
-    /// One key of the caller's namespace.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`] for every other.
-    pub async fn inspect_api_key(&self, caller: &Caller, id: ApiKeyId) -> Result<ApiKey, Error> {
-        caller.administers()?;
-        self.own_api_key(caller, id).await.map(|record| record.value)
-    }
-
-    /// Revokes a key, and with it everything that it minted. Revoking again changes nothing.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`] for keys of other namespaces.
-    pub async fn revoke_api_key(&self, caller: &Caller, id: ApiKeyId) -> Result<(), Error> {
-        caller.administers()?;
-        for _ in 0..ROUNDS {
-            let key = self.own_api_key(caller, id).await?;
-            let origin = caller.origin(self);
-            let Some(revoked) = key.value.revoke(origin.at) else { return Ok(()) };
-            let event = origin.done(EventType::ApiKeyRevoked, caller.actor(), id);
-            let row = rows::api_key(origin.namespace, id);
-            let write = self.put(row, Expected::Version(key.version), &revoked, None)?;
-            match committed(self.store.commit(self.recording(&event)?.write(write)).await)? {
-                Committed::Done => return Ok(()),
-                Committed::ReadAgain => {}
-            }
+impl Caller {
+    /// Whether the caller may let somebody into the namespace of this mode.
+    pub(super) fn may_enter(&self, mode: Mode) -> Result<(), Error> {
+        if self.namespace().mode == Mode::Test && mode == Mode::Live {
+            return Err(Error::Forbidden("whoever is in the test namespace lets nobody into the live one".into()));
         }
-        Err(outrun())
-    }
-
-    async fn own_api_key(&self, caller: &Caller, id: ApiKeyId) -> Result<Record<ApiKey>, Error> {
-        let [row] = self.store.get([rows::api_key(caller.namespace(), id)]).await?;
-        self.decode_if(row.as_ref())?.ok_or(Error::NotFound)
+        Ok(())
     }
 }

@@ -116,21 +116,21 @@ impl Reader {
     fn id(&self) -> String {
         match self {
             Self::Session(session) => session.share().to_string(),
-            Self::Caller(caller) => caller.key.id.to_string(),
+            Self::Caller(caller) => caller.principal.id.to_string(),
         }
     }
 
     fn pins(&self) -> Vec<PathPin> {
         match self {
             Self::Session(session) => session.paths().to_vec(),
-            Self::Caller(caller) => caller.key.grants.0.iter().map(|grant| grant.path.clone()).collect(),
+            Self::Caller(caller) => caller.principal.grants.0.iter().map(|grant| grant.path.clone()).collect(),
         }
     }
 
     fn may_read(&self, path: &VaultPath) -> bool {
         match self {
             Self::Session(session) => session.allows(path, Permission::Read),
-            Self::Caller(caller) => caller.key.grants.allow(path, Permission::Read),
+            Self::Caller(caller) => caller.principal.grants.allow(path, Permission::Read),
         }
     }
 
@@ -193,7 +193,7 @@ impl Broker {
             .stands(authority.tenant.as_ref(), authority.minter.as_ref(), now)
             .map_err(|_| Error::Unauthenticated)?;
         match (authority.tenant, authority.minter) {
-            (Some(tenant), Some(key)) => Ok(Caller { key, tenant, console: None, request: caller.request }),
+            (Some(tenant), Some(principal)) => Ok(Caller { principal, tenant, console: None, request: caller.request }),
             _ => Err(Error::Unauthenticated),
         }
     }

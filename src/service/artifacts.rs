@@ -8,6 +8,7 @@ use crate::{
         artifact::{Artifact, ArtifactFile, LARGEST_MANIFEST, MOST_FILES, Manifest},
         event::EventType,
         ids::ArtifactId,
+        metadata::Metadata,
         object::VaultFile,
         parts::PartPlan,
         path::{PathPin, VaultPath},
@@ -21,6 +22,7 @@ use crate::{
 use super::{
     Broker, Caller, Error,
     history::Maker,
+    idempotency::Reply,
     listing::{Page, PageRequest},
     records::{Committed, ROUNDS, Record, committed, outrun},
     rows,
@@ -39,6 +41,8 @@ pub struct PublishArtifact {
     pub index: String,
     /// The owner's name for it.
     pub label: Option<String>,
+    /// Words of the owner's own.
+    pub metadata: Metadata,
 }
 
 /// An artifact as its owner sees it.
@@ -66,7 +70,9 @@ impl Broker {
         &self,
         caller: &Caller,
         wanted: PublishArtifact,
+        reply: &Reply<'_, (SeenArtifact, Manifest)>,
     ) -> Result<(SeenArtifact, Manifest), Error> {
+        caller.mints()?;
         for pin in &wanted.paths {
             caller.may_pin(pin, Permission::Read)?;
         }
@@ -90,6 +96,7 @@ impl Broker {
             id,
             made: caller.made(),
             label: wanted.label,
+            metadata: wanted.metadata,
             index: wanted.index,
             file_count: manifest.files.len(),
             total_size: manifest.files.iter().map(|file| file.size).sum(),
@@ -113,16 +120,22 @@ impl Broker {
         let copied = stream::iter(files.iter().map(Ok::<_, Error>))
             .try_for_each_concurrent(COPIES_AT_ONCE, |(path, file)| self.copy_into(namespace, &label, path, file))
             .await;
-        if let Err(fault) = copied {
-            for file in &manifest.files {
-                self.delete_bytes(ObjectKey::artifact(&label, &file.path)).await;
+        let copies: Vec<_> = manifest.files.iter().map(|file| ObjectKey::artifact(&label, &file.path)).collect();
+        let published = (SeenArtifact { artifact, maker: Maker::from_caller(caller) }, manifest);
+        let result = match copied {
+            Ok(()) => match self.create(transaction, published, reply).await {
+                // Perhaps it is published: copies that nothing leads to are better than an artifact without its bytes.
+                in_doubt @ Err(Error::Unavailable(_)) => return in_doubt,
+                result => result,
+            },
+            Err(fault) => Err(fault),
+        };
+        if result.is_err() {
+            for copy in copies {
+                self.delete_bytes(copy).await;
             }
-            return Err(fault);
         }
-        match committed(self.store.commit(transaction).await)? {
-            Committed::Done => Ok((SeenArtifact { artifact, maker: Maker::from_caller(caller) }, manifest)),
-            Committed::ReadAgain => Err(Error::Internal("a new artifact's id was taken".into())),
-        }
+        result
     }
 
     async fn files_to_publish(
@@ -261,5 +274,5 @@ impl Broker {
 }
 
 fn visible(caller: &Caller, artifact: &Artifact) -> bool {
-    caller.key.grants.administer() || artifact.made.minter == caller.key.id
+    caller.principal.grants.administer() || artifact.made.minter == caller.principal.id
 }

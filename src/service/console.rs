@@ -9,7 +9,7 @@ use crate::{
         secret::SecretText,
     },
     domain::{
-        console::{ConsoleSession, Principal},
+        console::ConsoleSession,
         event::EventType,
         ids::{ConsoleSessionId, RequestId},
         lifetime,
@@ -41,7 +41,7 @@ impl Broker {
         let caller = self.authenticate(key, request).await?;
         let origin = caller.origin(self);
         let id = ConsoleSessionId::new(origin.at, self.entropy.bytes());
-        let session = ConsoleSession::begin(id, &caller.tenant, &caller.key, origin.at);
+        let session = ConsoleSession::begin(id, &caller.tenant, &caller.principal, origin.at);
         let secret = ConsoleSecret::generate(self.entropy.as_ref());
         let console = Console { session: session.clone(), hash: secret.hash() };
         let caller = Caller { console: Some(console), ..caller };
@@ -74,11 +74,12 @@ impl Broker {
     async fn in_console_session(&self, hash: ConsoleSecretHash, request: RequestId) -> Result<Caller, Error> {
         let [row] = self.store.get([rows::console_session(hash)]).await?;
         let session: ConsoleSession = row.and_then(|row| self.readable(&row)).ok_or(Error::Unauthenticated)?;
-        let Principal::ApiKey(made) = &session.principal;
-        let Authority { tenant, minter: key, .. } = self.authority(made, None).await?;
-        session.stands(tenant.as_ref(), key.as_ref(), self.now()).map_err(|_| Error::Unauthenticated)?;
-        let (Some(tenant), Some(key)) = (tenant, key) else { return Err(Error::Unauthenticated) };
-        Ok(Caller { key, tenant, console: Some(Console { session, hash }), request })
+        let Authority { tenant, minter: principal, .. } = self.authority(&session.principal, None).await?;
+        let now = self.now();
+        session.stands(tenant.as_ref(), principal.as_ref(), now).map_err(|_| Error::Unauthenticated)?;
+        let (Some(tenant), Some(principal)) = (tenant, principal) else { return Err(Error::Unauthenticated) };
+        self.operator_stands(&principal, now).await?;
+        Ok(Caller { principal, tenant, console: Some(Console { session, hash }), request })
     }
 
     /// Ends the caller's session of the console.

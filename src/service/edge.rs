@@ -40,7 +40,7 @@ impl Broker {
     /// Whether an artifact is published, and its publisher still stands behind it.
     pub(super) async fn is_live(&self, artifact: &Artifact) -> Result<bool, Error> {
         let Authority { tenant, minter, .. } = self.authority(&artifact.made, None).await?;
-        let stands = artifact.made.stands(tenant.as_ref(), minter.as_ref(), self.now());
+        let stands = artifact.made.is_backed(tenant.as_ref(), minter.as_ref(), self.now());
         Ok(stands.is_ok() && artifact.deleted_at.is_none())
     }
 

@@ -37,6 +37,9 @@ pub enum Error {
         /// What contradicts, and what to do.
         message: String,
     },
+    /// The idempotency key stood for another request.
+    #[error("this idempotency key was used for another request")]
+    IdempotencyKeyReused,
     /// A path that the deployment protects.
     #[error("{path} is {reason}")]
     PathProtected {

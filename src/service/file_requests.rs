@@ -7,9 +7,11 @@ use crate::{
     domain::{
         event::EventType,
         file_request::{FileRequest, TypePattern},
+        filter::Filter,
         ids::FileRequestId,
         instant::Instant,
         lifetime,
+        metadata::Metadata,
         path::PathPin,
         permission::Permission,
         privacy::protected,
@@ -23,7 +25,8 @@ use crate::{
 use super::{
     Broker, Caller, Error,
     history::Maker,
-    listing::{Page, PageRequest},
+    idempotency::Reply,
+    listing::{Between, Page, PageRequest},
     records::{Committed, ROUNDS, Record, committed, outrun},
     rows,
     usage::Usage,
@@ -50,6 +53,8 @@ pub struct MakeFileRequest {
     pub password: Option<SecretText>,
     /// The owner's name for it.
     pub label: Option<String>,
+    /// Words of the owner's own.
+    pub metadata: Metadata,
     /// What whoever delivers is told.
     pub message: Option<String>,
 }
@@ -102,7 +107,13 @@ impl Broker {
     ///
     /// # Errors
     /// When the caller may not write to the folder, its name is a protected one, or the password cannot be one.
-    pub async fn make_file_request(&self, caller: &Caller, wanted: MakeFileRequest) -> Result<MadeFileRequest, Error> {
+    pub async fn make_file_request(
+        &self,
+        caller: &Caller,
+        wanted: MakeFileRequest,
+        reply: &Reply<'_, MadeFileRequest>,
+    ) -> Result<MadeFileRequest, Error> {
+        caller.mints()?;
         if !matches!(wanted.folder, PathPin::Folder(_)) {
             return Err(Error::invalid("/folder", "is a folder, and ends in a slash"));
         }
@@ -137,6 +148,7 @@ impl Broker {
                 redemptions: wanted.submissions,
             },
             label: wanted.label,
+            metadata: wanted.metadata,
             message: wanted.message,
         };
         let (id, namespace, purge) = (request.id, origin.namespace, purge(&request));
@@ -152,26 +164,24 @@ impl Broker {
         for account in self.new_accounts(namespace, Scope::FileRequest(id), request.limits)? {
             transaction = transaction.write(account);
         }
-        match committed(self.store.commit(transaction).await)? {
-            Committed::Done => {
-                let seen = SeenFileRequest::new(request, &state, Maker::from_caller(caller), origin.at);
-                Ok(MadeFileRequest { seen, token })
-            }
-            Committed::ReadAgain => Err(Error::Internal("a new file request's id was taken".into())),
-        }
+        let seen = SeenFileRequest::new(request, &state, Maker::from_caller(caller), origin.at);
+        self.create(transaction, MadeFileRequest { seen, token }, reply).await
     }
 
-    /// The caller's file requests, newest first.
+    /// The caller's file requests, newest first. A page has fewer than asked for where the filter, or the caller's
+    /// rights, leave some of them out.
     ///
     /// # Errors
     /// When the page asked for is not one.
     pub async fn list_file_requests(
         &self,
         caller: &Caller,
+        filter: &Filter,
         request: &PageRequest,
     ) -> Result<Page<SeenFileRequest>, Error> {
         let namespace = caller.namespace();
-        let page = self.newest_first(rows::file_requests(namespace), namespace, request).await?;
+        let between = Between::times(filter, FileRequestId::new);
+        let page = self.newest_first_between(rows::file_requests(namespace), namespace, request, between).await?;
         let mine = page.items.iter().filter_map(|row| self.readable::<FileRequest>(row));
         let mine: Vec<_> = mine.filter(|request| visible(caller, request)).collect();
         let keys: Vec<_> = mine.iter().map(|request| rows::file_request_state(request.id)).collect();
@@ -180,7 +190,9 @@ impl Broker {
         let now = self.now();
         let items = mine.into_iter().zip(states).filter_map(|(request, row)| {
             let (state, maker) = (self.readable::<UseState>(&row?)?, makers.maker(request.made.minter));
-            Some(SeenFileRequest::new(request, &state, maker, now))
+            let FileRequest { terms, made, metadata, .. } = &request;
+            let taken = filter.takes(terms.status(&state, now), terms.issued_at, made.minter, metadata);
+            taken.then(|| SeenFileRequest::new(request, &state, maker, now))
         });
         Ok(Page { items: items.collect(), next_cursor: page.next_cursor })
     }
@@ -235,5 +247,5 @@ impl Broker {
 }
 
 fn visible(caller: &Caller, request: &FileRequest) -> bool {
-    caller.key.grants.administer() || request.made.minter == caller.key.id
+    caller.principal.grants.administer() || request.made.minter == caller.principal.id
 }

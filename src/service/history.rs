@@ -7,10 +7,10 @@ use futures_util::future::try_join_all;
 
 use crate::{
     domain::{
-        api_key::ApiKey,
         authority::MadeUnder,
         event::{Actor, Event, EventType, Subject},
-        ids::{ApiKeyId, FileRequestId, LinkId, ShareId},
+        ids::{FileRequestId, LinkId, ShareId},
+        principal::{Principal, PrincipalId},
         tenant::Namespace,
     },
     store::{Direction, Query, Row, outbox_partitions},
@@ -25,12 +25,12 @@ use super::{
 /// At most so many events are looked through for one page of a certain type.
 const MOST_LOOKED_AT: usize = 10_000;
 
-/// Who made something, or did it: an API key by its name.
+/// Who made something, or did it: a principal by its name.
 #[derive(Clone, Debug)]
 pub struct Maker {
-    /// Which key.
-    pub id: ApiKeyId,
-    /// What its owner calls it, or how its secret begins; none when the key is not to be found.
+    /// Which principal.
+    pub id: PrincipalId,
+    /// What its owner calls it, or how its secret begins; none when it is not to be found.
     pub name: Option<String>,
 }
 
@@ -46,10 +46,10 @@ pub struct Recorded {
 }
 
 /// The names of keys.
-pub(super) struct Makers(HashMap<ApiKeyId, String>);
+pub(super) struct Makers(HashMap<PrincipalId, String>);
 
 impl Makers {
-    pub(super) fn maker(&self, id: ApiKeyId) -> Maker {
+    pub(super) fn maker(&self, id: PrincipalId) -> Maker {
         Maker { id, name: self.0.get(&id).cloned() }
     }
 }
@@ -57,12 +57,12 @@ impl Makers {
 impl Maker {
     /// The caller, as the maker of something.
     pub(super) fn from_caller(caller: &Caller) -> Self {
-        Self { id: caller.key.id, name: Some(name_of(&caller.key)) }
+        Self { id: caller.principal.id, name: Some(name_of(&caller.principal)) }
     }
 }
 
-fn name_of(key: &ApiKey) -> String {
-    key.label.clone().unwrap_or_else(|| key.preview.clone())
+fn name_of(principal: &Principal) -> String {
+    principal.label.clone().unwrap_or_else(|| principal.preview())
 }
 
 impl Broker {
@@ -70,14 +70,14 @@ impl Broker {
     pub(super) async fn makers(
         &self,
         namespace: Namespace,
-        ids: impl Iterator<Item = ApiKeyId>,
+        ids: impl Iterator<Item = PrincipalId>,
     ) -> Result<Makers, Error> {
         let mut ids: Vec<_> = ids.collect();
         ids.sort_unstable();
         ids.dedup();
-        let keys: Vec<_> = ids.into_iter().map(|id| rows::api_key(namespace, id)).collect();
+        let keys: Vec<_> = ids.into_iter().map(|id| rows::principal(namespace, id)).collect();
         let found = self.store.get_all(&keys).await?;
-        let keys = found.iter().flatten().filter_map(|row| self.readable::<ApiKey>(row));
+        let keys = found.iter().flatten().filter_map(|row| self.readable::<Principal>(row));
         Ok(Makers(keys.map(|key| (key.id, name_of(&key))).collect()))
     }
 
@@ -191,10 +191,10 @@ impl Broker {
     }
 
     async fn told(&self, namespace: Namespace, events: Vec<(Row, Event)>) -> Result<Vec<Recorded>, Error> {
-        let makers = self.makers(namespace, events.iter().filter_map(|(_, event)| key_of(&event.actor))).await?;
+        let makers = self.makers(namespace, events.iter().filter_map(|(_, event)| principal_of(&event.actor))).await?;
         let told = events.into_iter().map(|(row, event)| Recorded {
             id: event_id(&row.key.sort),
-            by: key_of(&event.actor).map(|id| makers.maker(id)),
+            by: principal_of(&event.actor).map(|id| makers.maker(id)),
             event,
         });
         Ok(told.collect())
@@ -213,9 +213,11 @@ fn read(row: &Row, kind: Option<EventType>) -> Option<Event> {
     }
 }
 
-fn key_of(actor: &Actor) -> Option<ApiKeyId> {
+fn principal_of(actor: &Actor) -> Option<PrincipalId> {
     match actor {
-        Actor::ApiKey { id } | Actor::Console { key: id, .. } => Some(*id),
+        Actor::ApiKey { id } | Actor::Impersonation { id, .. } => Some(PrincipalId::ApiKey(*id)),
+        Actor::User { id } => Some(PrincipalId::User(*id)),
+        Actor::Console { principal, .. } => Some(*principal),
         Actor::System | Actor::Session { .. } | Actor::Submission { .. } | Actor::Bearer => None,
     }
 }

@@ -15,10 +15,11 @@ use std::{hash::Hash, sync::Arc, time::Duration};
 use crate::{
     crypto::claim::ClaimHash,
     domain::{
-        ids::{ApiKeyId, FileRequestId, SessionId},
+        ids::{FileRequestId, SessionId},
         instant::Instant,
         limits::{LimitTable, Route},
         network::{AddressBlock, ClientAddress},
+        principal::PrincipalId,
         rate::Rate,
     },
 };
@@ -57,7 +58,7 @@ pub enum SessionSpender {
 #[derive(Hash)]
 enum Spender {
     Address(AddressBlock),
-    Key(ApiKeyId),
+    Principal(PrincipalId),
     Session(SessionSpender),
 }
 
@@ -185,14 +186,18 @@ impl Limits {
 }
 
 impl Broker {
-    /// Counts a request of a caller: of its key, of its tenant, and on this route.
+    /// Counts a request of a caller: of the principal, of its tenant, and on this route.
     ///
     /// # Errors
     /// When there have been too many, or when the store does not answer.
     pub async fn limit_caller(&self, caller: &Caller, route: RouteTaken<'_>) -> Result<Vec<Spent>, Error> {
         let now = self.now();
-        let mut spent =
-            self.limits.another(self.limits.principal.as_ref(), &Spender::Key(caller.key.id), route, now)?;
+        let mut spent = self.limits.another(
+            self.limits.principal.as_ref(),
+            &Spender::Principal(caller.principal.id),
+            route,
+            now,
+        )?;
         if let Some(limit) = &self.limits.tenant {
             spent.push(limit.another(caller.namespace(), &self.store, now).await?);
         }

@@ -12,13 +12,13 @@ use crate::{
         secret::SecretText,
     },
     domain::{
-        api_key::ApiKey,
         artifact::Artifact,
         event::{Actor, EventType},
         ids::RequestId,
         instant::Instant,
         lifetime,
         link::LinkGrant,
+        principal::Principal,
         redemption::{Claim, Redemption, UseState},
         refusal::Refusal,
         tenant::Tenant,
@@ -84,13 +84,13 @@ struct LinkRows {
     claim: Option<Claim>,
     artifact: Option<Artifact>,
     tenant: Option<Tenant>,
-    minter: Option<ApiKey>,
+    minter: Option<Principal>,
 }
 
 impl LinkRows {
     /// Everything that can refuse a link but its password.
     fn redeem(&self, now: Instant) -> Result<Redemption, Refusal> {
-        self.grant.made.stands(self.tenant.as_ref(), self.minter.as_ref(), now)?;
+        self.grant.made.is_backed(self.tenant.as_ref(), self.minter.as_ref(), now)?;
         self.artifact.as_ref().ok_or(Refusal::TargetGone)?;
         self.grant.terms.redeem(&self.state.value, self.claim.as_ref(), now)
     }
@@ -282,7 +282,7 @@ impl Broker {
         }
         let (Some(tenant), Some(artifact)) = (&rows.tenant, &rows.artifact) else { return Err(Error::DeadToken) };
         let yours = looking.is_some_and(|caller| {
-            caller.key.id == rows.grant.made.minter && caller.namespace() == rows.grant.made.namespace
+            caller.principal.id == rows.grant.made.minter && caller.namespace() == rows.grant.made.namespace
         });
         if !yours && rows.claim.is_none() {
             let origin = Origin { namespace: rows.grant.made.namespace, request: Some(request), at: now };

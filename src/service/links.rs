@@ -9,10 +9,12 @@ use crate::{
     },
     domain::{
         event::EventType,
+        filter::Filter,
         ids::{ArtifactId, LinkId},
         instant::Instant,
         lifetime,
         link::LinkGrant,
+        metadata::Metadata,
         redemption::{Status, Terms, UseState},
     },
     store::Expected,
@@ -21,7 +23,8 @@ use crate::{
 use super::{
     Broker, Caller, Error,
     history::Maker,
-    listing::{Page, PageRequest},
+    idempotency::Reply,
+    listing::{Between, Page, PageRequest},
     records::{Committed, ROUNDS, Record, committed, outrun},
     rows,
 };
@@ -39,6 +42,8 @@ pub struct MintLink {
     pub password: Option<SecretText>,
     /// The owner's name for it.
     pub label: Option<String>,
+    /// Words of the owner's own.
+    pub metadata: Metadata,
 }
 
 /// A link as its owner sees it.
@@ -83,7 +88,13 @@ impl Broker {
     ///
     /// # Errors
     /// When there is no such artifact, or the password cannot be one.
-    pub async fn mint_link(&self, caller: &Caller, wanted: MintLink) -> Result<MintedLink, Error> {
+    pub async fn mint_link(
+        &self,
+        caller: &Caller,
+        wanted: MintLink,
+        reply: &Reply<'_, MintedLink>,
+    ) -> Result<MintedLink, Error> {
+        caller.mints()?;
         let artifact = self.own_artifact(caller, wanted.artifact).await.map_err(|fault| match fault {
             Error::NotFound => Error::invalid("/artifact", "there is no such artifact"),
             other => other,
@@ -114,6 +125,7 @@ impl Broker {
                 redemptions: 1,
             },
             label: wanted.label,
+            metadata: wanted.metadata,
         };
         let purge = Some(grant.terms.ends_at().plus(lifetime::REMEMBERED));
         let pointer = LinkPointer { token: hash.to_string() };
@@ -125,22 +137,24 @@ impl Broker {
             .write(self.put(rows::link_grant(hash), Expected::Absent, &grant, purge)?)
             .write(self.put(rows::link_state(hash), Expected::Absent, &state, purge)?)
             .write(self.put(pointer_row, Expected::Absent, &pointer, purge)?);
-        match committed(self.store.commit(transaction).await)? {
-            Committed::Done => {
-                let link = Link::seen(grant, &state, Maker::from_caller(caller), origin.at);
-                Ok(MintedLink { link, token })
-            }
-            Committed::ReadAgain => Err(Error::Internal("a new link's id was taken".into())),
-        }
+        let link = Link::seen(grant, &state, Maker::from_caller(caller), origin.at);
+        self.create(transaction, MintedLink { link, token }, reply).await
     }
 
-    /// The caller's links, newest first.
+    /// The caller's links, newest first. A page has fewer than asked for where the filter, or the caller's rights,
+    /// leave some of them out.
     ///
     /// # Errors
     /// When the page asked for is not one.
-    pub async fn list_links(&self, caller: &Caller, request: &PageRequest) -> Result<Page<Link>, Error> {
-        let namespace = caller.namespace();
-        let page = self.newest_first(rows::links(namespace), namespace, request).await?;
+    pub async fn list_links(
+        &self,
+        caller: &Caller,
+        filter: &Filter,
+        request: &PageRequest,
+    ) -> Result<Page<Link>, Error> {
+        let (namespace, now) = (caller.namespace(), self.now());
+        let between = Between::times(filter, LinkId::new);
+        let page = self.newest_first_between(rows::links(namespace), namespace, request, between).await?;
         let mut keys = Vec::with_capacity(page.items.len() * 2);
         for row in &page.items {
             let Some(pointer) = self.readable::<LinkPointer>(row) else { continue };
@@ -154,6 +168,7 @@ impl Broker {
                 && let Some(grant) = self.readable::<LinkGrant>(grant)
                 && let Some(state) = self.readable::<UseState>(state)
                 && visible(caller, &grant)
+                && is_taken(filter, &grant, &state, now)
             {
                 own.push((grant, state));
             }
@@ -161,7 +176,7 @@ impl Broker {
         let makers = self.makers(namespace, own.iter().map(|(grant, _)| grant.made.minter)).await?;
         let items = own.into_iter().map(|(grant, state)| {
             let maker = makers.maker(grant.made.minter);
-            Link::seen(grant, &state, maker, self.now())
+            Link::seen(grant, &state, maker, now)
         });
         Ok(Page { items: items.collect(), next_cursor: page.next_cursor })
     }
@@ -176,20 +191,20 @@ impl Broker {
         Ok(Link::seen(grant, &state.value, maker, self.now()))
     }
 
-    /// Revokes a link. Revoking again changes nothing.
+    /// Revokes a link. Revoking again changes nothing; whether this call did is answered.
     ///
     /// # Errors
     /// [`Error::NotFound`] for everybody else's.
-    pub async fn revoke_link(&self, caller: &Caller, id: LinkId) -> Result<(), Error> {
+    pub async fn revoke_link(&self, caller: &Caller, id: LinkId) -> Result<bool, Error> {
         for _ in 0..ROUNDS {
             let (hash, grant, state) = self.own_link(caller, id).await?;
             let origin = caller.origin(self);
-            let Some(revoked) = state.value.revoke(origin.at) else { return Ok(()) };
+            let Some(revoked) = state.value.revoke(origin.at) else { return Ok(false) };
             let event = origin.done(EventType::LinkRevoked, caller.actor(), id);
             let purge = Some(grant.terms.ends_at().plus(lifetime::REMEMBERED));
             let write = self.put(rows::link_state(hash), Expected::Version(state.version), &revoked, purge)?;
             match committed(self.store.commit(self.recording(&event)?.write(write)).await)? {
-                Committed::Done => return Ok(()),
+                Committed::Done => return Ok(true),
                 Committed::ReadAgain => {}
             }
         }
@@ -220,6 +235,11 @@ impl Broker {
     }
 }
 
+fn is_taken(filter: &Filter, grant: &LinkGrant, state: &UseState, now: Instant) -> bool {
+    let terms = &grant.terms;
+    filter.takes(terms.status(state, now), terms.issued_at, grant.made.minter, &grant.metadata)
+}
+
 fn visible(caller: &Caller, grant: &LinkGrant) -> bool {
-    caller.key.grants.administer() || grant.made.minter == caller.key.id
+    caller.principal.grants.administer() || grant.made.minter == caller.principal.id
 }

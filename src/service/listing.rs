@@ -1,8 +1,10 @@
 //! Pages of lists, and the sealed cursors that go on with them.
 
+use std::fmt::Display;
+
 use crate::{
     crypto::{digest::framed, sealed::Purpose},
-    domain::tenant::Namespace,
+    domain::{filter::Filter, instant::Instant, tenant::Namespace},
     store::{Direction, Query},
 };
 
@@ -28,6 +30,23 @@ pub struct Page<T> {
     pub items: Vec<T>,
     /// Where the next page begins, if there may be one.
     pub next_cursor: Option<String>,
+}
+
+/// The part of a list that lies between two sort keys; neither of them belongs to it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Between {
+    pub(super) above: Option<String>,
+    pub(super) below: Option<String>,
+}
+
+impl Between {
+    /// What a filter can take, going by the time that ids begin with. `id` makes one of a time and what is drawn.
+    pub(super) fn times<I: Display>(filter: &Filter, id: impl Fn(Instant, [u8; 10]) -> I) -> Self {
+        Self {
+            above: filter.created_after.map(|after| id(after, [u8::MAX; 10]).to_string()),
+            below: filter.created_before.map(|before| id(before, [0; 10]).to_string()),
+        }
+    }
 }
 
 impl PageRequest {
@@ -70,8 +89,23 @@ impl Broker {
         namespace: Namespace,
         request: &PageRequest,
     ) -> Result<Page<crate::store::Row>, Error> {
+        self.newest_first_between(partition, namespace, request, Between::default()).await
+    }
+
+    /// As [`Broker::newest_first`], of a part of the list.
+    pub(super) async fn newest_first_between(
+        &self,
+        partition: String,
+        namespace: Namespace,
+        request: &PageRequest,
+        between: Between,
+    ) -> Result<Page<crate::store::Row>, Error> {
         let limit = request.limit()?;
         let after = self.position(&partition, namespace, request)?;
+        let after = match (after, between.below) {
+            (Some(position), Some(below)) => Some(position.min(below)),
+            (position, below) => position.or(below),
+        };
         let query = Query {
             partition: partition.clone(),
             begins_with: String::new(),
@@ -80,6 +114,9 @@ impl Broker {
             direction: Direction::Descending,
         };
         let mut items = self.store.query(&query).await?;
+        if let Some(above) = between.above {
+            items.truncate(items.partition_point(|row| row.key.sort > above));
+        }
         let next_cursor = if items.len() > limit {
             items.truncate(limit);
             items.last().map(|row| self.cursor(&partition, namespace, &row.key.sort)).transpose()?

@@ -14,13 +14,13 @@ use serde::de::DeserializeOwned;
 
 use crate::{
     domain::{
-        api_key::ApiKey,
         event::{Actor, EventType},
         file_request::FileRequest,
         ids::ObjectId,
         instant::Instant,
         object::{PathEntry, VaultFile},
         path::VaultPath,
+        principal::Principal,
         quota::{Account, Amount, Charge, SHARDS, Scope, divide, total},
         tenant::Namespace,
         upload::Upload,
@@ -191,10 +191,11 @@ impl Broker {
 
     /// Every account that may have something on it, by what it belongs to.
     async fn accounts_in_use(&self, namespace: Namespace) -> Result<Vec<(Scope, Accounts)>, Error> {
-        let keys = self.all::<ApiKey>(rows::api_keys(namespace)).await?;
+        let mut principals = self.all::<Principal>(rows::api_keys(namespace)).await?;
+        principals.extend(self.all::<Principal>(rows::users(namespace)).await?);
         let requests = self.all::<FileRequest>(rows::file_requests(namespace)).await?;
-        let keys = keys.iter().filter(|key| !key.quota.is_none()).map(|key| Scope::Key(key.id));
-        let scopes = [Scope::Tenant].into_iter().chain(keys);
+        let limited = principals.iter().filter(|who| !who.quota.is_none()).map(|who| Scope::Principal(who.id));
+        let scopes = [Scope::Tenant].into_iter().chain(limited);
         let scopes: Vec<_> = scopes.chain(requests.iter().map(|request| Scope::FileRequest(request.id))).collect();
         let of_scope = |scope| (0..SHARDS).map(move |shard| rows::account(namespace, scope, shard));
         let rows: Vec<_> = scopes.iter().flat_map(|scope| of_scope(*scope)).collect();

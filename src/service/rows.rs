@@ -6,6 +6,8 @@
 //! | `tenant#T` | `tenant` | the tenant |
 //! | `keys#T#M` | key id | an API key |
 //! | `key-hash#H` | `pointer` | from the hash of a secret to its key |
+//! | `users#T#M` | user id | a user |
+//! | `user-of#H` | `pointer` | from tenant, issuer and subject to their user |
 //! | `shares#T#M` | share id | index of shares |
 //! | `share#S` | `grant`, `state`, `claim#C` | a share |
 //! | `artifacts#T#M` | artifact id | an artifact |
@@ -23,6 +25,7 @@
 //! | `usage#T#M#S#n` | `account` | what is charged to scope S |
 //! | `vault#T#M` | path | what lies under a path |
 //! | `console#H` | `session` | a session of the console |
+//! | `idempotency#H` | `reply` | the reply to a request that is carried out once |
 //! | `history#T#M#R` | attempt and number | what happened to R: a share, link or file request |
 //! | `limits#T#M` | number of a window | a counter: what replicas have leased of the tenant's limit |
 //! | `outbox#T#M#n` | attempt and number | events on their way to the ledger |
@@ -35,13 +38,16 @@ use std::fmt::Display;
 use crate::{
     crypto::{
         claim::ClaimHash,
+        identity::ProvidedUserHash,
+        kept_reply::AskedOnce,
         opaque::{ApiKeyHash, ConsoleSecretHash, FileRequestTokenHash, LinkTokenHash},
     },
     domain::{
         event::Subject,
-        ids::{ApiKeyId, ArtifactId, FileRequestId, LinkId, ShareId, TenantId, UploadId},
+        ids::{ArtifactId, FileRequestId, LinkId, ShareId, TenantId, UploadId},
         instant::Instant,
         path::VaultPath,
+        principal::PrincipalId,
         quota::Scope,
         tenant::Namespace,
     },
@@ -69,8 +75,20 @@ pub(super) fn api_keys(namespace: Namespace) -> String {
     format!("keys#{}", of(namespace))
 }
 
-pub(super) fn api_key(namespace: Namespace, key: ApiKeyId) -> RowKey {
-    RowKey::new(api_keys(namespace), key.to_string())
+pub(super) fn users(namespace: Namespace) -> String {
+    format!("users#{}", of(namespace))
+}
+
+pub(super) fn principal(namespace: Namespace, id: PrincipalId) -> RowKey {
+    let partition = match id {
+        PrincipalId::ApiKey(_) => api_keys(namespace),
+        PrincipalId::User(_) => users(namespace),
+    };
+    RowKey::new(partition, id.to_string())
+}
+
+pub(super) fn user_pointer(user: ProvidedUserHash) -> RowKey {
+    RowKey::new(format!("user-of#{user}"), "pointer")
 }
 
 pub(super) fn api_key_pointer(hash: ApiKeyHash) -> RowKey {
@@ -213,6 +231,10 @@ pub(super) fn vault_path(namespace: Namespace, path: &VaultPath) -> RowKey {
 
 pub(super) fn console_session(secret: ConsoleSecretHash) -> RowKey {
     RowKey::new(format!("console#{secret}"), "session")
+}
+
+pub(super) fn kept_reply(asked: &AskedOnce) -> RowKey {
+    RowKey::new(format!("idempotency#{}", asked.place()), "reply")
 }
 
 pub(super) fn history(namespace: Namespace, subject: Subject) -> String {

@@ -10,7 +10,6 @@ use crate::{
         session_token::{SessionToken, SessionTokenContents},
     },
     domain::{
-        api_key::ApiKey,
         event::Actor,
         ids::{RequestId, SessionId, ShareId},
         instant::Instant,
@@ -18,6 +17,7 @@ use crate::{
         object::VaultFile,
         path::{PathPin, VaultPath},
         permission::{Permission, SharePermission},
+        principal::Principal,
         redemption::Claim,
         share::{ShareGrant, ShareRights},
         tenant::Tenant,
@@ -30,7 +30,7 @@ use super::{
     Broker, Error,
     events::Origin,
     listing::{Page, PageRequest},
-    uploads::{MayUpload, Uploader, key_scope},
+    uploads::{MayUpload, Uploader, scope_of},
     vault::Purpose,
 };
 
@@ -45,7 +45,7 @@ pub struct Session {
     pub claim: Claim,
     claim_hash: ClaimHash,
     grant: ShareGrant,
-    minter: ApiKey,
+    minter: Principal,
     tenant: Tenant,
     request: RequestId,
 }
@@ -55,7 +55,7 @@ struct Standing {
     grant: ShareGrant,
     claim: Claim,
     tenant: Tenant,
-    minter: ApiKey,
+    minter: Principal,
 }
 
 impl Session {
@@ -116,7 +116,7 @@ impl MayUpload for Session {
             actor: self.actor(),
             origin: self.origin(broker),
             largest_upload: self.minter.largest_upload,
-            scopes: key_scope(&self.minter),
+            scopes: scope_of(&self.minter),
             quota: self.tenant.quota,
             until: Some(self.ends_at()),
         }

@@ -11,13 +11,13 @@ use crate::{
         share_token::{ShareToken, ShareTokenContents},
     },
     domain::{
-        api_key::ApiKey,
         event::{Actor, EventType},
         ids::{RequestId, SessionId, ShareId, TenantId},
         instant::Instant,
         lifetime,
         path::PathPin,
         permission::{Permission, SharePermission},
+        principal::Principal,
         redemption::{Claim, Move, Redemption, UseState},
         refusal::Refusal,
         share::ShareGrant,
@@ -108,7 +108,7 @@ pub(super) struct ShareRows {
     pub(super) state: Record<UseState>,
     pub(super) claim: Option<Claim>,
     pub(super) tenant: Option<Tenant>,
-    pub(super) minter: Option<ApiKey>,
+    pub(super) minter: Option<Principal>,
 }
 
 impl Broker {
@@ -330,7 +330,7 @@ impl Broker {
             _ => (rows.grant.terms.expires_at, rows.grant.terms.access_seconds),
         };
         let yours = looking.is_some_and(|caller| {
-            caller.key.id == rows.grant.made.minter && caller.namespace() == rows.grant.made.namespace
+            caller.principal.id == rows.grant.made.minter && caller.namespace() == rows.grant.made.namespace
         });
         // Whoever made it, or has claimed it, knows it already.
         if !yours && rows.claim.is_none() {
@@ -377,7 +377,7 @@ impl ShareRows {
 
     /// Whether tenant and minter still stand behind the share, with something left to give.
     pub(super) fn stands(&self, now: Instant) -> Result<(), Refusal> {
-        self.grant.made.stands(self.tenant.as_ref(), self.minter.as_ref(), now)?;
+        self.grant.made.is_backed(self.tenant.as_ref(), self.minter.as_ref(), now)?;
         let minter = self.minter.as_ref().ok_or(Refusal::MinterEnded)?;
         self.grant.rights(&minter.grants).map(|_| ())
     }

@@ -9,9 +9,11 @@ use crate::{
     },
     domain::{
         event::EventType,
+        filter::Filter,
         ids::ShareId,
         instant::Instant,
         lifetime,
+        metadata::Metadata,
         object::VaultFile,
         path::{PathPin, VaultPath},
         permission::{Permission, SharePermission},
@@ -26,7 +28,8 @@ use super::{
     Broker, Caller, Error,
     access::Authority,
     history::Maker,
-    listing::{Page, PageRequest},
+    idempotency::Reply,
+    listing::{Between, Page, PageRequest},
     records::{Committed, ROUNDS, Record, committed, outrun},
     rows,
 };
@@ -44,6 +47,8 @@ pub struct MintShare {
     pub access_seconds: u64,
     /// The owner's name for it.
     pub label: Option<String>,
+    /// Words of the owner's own.
+    pub metadata: Metadata,
     /// Whether files that are not there (yet) may be shared.
     pub allow_missing: bool,
 }
@@ -55,6 +60,8 @@ pub struct Share {
     pub grant: ShareGrant,
     /// The owner's name for it.
     pub label: Option<String>,
+    /// Words of the owner's own.
+    pub metadata: Metadata,
     /// What became of it.
     pub status: Status,
     /// How often it was claimed.
@@ -79,17 +86,26 @@ pub struct MintedShare {
 pub(super) struct ShareRow {
     pub(super) grant: ShareGrant,
     pub(super) label: Option<String>,
+    #[serde(default, skip_serializing_if = "Metadata::is_empty")]
+    pub(super) metadata: Metadata,
 }
 
 /// The row that lists a share; everything about it lies elsewhere.
 #[derive(Debug, Serialize, Deserialize)]
 struct IndexRow {}
 
+impl ShareRow {
+    fn is_taken_by(&self, filter: &Filter, state: &UseState, now: Instant) -> bool {
+        let ShareGrant { terms, made, .. } = &self.grant;
+        filter.takes(terms.status(state, now), terms.issued_at, made.minter, &self.metadata)
+    }
+}
+
 impl Share {
     fn seen(row: ShareRow, state: &UseState, maker: Maker, now: Instant) -> Self {
         let status = row.grant.terms.status(state, now);
         let UseState { claims, revoked_at } = *state;
-        Self { grant: row.grant, label: row.label, status, claims, revoked_at, maker }
+        Self { grant: row.grant, label: row.label, metadata: row.metadata, status, claims, revoked_at, maker }
     }
 }
 
@@ -98,7 +114,13 @@ impl Broker {
     ///
     /// # Errors
     /// When the caller's own grant does not cover it, or a pinned file is missing.
-    pub async fn mint_share(&self, caller: &Caller, wanted: MintShare) -> Result<MintedShare, Error> {
+    pub async fn mint_share(
+        &self,
+        caller: &Caller,
+        wanted: MintShare,
+        reply: &Reply<'_, MintedShare>,
+    ) -> Result<MintedShare, Error> {
+        caller.mints()?;
         let permission = Permission::from(wanted.permission);
         for pin in wanted.pins.as_slice() {
             caller.may_pin(pin, permission)?;
@@ -132,7 +154,7 @@ impl Broker {
 
         let (id, namespace) = (grant.id, grant.made.namespace);
         let purge = Some(grant.terms.ends_at().plus(lifetime::REMEMBERED));
-        let row = ShareRow { grant, label: wanted.label };
+        let row = ShareRow { grant, label: wanted.label, metadata: wanted.metadata };
         let state = UseState::default();
         let event = origin.done(EventType::ShareCreated, caller.actor(), id);
         let transaction = self
@@ -140,13 +162,8 @@ impl Broker {
             .write(self.put(rows::share_grant(id), Expected::Absent, &row, purge)?)
             .write(self.put(rows::share_state(id), Expected::Absent, &state, purge)?)
             .write(self.put(rows::share_index(namespace, id), Expected::Absent, &IndexRow {}, purge)?);
-        match committed(self.store.commit(transaction).await)? {
-            Committed::Done => {
-                let share = Share::seen(row, &state, Maker::from_caller(caller), origin.at);
-                Ok(MintedShare { share, token })
-            }
-            Committed::ReadAgain => Err(Error::Internal("a new share's id was taken".into())),
-        }
+        let share = Share::seen(row, &state, Maker::from_caller(caller), origin.at);
+        self.create(transaction, MintedShare { share, token }, reply).await
     }
 
     async fn refuse_missing(&self, namespace: Namespace, pins: &[PathPin]) -> Result<(), Error> {
@@ -166,13 +183,21 @@ impl Broker {
         }
     }
 
-    /// The caller's shares, newest first.
+    /// The caller's shares, newest first. A page has fewer than asked for where the filter, or the caller's rights,
+    /// leave some of them out.
     ///
     /// # Errors
     /// When the page asked for is not one.
-    pub async fn list_shares(&self, caller: &Caller, request: &PageRequest) -> Result<Page<Share>, Error> {
+    pub async fn list_shares(
+        &self,
+        caller: &Caller,
+        filter: &Filter,
+        request: &PageRequest,
+    ) -> Result<Page<Share>, Error> {
         let namespace = caller.namespace();
-        let page = self.newest_first(rows::shares(namespace), namespace, request).await?;
+        let between = Between::times(filter, ShareId::new);
+        let page = self.newest_first_between(rows::shares(namespace), namespace, request, between).await?;
+        let now = self.now();
         let ids = page.items.iter().filter_map(|row| row.key.sort.parse::<ShareId>().ok());
         let keys: Vec<_> = ids.flat_map(|id| [rows::share_grant(id), rows::share_state(id)]).collect();
         let found = self.store.get_all(&keys).await?;
@@ -181,7 +206,8 @@ impl Broker {
             if let [Some(grant), Some(state)] = pair
                 && let Some(row) = self.readable::<ShareRow>(grant)
                 && let Some(state) = self.readable::<UseState>(state)
-                && (caller.key.grants.administer() || row.grant.made.minter == caller.key.id)
+                && (caller.principal.grants.administer() || row.grant.made.minter == caller.principal.id)
+                && row.is_taken_by(filter, &state, now)
             {
                 own.push((row, state));
             }
@@ -189,7 +215,7 @@ impl Broker {
         let makers = self.makers(namespace, own.iter().map(|(row, _)| row.grant.made.minter)).await?;
         let items = own.into_iter().map(|(row, state)| {
             let maker = makers.maker(row.grant.made.minter);
-            Share::seen(row, &state, maker, self.now())
+            Share::seen(row, &state, maker, now)
         });
         Ok(Page { items: items.collect(), next_cursor: page.next_cursor })
     }
@@ -218,27 +244,27 @@ impl Broker {
     ) -> Result<Page<VaultFile>, Error> {
         let (ShareRow { grant, .. }, _) = self.own_share(caller, id).await?;
         let Authority { tenant, minter, .. } = self.authority(&grant.made, None).await?;
-        let stands = grant.made.stands(tenant.as_ref(), minter.as_ref(), self.now()).is_ok();
+        let stands = grant.made.is_backed(tenant.as_ref(), minter.as_ref(), self.now()).is_ok();
         let rights = minter.as_ref().filter(|_| stands).and_then(|minter| grant.rights(&minter.grants).ok());
         let pins = rights.as_ref().map_or(&[] as &[PathPin], |rights| rights.pins());
         let allowed = |path: &VaultPath| rights.as_ref().is_some_and(|rights| rights.allow(path, Permission::Read));
         self.list_below(grant.made.namespace, pins, &allowed, prefix, request).await
     }
 
-    /// Revokes a share and every session it opened. Revoking again changes nothing.
+    /// Revokes a share and every session it opened. Revoking again changes nothing; whether this call did is answered.
     ///
     /// # Errors
     /// [`Error::NotFound`] for everybody else's.
-    pub async fn revoke_share(&self, caller: &Caller, id: ShareId) -> Result<(), Error> {
+    pub async fn revoke_share(&self, caller: &Caller, id: ShareId) -> Result<bool, Error> {
         for _ in 0..ROUNDS {
             let (row, state) = self.own_share(caller, id).await?;
             let origin = caller.origin(self);
-            let Some(revoked) = state.value.revoke(origin.at) else { return Ok(()) };
+            let Some(revoked) = state.value.revoke(origin.at) else { return Ok(false) };
             let event = origin.done(EventType::ShareRevoked, caller.actor(), id);
             let purge = Some(row.grant.terms.ends_at().plus(lifetime::REMEMBERED));
             let write = self.put(rows::share_state(id), Expected::Version(state.version), &revoked, purge)?;
             match committed(self.store.commit(self.recording(&event)?.write(write)).await)? {
-                Committed::Done => return Ok(()),
+                Committed::Done => return Ok(true),
                 Committed::ReadAgain => {}
             }
         }
@@ -249,7 +275,7 @@ impl Broker {
         let [grant, state] = self.store.get([rows::share_grant(id), rows::share_state(id)]).await?;
         let row = self.decode_if::<ShareRow>(grant.as_ref())?.ok_or(Error::NotFound)?.value;
         let state = self.decode_if::<UseState>(state.as_ref())?.ok_or(Error::NotFound)?;
-        let visible = caller.key.grants.administer() || row.grant.made.minter == caller.key.id;
+        let visible = caller.principal.grants.administer() || row.grant.made.minter == caller.principal.id;
         if row.grant.made.namespace == caller.namespace() && visible { Ok((row, state)) } else { Err(Error::NotFound) }
     }
 }

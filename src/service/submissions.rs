@@ -9,7 +9,6 @@ use crate::{
         submission_token::{SubmissionToken, SubmissionTokenContents},
     },
     domain::{
-        api_key::ApiKey,
         event::{Actor, EventType},
         file_request::{FileRequest, Submission},
         ids::{FileRequestId, RequestId},
@@ -17,6 +16,7 @@ use crate::{
         lifetime,
         path::VaultPath,
         permission::Permission,
+        principal::Principal,
         quota::Scope,
         redemption::{Redemption, UseState},
         refusal::Refusal,
@@ -32,7 +32,7 @@ use super::{
     file_requests::{FileRequestPointer, purge},
     records::{Committed, ROUNDS, Record, committed, outrun},
     rows,
-    uploads::{DeclareUpload, MayUpload, Uploader, key_scope},
+    uploads::{DeclareUpload, MayUpload, Uploader, scope_of},
     usage::Usage,
 };
 
@@ -68,7 +68,7 @@ pub struct Delivering {
     request: FileRequest,
     submission: Submission,
     claim: ClaimHash,
-    minter: ApiKey,
+    minter: Principal,
     tenant: Tenant,
     id: RequestId,
 }
@@ -79,13 +79,13 @@ struct RequestRows {
     state: Record<UseState>,
     submission: Option<Submission>,
     tenant: Option<Tenant>,
-    minter: Option<ApiKey>,
+    minter: Option<Principal>,
 }
 
 impl RequestRows {
     /// Everything that can refuse but a password.
     fn redeem(&self, now: Instant) -> Result<Redemption, Refusal> {
-        self.request.made.stands(self.tenant.as_ref(), self.minter.as_ref(), now)?;
+        self.request.made.is_backed(self.tenant.as_ref(), self.minter.as_ref(), now)?;
         let may = self.minter.as_ref().is_some_and(|key| key.grants.allow_pin(&self.request.folder, Permission::Write));
         if !may {
             return Err(Refusal::MinterLostRights);
@@ -288,7 +288,7 @@ impl MayUpload for Delivering {
         let (request, claim) = (self.request.id, self.claim.to_string());
         let namespace = self.request.made.namespace;
         let folder = self.submission.folder.listing_prefix();
-        let mut scopes = key_scope(&self.minter);
+        let mut scopes = scope_of(&self.minter);
         scopes.push((Scope::FileRequest(request), self.request.limits));
         let caps = [self.minter.largest_upload, self.request.largest_file];
         let closes = self.request.terms.expires_at.min(self.submission.claim.access_until);

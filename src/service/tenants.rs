@@ -6,7 +6,8 @@ use crate::{
     domain::{
         event::{Actor, EventType},
         ids::{RequestId, TenantId},
-        permission::Grants,
+        metadata::Metadata,
+        permission::{Grants, Role},
         quota::Limits,
         tenant::{Generation, Mode, Namespace, Tenant},
     },
@@ -17,8 +18,9 @@ use super::{
     Broker, Caller, Error,
     api_keys::{CreateApiKey, CreatedApiKey},
     events::{Origin, outbox},
+    idempotency::Reply,
     listing::{Page, PageRequest},
-    records::{Committed, committed},
+    records::{Committed, ROUNDS, committed, outrun},
     rows,
 };
 
@@ -39,9 +41,14 @@ impl Broker {
     ///
     /// # Errors
     /// When the caller is no operator.
-    pub async fn create_tenant(&self, caller: &Caller, name: String) -> Result<CreatedTenant, Error> {
+    pub async fn create_tenant(
+        &self,
+        caller: &Caller,
+        name: String,
+        reply: &Reply<'_, CreatedTenant>,
+    ) -> Result<CreatedTenant, Error> {
         caller.operates()?;
-        self.new_tenant(name, caller.actor(), Some(caller.request), false).await
+        self.new_tenant(name, caller.actor(), Some(caller.request), false, reply).await
     }
 
     /// Creates the first tenant; its key is also the operator's.
@@ -49,7 +56,7 @@ impl Broker {
     /// # Errors
     /// When the store does not answer.
     pub async fn create_first_tenant(&self, name: String) -> Result<CreatedTenant, Error> {
-        self.new_tenant(name, Actor::System, None, true).await
+        self.new_tenant(name, Actor::System, None, true, &Reply::unkept()).await
     }
 
     async fn new_tenant(
@@ -58,6 +65,7 @@ impl Broker {
         actor: Actor,
         request: Option<RequestId>,
         operator: bool,
+        reply: &Reply<'_, CreatedTenant>,
     ) -> Result<CreatedTenant, Error> {
         let now = self.now();
         let tenant = Tenant {
@@ -79,10 +87,81 @@ impl Broker {
             .write(self.put(rows::tenant_index(tenant.id), Expected::Absent, &IndexRow {}, None)?)
             .write(key)
             .write(pointer);
-        match committed(self.store.commit(transaction).await)? {
-            Committed::Done => Ok(CreatedTenant { tenant, admin_key }),
-            Committed::ReadAgain => Err(Error::Internal("a new tenant's id was taken".into())),
+        self.create(transaction, CreatedTenant { tenant, admin_key }, reply).await
+    }
+
+    /// One tenant.
+    ///
+    /// # Errors
+    /// When the caller is no operator, or there is no such tenant.
+    pub async fn inspect_tenant(&self, caller: &Caller, id: TenantId) -> Result<Tenant, Error> {
+        caller.operates()?;
+        let [row] = self.store.get([rows::tenant(id)]).await?;
+        Ok(self.decode_if::<Tenant>(row.as_ref())?.ok_or(Error::NotFound)?.value)
+    }
+
+    /// Suspends a tenant, or ends that: nothing of a suspended one works, and nothing of it is lost.
+    ///
+    /// # Errors
+    /// When the caller is no operator, or there is no such tenant, or it is the caller's own.
+    pub async fn suspend_tenant(&self, caller: &Caller, id: TenantId, suspended: bool) -> Result<Tenant, Error> {
+        caller.operates()?;
+        if suspended && id == caller.tenant.id {
+            return Err(Error::conflict("own_tenant", "nobody would be left to end that"));
         }
+        let kind = if suspended { EventType::TenantSuspended } else { EventType::TenantResumed };
+        for _ in 0..ROUNDS {
+            let [row] = self.store.get([rows::tenant(id)]).await?;
+            let found = self.decode_if::<Tenant>(row.as_ref())?.ok_or(Error::NotFound)?;
+            if found.value.suspended == suspended {
+                return Ok(found.value);
+            }
+            let changed = Tenant { suspended, ..found.value };
+            let event = self.about_tenant(caller, id).done(kind, caller.actor(), id);
+            let write = self.put(rows::tenant(id), Expected::Version(found.version), &changed, None)?;
+            match committed(self.store.commit(self.recording(&event)?.write(write)).await)? {
+                Committed::Done => return Ok(changed),
+                Committed::ReadAgain => {}
+            }
+        }
+        Err(outrun())
+    }
+
+    /// Ends everything that was made under a tenant, its keys, users' access and sessions included, by drawing a new
+    /// generation; and gives it a new key to begin again with.
+    ///
+    /// # Errors
+    /// When the caller is no operator, or there is no such tenant.
+    pub async fn cut_off_tenant(&self, caller: &Caller, id: TenantId) -> Result<CreatedTenant, Error> {
+        caller.operates()?;
+        let generation = Generation(u64::from_be_bytes(self.entropy.bytes()));
+        for _ in 0..ROUNDS {
+            let [row] = self.store.get([rows::tenant(id)]).await?;
+            let found = self.decode_if::<Tenant>(row.as_ref())?.ok_or(Error::NotFound)?;
+            let tenant = Tenant { generation, ..found.value };
+            // Their own keys end, too: whoever operates goes on doing so.
+            let operator = id == caller.tenant.id;
+            let origin = self.about_tenant(caller, id);
+            let (admin_key, [key, pointer]) = self.new_api_key(&tenant, administrator(), operator, origin.at)?;
+            let key_event = origin.done(EventType::ApiKeyCreated, caller.actor(), admin_key.key.id);
+            let transaction = self
+                .recording(&origin.done(EventType::TenantCutOff, caller.actor(), id))?
+                .and_event(outbox(&key_event)?)
+                .write(self.put(rows::tenant(id), Expected::Version(found.version), &tenant, None)?)
+                .write(key)
+                .write(pointer);
+            match committed(self.store.commit(transaction).await)? {
+                Committed::Done => return Ok(CreatedTenant { tenant, admin_key }),
+                Committed::ReadAgain => {}
+            }
+        }
+        Err(outrun())
+    }
+
+    /// What is done to a tenant is told in its own ledger.
+    fn about_tenant(&self, caller: &Caller, tenant: TenantId) -> Origin {
+        let namespace = Namespace { tenant, mode: Mode::Live };
+        Origin { namespace, request: Some(caller.request), at: self.now() }
     }
 
     /// A new operator's key for the tenant that was first, when the old one is lost.
@@ -149,7 +228,9 @@ async fn first_row(store: &Store) -> Result<Option<Row>, Error> {
 fn administrator() -> CreateApiKey {
     CreateApiKey {
         label: Some("administrator".into()),
+        metadata: Metadata::default(),
         mode: Mode::Live,
+        role: Some(Role::Admin),
         grants: Grants::administrator(),
         largest_upload: None,
         quota: Limits::default(),

@@ -5,9 +5,9 @@
 
 use crate::{
     domain::{
-        api_key::ApiKey,
         event::EventType,
         ids::TenantId,
+        principal::Principal,
         quota::{Account, Amount, Charge, Exceeded, Limits, SHARDS, Scope, divide, gather, total},
         tenant::{Mode, Namespace, Tenant},
     },
@@ -147,17 +147,17 @@ impl Broker {
     /// When the store does not answer.
     pub async fn usage(&self, caller: &Caller) -> Result<UsageReport, Error> {
         let tenant = self.usage_of(caller.namespace(), Scope::Tenant).await?;
-        Ok(UsageReport { tenant, key: self.usage_of_key(&caller.key).await? })
+        Ok(UsageReport { tenant, key: self.usage_of_key(&caller.principal).await? })
     }
 
     /// How much of what came by a key is kept, where it has a quota.
     ///
     /// # Errors
     /// When the store does not answer.
-    pub async fn usage_of_key(&self, key: &ApiKey) -> Result<Option<Usage>, Error> {
+    pub async fn usage_of_key(&self, key: &Principal) -> Result<Option<Usage>, Error> {
         match key.quota.is_none() {
             true => Ok(None),
-            false => self.usage_of(key.namespace, Scope::Key(key.id)).await.map(Some),
+            false => self.usage_of(key.namespace, Scope::Principal(key.id)).await.map(Some),
         }
     }
 
@@ -204,7 +204,7 @@ impl Broker {
 fn quota_exceeded(scope: Scope, amount: Amount, exceeded: &Exceeded) -> Error {
     let whose = match scope {
         Scope::Tenant => "the tenant's quota",
-        Scope::Key(_) => "this API key's quota",
+        Scope::Principal(_) => "your own quota",
         Scope::FileRequest(_) => "what may be delivered here",
     };
     let Exceeded { used, limits } = exceeded;

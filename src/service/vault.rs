@@ -130,8 +130,8 @@ impl Broker {
         prefix: &str,
         request: &PageRequest,
     ) -> Result<Page<VaultFile>, Error> {
-        let readable: Vec<PathPin> = caller.key.grants.0.iter().map(|grant| grant.path.clone()).collect();
-        let allowed = |path: &VaultPath| caller.key.grants.allow(path, Permission::Read);
+        let readable: Vec<PathPin> = caller.principal.grants.0.iter().map(|grant| grant.path.clone()).collect();
+        let allowed = |path: &VaultPath| caller.principal.grants.allow(path, Permission::Read);
         self.list_below(caller.namespace(), &readable, &allowed, prefix, request).await
     }
 
@@ -201,7 +201,7 @@ impl Broker {
         let file = self.inspect_object(caller, path).await?;
         let origin = caller.origin(self);
         let until = origin.at.plus(lifetime::DOWNLOAD_URL);
-        let until = caller.key.expires_at.map_or(until, |end| end.min(until));
+        let until = caller.principal.expires_at.map_or(until, |end| end.min(until));
         self.issue_download(origin, caller.actor(), &file, purpose, until).await
     }
 

@@ -32,9 +32,13 @@ mod bad_input;
 mod console;
 mod doctored;
 mod fail_closed;
+mod field_pointers;
+mod filters;
 mod headers;
 mod held_bodies;
 mod history;
+mod idempotency;
+mod idempotency_in_doubt;
 mod limits;
 mod lists;
 mod looking;
@@ -46,6 +50,7 @@ mod not_forever;
 mod once;
 mod once_in_doubt;
 mod one_answer;
+mod principals;
 mod recorded;
 mod smoke;
 mod tenants_apart;
@@ -65,6 +70,28 @@ on_every_backend! {
         a_session_cookie_is_kept_from_scripts_and_other_sites;
     limits:
         a_tenants_limit_holds_on_all_replicas_together;
+    idempotency:
+        what_was_created_is_answered_again_and_not_created_again,
+        every_route_that_creates_takes_a_key,
+        of_many_who_ask_at_once_all_get_what_one_of_them_created,
+        of_two_requests_under_one_key_one_is_carried_out,
+        a_key_is_its_principals_own,
+        a_credential_that_ended_gets_nothing_again,
+        a_key_is_one_short_visible_word,
+        the_order_of_fields_is_of_no_account,
+        a_refusal_is_not_kept,
+        of_a_batch_what_was_refused_is_tried_again,
+        what_a_batch_did_is_found_by_a_shorter_one;
+    field_pointers:
+        every_field_that_is_refused_is_named;
+    filters:
+        metadata_is_kept_with_what_it_was_given_to,
+        recipients_see_no_metadata,
+        a_list_has_what_its_filter_takes_and_nothing_else,
+        links_and_file_requests_are_filtered_too,
+        what_is_no_filter_is_refused_by_its_name,
+        what_a_filter_takes_is_revoked_and_nothing_else,
+        links_are_revoked_by_a_filter_too;
     lists:
         pages_of_any_size_make_the_same_list,
         a_narrow_key_pages_through_its_own,
@@ -98,6 +125,18 @@ on_every_backend! {
     recorded:
         the_life_of_a_share_is_told_event_by_event,
         every_act_has_one_event;
+    principals:
+        a_viewer_looks_and_makes_nothing,
+        a_role_goes_with_its_grants,
+        what_is_taken_from_a_key_is_taken_from_what_it_minted_at_once,
+        a_key_is_renamed_and_ended_in_time,
+        revoking_a_key_cuts_what_it_minted_unless_told_otherwise,
+        cutting_a_key_off_ends_what_it_minted_and_not_the_key,
+        users_are_let_in_once_and_again_when_they_were_removed,
+        a_suspended_tenant_does_nothing_until_it_is_resumed,
+        a_tenant_that_is_cut_off_begins_again,
+        operators_act_for_a_tenant_before_its_eyes_or_not_at_all,
+        nobody_takes_over_an_operator;
     console:
         signing_in_tells_who_and_what_is_offered,
         every_key_that_is_not_accepted_gets_one_answer,

@@ -2,11 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::cli::{
-    ahead::Ahead,
-    checksum::Hash,
-    fault::{Fault, patiently},
-};
+use crate::cli::{ahead::Ahead, checksum::Hash, fault::Fault};
 
 use super::{Method, memory::Declared, selection::Chosen, transfer::Transfer};
 
@@ -47,7 +43,7 @@ fn prepared(transfer: &Transfer<'_>, files: &[&Chosen]) -> Vec<Option<Prepared>>
     let declarations: Vec<Value> =
         readable.map(|(chosen, hash)| transfer.declaration(chosen, &Transfer::by_put(hash))).collect();
     let path = format!("{}/batch", transfer.place.route());
-    let answer = patiently(|| transfer.client.post(&path, &json!({ "items": declarations })));
+    let answer = transfer.client.create(&path, &json!({ "items": declarations }));
     let mut answers = match &answer {
         Ok(answer) => answer["items"].as_array().map(Vec::as_slice).unwrap_or_default(),
         Err(_) => &[],

@@ -15,9 +15,7 @@ use crate::{
         progress::{FileProgress, Progress},
         storage::Storage,
     },
-    crypto::secret::SecretText,
     domain::upload::LARGEST_SINGLE_REQUEST,
-    entropy::{Entropy, SystemEntropy},
 };
 
 use super::{
@@ -115,8 +113,7 @@ impl Transfer<'_> {
     /// Declares an upload. One whose answer is lost is not declared twice.
     pub(super) fn declare(&self, chosen: &Chosen, method: &Value) -> Result<Value, Fault> {
         let declaration = self.declaration(chosen, method);
-        let once = SecretText::new(base16ct::lower::encode_string(&(&SystemEntropy as &dyn Entropy).bytes::<16>()));
-        let upload = patiently(|| self.client.post_once(self.place.route(), &declaration, once.expose()))?;
+        let upload = self.client.create(self.place.route(), &declaration)?;
         self.memory.add(chosen.path.as_str(), &Declared::of(&upload));
         Ok(upload)
     }

@@ -9,6 +9,7 @@ use crate::{
         event::EventType,
         ids::UploadId,
         lifetime,
+        metadata::Metadata,
         parts::{LARGEST_OBJECT, PartPlan},
         path::VaultPath,
         permission::Permission,
@@ -23,6 +24,7 @@ use crate::{
 use super::{
     super::{
         Broker, Error,
+        idempotency::Reply,
         records::{Committed, ROUNDS, committed, outrun},
         rows,
     },
@@ -48,6 +50,8 @@ pub struct DeclareUpload {
     pub part_checksums: bool,
     /// Within how many seconds sending must begin.
     pub expires_in: Duration,
+    /// Words of whoever declares it.
+    pub metadata: Metadata,
 }
 
 /// An upload and the request that sends its bytes.
@@ -69,12 +73,13 @@ impl Broker {
         &self,
         who: &dyn MayUpload,
         mut wanted: DeclareUpload,
+        reply: &Reply<'_, DeclaredUpload>,
     ) -> Result<DeclaredUpload, Error> {
         wanted.path = who.place(&wanted.path)?;
         who.may(&wanted.path, Permission::Write)?;
         who.takes(&wanted)?;
         let shown = who.shown(&wanted.path);
-        self.declare(&who.uploader(self), wanted, shown).await
+        self.declare(&who.uploader(self), wanted, shown, reply).await
     }
 
     async fn declare(
@@ -82,6 +87,7 @@ impl Broker {
         uploader: &Uploader,
         wanted: DeclareUpload,
         shown: String,
+        reply: &Reply<'_, DeclaredUpload>,
     ) -> Result<DeclaredUpload, Error> {
         self.check_wanted(uploader, &wanted, shown)?;
         let namespace = uploader.made.namespace;
@@ -126,14 +132,18 @@ impl Broker {
             sha256: wanted.sha256.map(|digest| base16ct::lower::encode_string(&digest)),
             transfer,
             inbox: base16ct::lower::encode_string(&inbox),
+            metadata: wanted.metadata,
             created_at: now,
             expires_at: request.as_ref().map_or(contract.expires_at, |request| request.expires_at),
         };
         let upload = Upload { declaration, progress: Progress::Pending, charges: Vec::new() };
-        match self.record_declaration(uploader, upload.clone()).await {
-            Ok(upload) => Ok(DeclaredUpload { upload, request }),
+        let mut declared = DeclaredUpload { upload, request };
+        match self.record_declaration(uploader, &mut declared, reply).await {
+            Ok(()) => Ok(declared),
+            // Perhaps it is on record, and whoever asks again is told to send parts.
+            Err(in_doubt @ Error::Unavailable(_)) => Err(in_doubt),
             Err(fault) => {
-                if let Transfer::Multipart { storage_id: id, .. } = &upload.declaration.transfer {
+                if let Transfer::Multipart { storage_id: id, .. } = &declared.upload.declaration.transfer {
                     self.abort_parts(&contract.key, &storage_id(id)).await;
                 }
                 Err(fault)
@@ -174,22 +184,30 @@ impl Broker {
     }
 
     /// Charges the upload and puts it on record, or neither.
-    async fn record_declaration(&self, uploader: &Uploader, mut upload: Upload) -> Result<Upload, Error> {
-        let (namespace, id) = (uploader.made.namespace, upload.declaration.id);
+    async fn record_declaration(
+        &self,
+        uploader: &Uploader,
+        declared: &mut DeclaredUpload,
+        reply: &Reply<'_, DeclaredUpload>,
+    ) -> Result<(), Error> {
+        let (namespace, id) = (uploader.made.namespace, declared.upload.declaration.id);
         let scopes = scopes(uploader);
         let event = uploader.origin.done(EventType::UploadCreated, uploader.actor.clone(), id);
         // Another account in each round: another replica may be at the same one.
         for round in 0..ROUNDS {
             let turn = self.turns.at(namespace, usize::from(id.as_bytes()[14]) + round).await;
+            let upload = &mut declared.upload;
             let charged = self.charge(namespace, &scopes, upload.declaration.amount(), turn.shard).await?;
             upload.charges = charged.charges;
-            let write = self.put(rows::upload(namespace, id), Expected::Absent, &upload, purge(&upload))?;
-            let mut transaction = self.recording(&event)?.write(write).write(self.due(&upload, uploader.origin.at)?);
+            let write = self.put(rows::upload(namespace, id), Expected::Absent, upload, purge(upload))?;
+            let transaction = self.recording(&event)?.write(write).write(self.due(upload, uploader.origin.at)?);
+            let mut transaction = self.keep(transaction, declared, reply)?;
             for write in charged.writes {
                 transaction = transaction.write(write);
             }
             match committed(self.store.commit(transaction).await)? {
-                Committed::Done => return Ok(upload),
+                Committed::Done => return Ok(()),
+                Committed::ReadAgain if self.is_overtaken(reply).await? => break,
                 Committed::ReadAgain => {}
             }
         }

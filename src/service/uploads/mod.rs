@@ -108,10 +108,10 @@ impl MayUpload for Caller {
             within: None,
             actor: self.actor(),
             origin: self.origin(broker),
-            largest_upload: self.key.largest_upload,
-            scopes: key_scope(&self.key),
+            largest_upload: self.principal.largest_upload,
+            scopes: scope_of(&self.principal),
             quota: self.tenant.quota,
-            until: self.key.expires_at,
+            until: self.principal.expires_at,
         }
     }
 
@@ -120,9 +120,9 @@ impl MayUpload for Caller {
     }
 }
 
-/// The scope of a key that has a quota.
-pub(in crate::service) fn key_scope(key: &crate::domain::api_key::ApiKey) -> Vec<(Scope, Limits)> {
-    if key.quota.is_none() { Vec::new() } else { vec![(Scope::Key(key.id), key.quota)] }
+/// The scope of a principal that has a quota.
+pub(in crate::service) fn scope_of(who: &crate::domain::principal::Principal) -> Vec<(Scope, Limits)> {
+    if who.quota.is_none() { Vec::new() } else { vec![(Scope::Principal(who.id), who.quota)] }
 }
 
 /// An upload, and its receipt where it is completed.
@@ -166,7 +166,7 @@ impl Broker {
         let mut items = Vec::with_capacity(page.items.len());
         for row in &page.items {
             let Some(upload) = self.readable::<Upload>(row) else { continue };
-            if caller.key.grants.allow(&upload.declaration.path, Permission::Read) {
+            if caller.principal.grants.allow(&upload.declaration.path, Permission::Read) {
                 items.push(upload);
             }
         }

@@ -31,7 +31,7 @@ function keyLine(key) {
   const name = key.label ?? key.preview;
   const state = element("span", { className: "state" }, tag(key.status));
   const whole = element("span", { className: "what" }, element("span", { className: "name" }, named(name)), ...grants, about);
-  if (key.id === signedIn.view.key.id) whole.append(element("span", { className: "about", textContent: t("own_key") }));
+  if (key.id === signedIn.view.principal.id) whole.append(element("span", { className: "about", textContent: t("own_key") }));
   else if (key.status === "active") {
     const button = element("button", { type: "button", className: "small danger", textContent: t("revoke") });
     button.setAttribute("aria-label", t("revoke_of", { name }));

@@ -190,7 +190,7 @@ const pins = () => [...selected].sort();
 
 function folderToAskFor() {
   if (!view.hidden && folder !== "") return folder;
-  const grants = signedIn.view.key.grants.filter(({ path, permission }) => path.endsWith("/") && permission !== "read");
+  const grants = signedIn.view.principal.grants.filter(({ path, permission }) => path.endsWith("/") && permission !== "read");
   const base = grants.some(({ path }) => path === "/") ? "" : (grants[0]?.path ?? "");
   return `${base}incoming/`;
 }

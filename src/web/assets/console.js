@@ -110,7 +110,7 @@ async function open(session) {
   history.replaceState(null, "");
   signedIn.view = session;
   top.hidden = false;
-  const name = session.key.label ?? session.key.preview;
+  const name = session.principal.label ?? session.principal.preview;
   who.replaceChildren(...t.nodes("who", { tenant: named(session.tenant.name), key: named(name) }));
   test.hidden = session.livemode;
   test.textContent = t("test");

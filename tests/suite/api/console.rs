@@ -30,13 +30,16 @@ pub fn signing_in_tells_who_and_what_is_offered(api: &Api) {
     let answer = signing_in(api, &key.secret);
     let view = answer.expect(200);
     assert_eq!(view["tenant"], json!({ "id": api.tenant.id, "name": "First" }));
-    assert_eq!((&view["key"]["id"], &view["livemode"]), (&json!(key.id), &json!(true)));
-    assert_eq!(view["key"]["grants"], json!([{ "path": "docs/", "permission": "read" }]));
+    assert_eq!((&view["principal"]["id"], &view["livemode"]), (&json!(key.id), &json!(true)));
+    assert_eq!(view["principal"]["grants"], json!([{ "path": "docs/", "permission": "read" }]));
     assert!(!view.to_string().contains(&key.secret[13..]), "{view}");
 
     let console = api.sign_in(&key.secret);
     let seen = api.call("GET", SESSION).header("cookie", &console.cookies()).send().expect(200);
-    assert_eq!((&seen["key"], &seen["may"], &seen["tenant"]), (&view["key"], &view["may"], &view["tenant"]));
+    assert_eq!(
+        (&seen["principal"], &seen["may"], &seen["tenant"]),
+        (&view["principal"], &view["may"], &view["tenant"])
+    );
 }
 
 pub fn every_key_that_is_not_accepted_gets_one_answer(api: &Api) {
@@ -73,8 +76,11 @@ pub fn what_is_done_in_the_console_is_done_by_the_key_and_told_so(api: &Api) {
     let acts: Vec<_> = events.iter().filter(|event| event.resource == id).collect();
     assert_eq!(acts.len(), 2);
     for act in acts {
-        let Actor::Console { key, session } = &act.actor else { panic!("{act:?}") };
-        assert_eq!((key.to_string(), session.to_string()), (api.tenant.admin.id.clone(), signed_in.resource.clone()));
+        let Actor::Console { principal, session } = &act.actor else { panic!("{act:?}") };
+        assert_eq!(
+            (principal.to_string(), session.to_string()),
+            (api.tenant.admin.id.clone(), signed_in.resource.clone())
+        );
     }
 }
 

@@ -197,7 +197,7 @@ fn a_forged_console_session_signs_nobody_in() {
     assert_eq!(status(), 401, "another generation of the key");
     genuine(&|value| value["principal"]["tenant_generation"] = json!(1));
     assert_eq!(status(), 401, "another generation of the tenant");
-    genuine(&|value| value["principal"]["kind"] = json!("nobody"));
+    genuine(&|value| value["principal"]["minter"] = json!(format!("usr_{}", "0".repeat(32))));
     assert_eq!(status(), 401, "another kind of principal");
     genuine(&|_| ());
     assert_eq!(status(), 200);

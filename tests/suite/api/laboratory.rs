@@ -7,8 +7,8 @@ use cloakroom::{
     clock::{Clock, ManualClock, SystemClock},
     crypto::{claim::ClaimKey, secret::SecretText},
     domain::{
-        event::Event, ids::RequestId, instant::Instant, network::Networks, path::PathPin, permission::SharePermission,
-        share::Pins,
+        event::Event, ids::RequestId, instant::Instant, metadata::Metadata, network::Networks, path::PathPin,
+        permission::SharePermission, share::Pins,
     },
     entropy::{Entropy, SystemEntropy},
     http::server::{Bound, Capacity, Listeners, bind},
@@ -16,6 +16,7 @@ use cloakroom::{
     objects::embedded::EmbeddedStorage,
     service::{
         Broker, Caller, ContentOrigin, Error, Limits, Offered, PasswordPool, Settings, UnderWay,
+        idempotency::Reply,
         share_redemption::OpenedSession,
         shares::{MintShare, MintedShare},
     },
@@ -169,10 +170,11 @@ impl Laboratory {
             expires_at: now.plus(Duration::from_secs(900)),
             access_seconds: 3_600,
             label: None,
+            metadata: Metadata::default(),
             allow_missing: true,
         };
         let caller = self.caller(&self.tenant.admin).await.unwrap();
-        self.broker.mint_share(&caller, wanted).await.unwrap()
+        self.broker.mint_share(&caller, wanted, &Reply::unkept()).await.unwrap()
     }
 
     pub async fn redeem(&self, minted: &MintedShare, claimant: &Claimant) -> Result<OpenedSession, Error> {

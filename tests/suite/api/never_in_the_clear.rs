@@ -143,6 +143,32 @@ fn no_secret_is_in_a_file_a_log_or_an_error() {
     let declared = api.declare(&session, "/v1/session/uploads", "docs/b.txt", b"b");
     let download = api.post(&session, "/v1/session/downloads", &json!({ "path": "docs/a.txt" })).expect(200);
 
+    // What is answered again is kept, with the secrets in it.
+    let named = "an-idempotency-key-of-the-callers-own";
+    for (what, route, body) in [
+        ("a share token that is answered again", "/v1/shares", json!({ "paths": ["docs/"], "permission": "read" })),
+        (
+            "an upload URL that is answered again",
+            "/v1/uploads",
+            json!({ "path": "c", "size": 1, "content_type": "a/b" }),
+        ),
+        (
+            "an API key that is answered again",
+            "/v1/api-keys",
+            json!({ "grants": [{ "path": "/", "permission": "read" }] }),
+        ),
+    ] {
+        let named = format!("{named}{route}");
+        let ask = || api.call("POST", route).bearer(api.admin()).header("idempotency-key", &named).json(&body).send();
+        let (created, again) = (ask().expect(201), ask());
+        assert_eq!((&again.json(), again.header("idempotency-replayed")), (&created, "true"));
+        let secret = ["token", "secret", "url"].iter().find_map(|field| created[field].as_str()).unwrap();
+        secrets.push((what, secret.to_owned()));
+        errors.push(
+            api.call("POST", route).bearer(api.admin()).header("idempotency-key", &named).json(&json!({})).send(),
+        );
+    }
+    secrets.push(("an idempotency key", named.to_owned()));
     let published = api.post(api.admin(), "/v1/artifacts", &json!({ "paths": ["docs/a.txt"] })).expect(201);
     let password = "correct horse battery staple";
     let link = json!({ "artifact": published["id"], "password": password });

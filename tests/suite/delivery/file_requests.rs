@@ -7,12 +7,13 @@ use cloakroom::{
     crypto::{claim::ClaimKey, secret::SecretText},
     domain::{
         ids::FileRequestId,
+        metadata::Metadata,
         path::{PathPin, VaultPath},
         quota::Limits,
         upload::Method,
     },
     objects::ContentType,
-    service::{Error, file_requests::MakeFileRequest, uploads::DeclareUpload},
+    service::{Error, file_requests::MakeFileRequest, idempotency::Reply, uploads::DeclareUpload},
 };
 use serde_json::{Value, json};
 
@@ -297,9 +298,10 @@ async fn whoever_delivers_learns_nothing_of_the_folder_from_its_name() {
         access_seconds: 900,
         password: None,
         label: None,
+        metadata: Metadata::default(),
         message: None,
     };
-    let made = unprotected.make_file_request(&caller, wanted).await.unwrap();
+    let made = unprotected.make_file_request(&caller, wanted, &Reply::unkept()).await.unwrap();
     let (broker, token) = (&laboratory.broker, SecretText::new(made.token.expose()));
     let opened = broker.open_submission(&token, &Claimant::new().key(), (None, None), request()).await.unwrap();
     let delivering = broker.delivering(&SecretText::new(opened.token.expose()), request()).await.unwrap();
@@ -312,9 +314,10 @@ async fn whoever_delivers_learns_nothing_of_the_folder_from_its_name() {
         method: Method::Put,
         part_checksums: false,
         expires_in: Duration::from_secs(60),
+        metadata: Metadata::default(),
     };
-    broker.declare_upload(&delivering, declare("a.txt")).await.unwrap();
-    let refused = broker.declare_upload(&delivering, declare("x.parquet")).await.unwrap_err();
+    broker.declare_upload(&delivering, declare("a.txt"), &Reply::unkept()).await.unwrap();
+    let refused = broker.declare_upload(&delivering, declare("x.parquet"), &Reply::unkept()).await.unwrap_err();
     assert!(matches!(refused, Error::PathProtected { path, .. } if path == "x.parquet"));
 }
 

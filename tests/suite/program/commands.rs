@@ -6,14 +6,17 @@ use std::{
     io::Write,
     net::TcpListener,
     process::{Output, Stdio},
-    sync::Mutex,
+    sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use serde_json::json;
 
 use super::{
     pretending::{Pretender, Reply},
-    process::{Place, Served, fault, program, said, wrote},
+    process::{Place, Served, fault, outcome, program, said, wrote},
 };
 
 fn served() -> (Place, Served, String) {
@@ -339,5 +342,39 @@ fn a_path_from_a_server_does_not_leave_the_folder() {
             assert_eq!(output.status.code(), Some(1), "{path}");
         }
         assert!(!place.path("out.txt").exists() && fs::read_dir(place.path("in")).unwrap().next().is_none(), "{path}");
+    }
+}
+
+/// Servers whose first answer is lost: what the commands create, they ask for again under the same key.
+#[test]
+fn whatever_is_created_is_asked_for_again_under_one_key() {
+    let answer = json!({
+        "id": "x_1", "url": "http://127.0.0.1/s#crs_x", "expires_at": "2026-11-23T00:00:00Z", "paths": ["a"],
+        "permission": "read", "secret": "crk_live_x", "grants": [], "preview": "crk", "name": "x", "folder": "in/",
+        "admin_key": { "id": "key_1", "secret": "crk_live_y" }, "file_count": 1, "total_size": 1, "livemode": true,
+        "most_submissions": 1, "limits": {}, "submissions": 0,
+    });
+    let commands: [(&str, &[&str]); 5] = [
+        ("/v1/shares", &["share", "a.txt"]),
+        ("/v1/api-keys", &["api-key", "create", "docs/=read"]),
+        ("/v1/tenants", &["tenant", "create", "x"]),
+        ("/v1/file-requests", &["request", "create", "in/"]),
+        ("/v1/artifacts", &["link", "a.txt"]),
+    ];
+    for (route, arguments) in commands {
+        let tries = AtomicUsize::new(0);
+        let answer = answer.clone();
+        let server = Pretender::start(move |_| match tries.fetch_add(1, Ordering::SeqCst) {
+            0 => Reply::lost(),
+            _ => Reply::json(201, &answer),
+        });
+        let mut command = program();
+        command.env("CLOAKROOM_URL", server.url()).env("CLOAKROOM_API_KEY", "x").args(arguments);
+        let output = outcome(&mut command);
+        let asked = server.asked(&format!("POST {route}"));
+        assert_eq!(asked.len(), 2, "{route} {output:?}");
+        let keys = [&asked[0], &asked[1]].map(|asked| asked.header("idempotency-key").to_owned());
+        assert!(keys[0].len() == 32 && keys[0] == keys[1], "{route} {keys:?}");
+        assert_eq!(asked[0].body, asked[1].body, "{route}");
     }
 }

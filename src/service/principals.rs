@@ -1,0 +1,180 @@
+//! Principals, as an administrator handles them: list, inspect, change, revoke, cut off.
+//!
+//! Whatever is changed here is felt with the next request of whoever is concerned: each reads its principal anew.
+
+use crate::{
+    domain::{
+        event::EventType,
+        permission::{Grants, Role},
+        principal::{Changes, Identity, Principal, PrincipalId},
+        tenant::Generation,
+    },
+    store::Expected,
+};
+
+use super::{
+    Broker, Caller, Error,
+    listing::{Page, PageRequest},
+    records::{Committed, ROUNDS, Record, committed, outrun},
+    rows,
+};
+
+/// What kind of principal is listed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// API keys.
+    ApiKeys,
+    /// Users.
+    Users,
+}
+
+/// What may be changed, as it is asked for: the role is still to be held against the grants.
+#[derive(Clone, Debug, Default)]
+pub struct ChangePrincipal {
+    /// The role; none: the one that the grants had.
+    pub role: Option<Role>,
+    /// Where it may do what; none: as it is.
+    pub grants: Option<Grants>,
+    /// What is taken as it is.
+    pub others: Changes,
+}
+
+impl Caller {
+    /// Whether the caller administers those who may call. Whoever acts for a tenant does not: they
+    /// must leave nothing behind that outlives it.
+    pub(super) fn administers_principals(&self) -> Result<(), Error> {
+        self.administers()?;
+        match self.principal.identity {
+            Identity::Impersonation { .. } => {
+                Err(Error::Forbidden("whoever acts for a tenant changes no keys and no users".into()))
+            }
+            Identity::ApiKey { .. } | Identity::User { .. } => Ok(()),
+        }
+    }
+
+    /// Whether the caller may take hold of this principal. Operators are handled by operators.
+    pub(super) fn may_handle(&self, principal: &Principal) -> Result<(), Error> {
+        if principal.operator { self.operates() } else { Ok(()) }
+    }
+}
+
+impl Broker {
+    /// The principals of one kind in the caller's namespace, newest first.
+    ///
+    /// # Errors
+    /// When the caller does not administer the tenant.
+    pub async fn list_principals(
+        &self,
+        caller: &Caller,
+        kind: Kind,
+        request: &PageRequest,
+    ) -> Result<Page<Principal>, Error> {
+        caller.administers()?;
+        let namespace = caller.namespace();
+        let partition = match kind {
+            Kind::ApiKeys => rows::api_keys(namespace),
+            Kind::Users => rows::users(namespace),
+        };
+        let page = self.newest_first(partition, namespace, request).await?;
+        let items = page.items.iter().filter_map(|row| self.readable(row)).collect();
+        Ok(Page { items, next_cursor: page.next_cursor })
+    }
+
+    /// One principal of the caller's namespace.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for every other.
+    pub async fn inspect_principal(&self, caller: &Caller, id: PrincipalId) -> Result<Principal, Error> {
+        caller.administers()?;
+        self.own_principal(caller, id).await.map(|record| record.value)
+    }
+
+    /// Changes what a principal may do, how it is called, and when it ends. What it minted shrinks with it.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for principals of other namespaces; when role and grants do not go together.
+    pub async fn change_principal(
+        &self,
+        caller: &Caller,
+        id: PrincipalId,
+        wanted: ChangePrincipal,
+    ) -> Result<Principal, Error> {
+        self.to_principal(caller, id, [EventType::ApiKeyChanged, EventType::UserChanged], |principal| {
+            if principal.ended.is_some() {
+                return Err(Error::conflict("revoked", "what is revoked does not change any more"));
+            }
+            let ChangePrincipal { role, grants, others } = wanted.clone();
+            let rights = match (role, grants) {
+                (None, None) => None,
+                (role, grants) => {
+                    let (asked, grants) = match grants {
+                        Some(grants) => (role, grants),
+                        None => (role, principal.grants.clone()),
+                    };
+                    let role =
+                        Role::with(asked, &grants).map_err(|fault| Error::invalid("/role", fault.to_string()))?;
+                    Some((role, grants))
+                }
+            };
+            let changed = principal.changed(Changes { rights, ..others });
+            Ok((changed != *principal).then_some(changed))
+        })
+        .await
+    }
+
+    /// Revokes a principal, and with it everything that it minted unless that is to be kept. Doing so again
+    /// changes nothing.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for principals of other namespaces.
+    pub async fn end_principal(&self, caller: &Caller, id: PrincipalId, keeps_minted: bool) -> Result<(), Error> {
+        let now = self.now();
+        let ended = [EventType::ApiKeyRevoked, EventType::UserRemoved];
+        self.to_principal(caller, id, ended, |principal| Ok(principal.end(keeps_minted, now))).await.map(drop)
+    }
+
+    /// Ends everything that a principal minted, and its sessions, by drawing a new generation. It may go on.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for principals of other namespaces.
+    pub async fn cut_off_principal(&self, caller: &Caller, id: PrincipalId) -> Result<(), Error> {
+        let generation = Generation(u64::from_be_bytes(self.entropy.bytes()));
+        let cut_off = [EventType::ApiKeyCutOff, EventType::UserCutOff];
+        self.to_principal(caller, id, cut_off, |principal| Ok(Some(Principal { generation, ..principal.clone() })))
+            .await
+            .map(drop)
+    }
+
+    /// Applies a change to a principal of the caller's namespace, and records it by the kind of principal.
+    pub(super) async fn to_principal(
+        &self,
+        caller: &Caller,
+        id: PrincipalId,
+        [of_key, of_user]: [EventType; 2],
+        change: impl Fn(&Principal) -> Result<Option<Principal>, Error>,
+    ) -> Result<Principal, Error> {
+        caller.administers_principals()?;
+        let kind = match id {
+            PrincipalId::ApiKey(_) => of_key,
+            PrincipalId::User(_) => of_user,
+        };
+        for _ in 0..ROUNDS {
+            let Record { value, version } = self.own_principal(caller, id).await?;
+            caller.may_handle(&value)?;
+            let Some(changed) = change(&value)? else { return Ok(value) };
+            let origin = caller.origin(self);
+            let event = origin.done(kind, caller.actor(), id);
+            let write = self.put(rows::principal(origin.namespace, id), Expected::Version(version), &changed, None)?;
+            match committed(self.store.commit(self.recording(&event)?.write(write)).await)? {
+                Committed::Done => return Ok(changed),
+                Committed::ReadAgain => {}
+            }
+        }
+        Err(outrun())
+    }
+
+    pub(super) async fn own_principal(&self, caller: &Caller, id: PrincipalId) -> Result<Record<Principal>, Error> {
+        let [row] = self.store.get([rows::principal(caller.namespace(), id)]).await?;
+        self.decode_if(row.as_ref())?.ok_or(Error::NotFound)
+    }
+}

@@ -1,0 +1,149 @@
+//! Users: people whom a provider of identities vouches for.
+//!
+//! Who they are is the provider's word; that they belong to a tenant, and what they may do there, is its administrators'.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    crypto::identity::ProvidedUserHash,
+    domain::{
+        event::EventType,
+        ids::{RequestId, TenantId, UserId},
+        instant::Instant,
+        metadata::Metadata,
+        permission::{Grants, Role},
+        principal::{Identity, Principal, PrincipalId},
+        quota::{Limits, Scope},
+        tenant::{Generation, Mode, Namespace},
+    },
+    store::Expected,
+};
+
+use super::{Broker, Caller, Error, events::Origin, idempotency::Reply, rows};
+
+/// What a user is to be.
+#[derive(Clone, Debug)]
+pub struct CreateUser {
+    /// Who vouches for them.
+    pub issuer: String,
+    /// What the issuer calls them.
+    pub subject: String,
+    /// The administrators' name for them.
+    pub label: Option<String>,
+    /// Words of the owner's own.
+    pub metadata: Metadata,
+    /// Which namespace they work in.
+    pub mode: Mode,
+    /// What they may do there at all; none: what goes with the grants.
+    pub role: Option<Role>,
+    /// Where they may do what.
+    pub grants: Grants,
+    /// The largest upload they may declare, in bytes.
+    pub largest_upload: Option<u64>,
+    /// How much may be kept of what comes by them.
+    pub quota: Limits,
+    /// When their access ends, if ever.
+    pub expires_at: Option<Instant>,
+}
+
+/// Whom a provider vouches for, and how surely.
+#[derive(Clone, Copy, Debug)]
+pub struct Vouched<'a> {
+    /// Of which tenant the provider is.
+    pub tenant: TenantId,
+    /// Who vouches.
+    pub issuer: &'a str,
+    /// For whom.
+    pub subject: &'a str,
+    /// Whether they used a second factor; none where the provider does not say.
+    pub second_factor: Option<bool>,
+}
+
+/// What tenant, issuer and subject lead to.
+#[derive(Debug, Serialize, Deserialize)]
+struct UserPointer {
+    namespace: Namespace,
+    id: UserId,
+}
+
+impl Broker {
+    /// Lets somebody in whom a provider vouches for. Whoever was removed can be let in again, as somebody new.
+    ///
+    /// # Errors
+    /// When the caller does not administer the tenant, or they are in already.
+    pub async fn create_user(
+        &self,
+        caller: &Caller,
+        wanted: CreateUser,
+        reply: &Reply<'_, Principal>,
+    ) -> Result<Principal, Error> {
+        caller.administers_principals()?;
+        caller.may_enter(wanted.mode)?;
+        let role =
+            Role::with(wanted.role, &wanted.grants).map_err(|fault| Error::invalid("/role", fault.to_string()))?;
+        let tenant = &caller.tenant;
+        let place = rows::user_pointer(ProvidedUserHash::new(tenant.id, &wanted.issuer, &wanted.subject));
+        let [row] = self.store.get([place.clone()]).await?;
+        let pointer = self.decode_if::<UserPointer>(row.as_ref())?;
+        if let Some(pointer) = &pointer {
+            let before = rows::principal(pointer.value.namespace, PrincipalId::User(pointer.value.id));
+            let [row] = self.store.get([before]).await?;
+            let before = self.decode_if::<Principal>(row.as_ref())?.map(|record| record.value);
+            if before.is_some_and(|before| before.ended.is_none()) {
+                return Err(Error::conflict("user_exists", "this user is in already; change them instead"));
+            }
+        }
+        let now = self.now();
+        let id = UserId::new(now, self.entropy.bytes());
+        let namespace = Namespace { tenant: tenant.id, mode: wanted.mode };
+        let user = Principal {
+            id: PrincipalId::User(id),
+            namespace,
+            label: wanted.label,
+            metadata: wanted.metadata,
+            identity: Identity::User { issuer: wanted.issuer, subject: wanted.subject },
+            role,
+            grants: wanted.grants,
+            operator: false,
+            tenant_generation: tenant.generation,
+            generation: Generation(u64::from_be_bytes(self.entropy.bytes())),
+            largest_upload: wanted.largest_upload,
+            quota: wanted.quota,
+            created_at: now,
+            expires_at: wanted.expires_at,
+            ended: None,
+        };
+        let origin = Origin { namespace, request: Some(caller.request), at: now };
+        // Two who let the same one in at a time: one of them finds the place taken.
+        let expected = pointer.map_or(Expected::Absent, |record| Expected::Version(record.version));
+        let mut transaction = self
+            .recording(&origin.done(EventType::UserCreated, caller.actor(), id))?
+            .write(self.put(rows::principal(namespace, user.id), Expected::Absent, &user, None)?)
+            .write(self.put(place, expected, &UserPointer { namespace, id }, None)?);
+        for account in self.new_accounts(namespace, Scope::Principal(user.id), user.quota)? {
+            transaction = transaction.write(account);
+        }
+        self.create(transaction, user, reply).await
+    }
+
+    /// The caller whom a provider vouches for.
+    ///
+    /// # Errors
+    /// [`Error::Unauthenticated`] for whoever was not let in; [`Error::Forbidden`] for an administrator of whom the provider says that
+    /// they did without a second factor.
+    pub async fn vouched_for(&self, who: &Vouched<'_>, request: RequestId) -> Result<Caller, Error> {
+        let place = rows::user_pointer(ProvidedUserHash::new(who.tenant, who.issuer, who.subject));
+        let [row] = self.store.get([place]).await?;
+        let pointer: UserPointer = row.and_then(|row| self.readable(&row)).ok_or(Error::Unauthenticated)?;
+        let id = PrincipalId::User(pointer.id);
+        let (principal, tenant) = self.principal_of(pointer.namespace, id, self.now()).await?;
+        let Identity::User { issuer, subject } = &principal.identity else { return Err(Error::Unauthenticated) };
+        if (issuer.as_str(), subject.as_str(), tenant.id) != (who.issuer, who.subject, who.tenant) {
+            return Err(Error::Unauthenticated);
+        }
+        if principal.role == Role::Admin && who.second_factor == Some(false) {
+            return Err(Error::Forbidden("administrators sign in with a second factor".into()));
+        }
+        Ok(Caller { principal, tenant, console: None, request })
+    }
+}
