@@ -32,7 +32,7 @@ use crate::{
         s3::{S3Settings, S3Storage},
     },
     scanner::{self, Scanner},
-    service::{Broker, ContentOrigin, Offered, PasswordPool, Settings, UnderWay, tenants},
+    service::{Broker, ContentOrigin, Limits, Offered, PasswordPool, Settings, UnderWay, tenants},
     store::{
         Backend, Store,
         dynamodb::{self, DynamoStore},
@@ -195,6 +195,8 @@ pub async fn open(
         clock,
         entropy,
         passwords: PasswordPool::new(hashing_at_once()),
+        limits: Arc::new(Limits::new(&config.limits)),
+        security: Arc::default(),
         tallies: Arc::default(),
         turns: Arc::default(),
         under_way: UnderWay::on(tokio::runtime::Handle::current()),
@@ -207,6 +209,7 @@ pub async fn open(
             largest_upload: config.largest_upload,
             protect_paths: config.path_policy == PathPolicy::Protect,
             offered: Offered::default(),
+            trusted_proxies: config.trusted_proxies.clone(),
         },
     };
     Ok(Parts { broker, embedded_store, embedded_objects, mark })

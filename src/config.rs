@@ -3,6 +3,7 @@
 //!
 //! No secret is a setting: keys are in files of their own.
 
+mod clients;
 mod kinds;
 mod oidc;
 mod origins;
@@ -16,9 +17,12 @@ use std::{
 use clap::Args;
 use serde::Deserialize;
 
+pub use clients::GivenLimits;
 pub use kinds::{LogFormat, LogLevel, ObjectsConfig, ObjectsKind, PathPolicy, StoreConfig, StoreKind, Unenforced};
 pub use oidc::{OidcClient, OidcConfig, OidcGiven};
 pub use scanner::{ScannerConfig, ScannerKind};
+
+use crate::domain::{limits::LimitTable, network::Networks};
 
 use origins::{apart, check_origin, host};
 
@@ -54,6 +58,13 @@ pub struct Given {
     /// Whether a proxy before this ends TLS; needed to listen beyond this machine
     #[arg(long, env = "CLOAKROOM_BEHIND_PROXY", value_name = "YES", num_args = 0..=1, default_missing_value = "true")]
     pub behind_proxy: Option<bool>,
+    /// Addresses and networks of the proxies whose X-Forwarded-For is believed, with commas between; needed behind
+    /// a proxy
+    #[arg(long, env = "CLOAKROOM_TRUSTED_PROXIES", value_name = "NETWORKS")]
+    pub trusted_proxies: Option<String>,
+    /// Other rate limits than the usual ones, such as redeem=300/60s,tenant=100000/60s; or off, to do without
+    #[arg(long, env = "CLOAKROOM_LIMITS", value_name = "LIMITS")]
+    pub limits: Option<GivenLimits>,
     /// The largest upload, in bytes [default: 5497558138880, 5 TiB]
     #[arg(long, env = "CLOAKROOM_LARGEST_UPLOAD", value_name = "BYTES")]
     pub largest_upload: Option<u64>,
@@ -143,6 +154,8 @@ pub struct Config {
     pub ops_listen: SocketAddr,
     pub public_url: Option<String>,
     pub content_url: Option<String>,
+    pub trusted_proxies: Networks,
+    pub limits: LimitTable,
     pub largest_upload: u64,
     pub path_policy: PathPolicy,
     pub workers: usize,
@@ -228,6 +241,8 @@ impl Given {
             ops_listen: address(self.ops_listen.or(file.ops_listen), 8082),
             public_url: self.public_url.or(file.public_url),
             content_url: self.content_url.or(file.content_url),
+            trusted_proxies: clients::trusted_proxies(self.trusted_proxies.or(file.trusted_proxies))?,
+            limits: clients::limits(self.limits.or(file.limits))?,
             largest_upload: self.largest_upload.or(file.largest_upload).unwrap_or(LARGEST_UPLOAD),
             path_policy: self.path_policy.or(file.path_policy).unwrap_or_default(),
             workers: self.workers.or(file.workers).unwrap_or_else(processors),
@@ -306,7 +321,9 @@ impl Config {
                 ),
             ));
         }
-        Ok(())
+        // Where people use https, somebody ends TLS, and this program does not.
+        let has_proxy = behind_proxy || self.public_url.as_ref().is_some_and(|url| url.starts_with("https:"));
+        if has_proxy { clients::need_proxies(&self.trusted_proxies) } else { Ok(()) }
     }
 }
 
@@ -336,7 +353,9 @@ mod tests {
         let behind = Given { behind_proxy: Some(true), ..everywhere };
         assert!(fault(behind.clone()).contains("CLOAKROOM_PUBLIC_URL"));
         let named = Given { public_url: text("https://a.example"), content_url: text("https://b.example"), ..behind };
-        assert!(named.complete().is_ok());
+        assert!(fault(named.clone()).contains("CLOAKROOM_TRUSTED_PROXIES"));
+        let known = Given { trusted_proxies: text("10.0.0.0/8"), ..named };
+        assert!(known.complete().is_ok());
     }
 
     #[test]
@@ -351,7 +370,9 @@ mod tests {
             ["https://a.example", "https://a.example:8443", "http://127.0.0.1:1", "http://[::1]:1", "http://localhost"]
         {
             let content_url = text("https://content.example");
-            assert!(Given { public_url: text(right), content_url, ..Given::default() }.complete().is_ok(), "{right}");
+            let trusted_proxies = text("127.0.0.1");
+            let given = Given { public_url: text(right), content_url, trusted_proxies, ..Given::default() };
+            assert!(given.complete().is_ok(), "{right}");
         }
     }
 

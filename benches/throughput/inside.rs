@@ -13,15 +13,21 @@ use std::{
 
 use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
 use cloakroom::{
+    app::{self, MissingKeys},
     clock::SystemClock,
+    config::Given,
     crypto::{
         keyring::{DeploymentId, KeyState, Keyring, RootKey},
         opaque::LinkToken,
         sealed::Purpose,
+        secret::SecretText,
     },
     domain::{
-        ids::{AttemptId, TenantId},
+        ids::{AttemptId, RequestId, TenantId},
         instant::Instant as Point,
+        limits::LimitTable,
+        network::ClientAddress,
+        rate::Rate,
         tenant::{Mode, Namespace},
     },
     entropy::{Entropy, SystemEntropy},
@@ -30,6 +36,7 @@ use cloakroom::{
         embedded::EmbeddedStorage,
         s3::{S3Settings, S3Storage},
     },
+    service::{AddressClass, Broker, Caller, Limits, RouteTaken},
     store::{Expected, OutboxEvent, RowKey, Store, Transaction, Version, Write, embedded::EmbeddedStore},
 };
 use tokio::runtime;
@@ -63,7 +70,22 @@ pub(crate) fn operations(span: Duration) -> Vec<(&'static str, f64)> {
             black_box(storage.sign_put(&contract, now()).await.unwrap());
         }))
     };
+    let limits = Limits::new(&LimitTable { redeem: Rate::new(1_000_000, 1), ..LimitTable::default() });
+    let route = RouteTaken { method: "POST", pattern: "/v1/shares/redeem" };
+    let mut address = 0_u32;
+    let mut ask = || {
+        address = address.wrapping_add(1);
+        let client = ClientAddress::new(std::net::Ipv4Addr::from(address % 10_000).into());
+        limits.of_address(AddressClass::Redeem, client, route, now()).is_ok()
+    };
+    let limited = median_micros(span, &mut ask);
+    let (caller, broker) = runtime.block_on(limited_caller(&folder.path().join("limited")));
+    let limited_caller = runtime.block_on(median_micros_async(span, async || {
+        black_box(broker.limit_caller(&caller, route).await.is_ok());
+    }));
     vec![
+        ("ask the limit of one of 10,000 addresses", limited),
+        ("ask the limits of a key and its tenant", limited_caller),
         ("draw 32 random bytes", median_micros(span, || entropy_bytes(&entropy))),
         ("seal a share token", median_micros(span, || keyring.seal(Purpose::Share, &plaintext, &entropy).unwrap())),
         ("open a share token", median_micros(span, || keyring.open(Purpose::Share, &sealed).unwrap())),
@@ -73,6 +95,18 @@ pub(crate) fn operations(span: Duration) -> Vec<(&'static str, f64)> {
         ("sign a PUT, embedded", sign(&embedded)),
         ("sign a PUT, S3", sign(&s3)),
     ]
+}
+
+/// A caller and a broker whose limits it does not meet.
+async fn limited_caller(folder: &Path) -> (Caller, Broker) {
+    let limits = "principal=1000000/1s,tenant=1000000/1s";
+    let given = Given { data_dir: Some(folder.to_owned()), limits: Some(limits.into()), ..Given::default() };
+    let config = given.complete().unwrap();
+    let parts = app::open(&config, "http://127.0.0.1:1".into(), "http://localhost:2", MissingKeys::Make).await.unwrap();
+    let tenant = parts.broker.create_first_tenant("First".into()).await.unwrap();
+    let secret = SecretText::new(tenant.admin_key.secret.expose());
+    let caller = parts.broker.authenticate(&secret, RequestId::from_bytes([1; 16])).await.unwrap();
+    (caller, parts.broker.clone())
 }
 
 fn entropy_bytes(entropy: &dyn Entropy) -> [u8; 32] {

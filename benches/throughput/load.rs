@@ -160,7 +160,7 @@ impl Connection {
 }
 
 /// Status, begin of the body and its length, once the head is there.
-fn head(answer: &[u8]) -> Option<(u16, usize, usize)> {
+pub(crate) fn head(answer: &[u8]) -> Option<(u16, usize, usize)> {
     let end = answer.windows(4).position(|bytes| bytes == b"\r\n\r\n")?;
     let head = std::str::from_utf8(&answer[..end]).unwrap();
     let mut lines = head.split("\r\n");

@@ -15,7 +15,9 @@
 )]
 
 mod bare;
+mod guesses;
 mod inside;
+mod limited;
 mod load;
 #[path = "../shared/process.rs"]
 mod process;
@@ -118,6 +120,13 @@ fn main() {
     if options.only.is_none() {
         figures["start"] = starts(&options, processors);
         figures["microseconds"] = microseconds(&options);
+    }
+    if options.wants("limits") {
+        figures["limits"] = limited::figures(&options.program, processors, options.load(), options.rounds);
+    }
+    if options.wants("guesses") {
+        let span = Duration::from_secs_f64(options.seconds * 5.0);
+        figures["guesses"] = guesses::figures(&options.program, processors, span);
     }
     figures["operations"] = operations(&options, processors, &mut figures["memory"]);
     if let Some(file) = &options.json {

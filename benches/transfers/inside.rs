@@ -81,6 +81,15 @@ impl Backend for Commits {
         outcome
     }
 
+    async fn count(
+        &self,
+        counter: &RowKey,
+        amount: u64,
+        purge_after: cloakroom::domain::instant::Instant,
+    ) -> Result<u64, Unavailable> {
+        self.store.count(counter, amount, purge_after).await
+    }
+
     async fn ping(&self) -> Result<(), Unavailable> {
         self.store.ping().await
     }

@@ -18,12 +18,13 @@ use crate::{
         permission::{PathGrant, Role},
         tenant::Mode,
     },
-    service::{Broker, Caller, Error, console::SignedIn},
+    service::{AddressClass, Broker, Caller, Error, console::SignedIn},
 };
 
 use super::{
     extract::{Authenticated, CONSOLE_COOKIE, CSRF_COOKIE, With, cookie_name, is_secure, request_id},
     json::Json,
+    limits::Presents,
     principals::GrantView,
     problem::{Problem, ProblemDocument},
     qr,
@@ -36,6 +37,14 @@ pub struct SignInBody {
     /// An API key.
     #[schema(value_type = String, example = "crk_live_…")]
     pub api_key: SecretText,
+}
+
+impl Presents for SignInBody {
+    const CLASS: AddressClass = AddressClass::SignIn;
+
+    fn credential(&self) -> &SecretText {
+        &self.api_key
+    }
 }
 
 /// Whose tenant it is.
@@ -148,6 +157,7 @@ fn cookies(broker: &Broker, secret: &str, csrf: &str, expires_at: Instant) -> [C
     responses(
         (status = 200, description = "Signed in; two cookies are set", body = ConsoleSessionView),
         (status = 401, description = "The one answer to every key that is not accepted", body = ProblemDocument),
+        (status = 429, description = "Too many requests; wait as Retry-After says", body = ProblemDocument),
     )
 )]
 pub async fn sign_in(

@@ -21,12 +21,13 @@ use crate::{
     crypto::edge_cookie::{EdgeCookies, NAMES},
     domain::ids::RequestId,
     objects::{ArtifactLabel, WantedRange},
-    service::{Broker, Error, edge::EdgeFile, link_redemption::ENTER_PATH},
+    service::{AddressClass, Broker, Error, edge::EdgeFile, link_redemption::ENTER_PATH},
     web::pages,
 };
 
 use super::{
     conditional::{is_known, wanted_range},
+    limits,
     problem::Problem,
 };
 
@@ -89,6 +90,9 @@ struct EnterForm {
 }
 
 async fn enter(request: HttpRequest, broker: web::Data<Broker>, form: web::Form<EnterForm>) -> HttpResponse {
+    if limits::of_address(&request, AddressClass::Redeem).is_err() {
+        return slow_down(&request);
+    }
     let id = RequestId::new(broker.now(), broker.entropy.bytes());
     let entered = match label(&request) {
         Ok(label) if comes_from_us(&request, &broker) => broker.enter(&label, &form.code, id).await,
@@ -110,7 +114,10 @@ async fn enter(request: HttpRequest, broker: web::Data<Broker>, form: web::Form<
             }
             closed(&mut response).finish()
         }
-        Err(Error::DeadToken | Error::NotFound) => not_admitted(&request, &broker),
+        Err(Error::DeadToken | Error::NotFound) => {
+            limits::report_dead_code(&request, &broker, id);
+            not_admitted(&request, &broker)
+        }
         Err(fault) => unavailable(&request, fault),
     }
 }
@@ -251,6 +258,13 @@ fn unavailable(request: &HttpRequest, fault: Error) -> HttpResponse {
     tracing::error!(%fault, "an artifact could not be served");
     let mut response = page(StatusCode::SERVICE_UNAVAILABLE, pages::unavailable(request.headers()));
     response.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from_static("2"));
+    response
+}
+
+/// Too many codes came from one address.
+fn slow_down(request: &HttpRequest) -> HttpResponse {
+    let mut response = page(StatusCode::TOO_MANY_REQUESTS, pages::unavailable(request.headers()));
+    response.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from_static("60"));
     response
 }
 

@@ -16,10 +16,10 @@ use crate::{
         submission_token::SubmissionToken,
     },
     domain::ids::{RequestId, SessionId},
-    service::{Broker, Caller, Error, sessions::Session, uploads::MayUpload},
+    service::{Broker, Caller, Error, SessionSpender, sessions::Session, uploads::MayUpload},
 };
 
-use super::{guards, json, problem::Problem};
+use super::{guards, json, limits, problem::Problem};
 
 /// Chooses among several session cookies; scripts of the session page send it.
 pub const SESSION_HEADER: &str = "Cloakroom-Session";
@@ -57,12 +57,19 @@ impl FromRequest for Authenticated {
         let request = request.clone();
         Box::pin(async move {
             let broker = broker?;
-            if let Some(secret) = bearer(&request) {
-                return Ok(Self(broker.authenticate(&secret, id).await?));
-            }
-            let secret = console_secret(&request, &broker).ok_or(Error::Unauthenticated)?;
-            let caller = broker.in_console(&secret, id).await?;
-            if repeats_csrf_token(&request, &secret) { Ok(Self(caller)) } else { Err(Problem::csrf()) }
+            let caller = match bearer(&request) {
+                Some(secret) => broker.authenticate(&secret, id).await?,
+                None => {
+                    let secret = console_secret(&request, &broker).ok_or(Error::Unauthenticated)?;
+                    let caller = broker.in_console(&secret, id).await?;
+                    if !repeats_csrf_token(&request, &secret) {
+                        return Err(Problem::csrf());
+                    }
+                    caller
+                }
+            };
+            limits::of_caller(&request, &caller).await?;
+            Ok(Self(caller))
         })
     }
 }
@@ -140,7 +147,9 @@ impl FromRequest for InSession {
         Box::pin(async move {
             let broker = broker?;
             if let Some(token) = bearer(&request) {
-                return Ok(Self(broker.session(&token, id).await?));
+                let session = broker.session(&token, id).await?;
+                limits::of_session(&request, SessionSpender::Session(session.id))?;
+                return Ok(Self(session));
             }
             let named = request.headers().get(SESSION_HEADER).and_then(|value| value.to_str().ok());
             by_cookie(&request, &broker, named).await
@@ -165,7 +174,11 @@ async fn by_cookie(request: &HttpRequest, broker: &Broker, named: Option<&str>) 
     let (named, token) = session_cookie(request, is_secure(broker), named).ok_or(Error::NoSession)?;
     let session = broker.session(&token, request_id(request)).await?;
     // A cookie under another session's name was put there by somebody else.
-    if session.id == named { Ok(InSession(session)) } else { Err(Error::NoSession.into()) }
+    if session.id != named {
+        return Err(Error::NoSession.into());
+    }
+    limits::of_session(request, SessionSpender::Session(session.id))?;
+    Ok(InSession(session))
 }
 
 /// Somebody who may upload without an API key: in a session that may write,
@@ -183,7 +196,12 @@ impl FromRequest for Uploading {
             return Box::pin(async move { session.await.map(|InSession(session)| Self(Box::new(session))) });
         };
         let (broker, id) = (broker(request), request_id(request));
-        Box::pin(async move { Ok(Self(Box::new(broker?.delivering(&token, id).await?))) })
+        let request = request.clone();
+        Box::pin(async move {
+            let delivering = broker?.delivering(&token, id).await?;
+            limits::of_session(&request, delivering.spender())?;
+            Ok(Self(Box::new(delivering)))
+        })
     }
 }
 

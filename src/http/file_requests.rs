@@ -18,7 +18,7 @@ use crate::{
         text,
     },
     service::{
-        Broker,
+        AddressClass, Broker,
         file_requests::{MadeFileRequest, MakeFileRequest, SeenFileRequest},
         submissions::FileRequestPreview,
     },
@@ -31,6 +31,7 @@ use super::{
     histories::MakerView,
     idempotency::{Creating, IdempotencyHeader, created},
     json::Json,
+    limits::Presents,
     problem::{Problem, ProblemDocument},
     render::{self, Listing},
     shares::claim_key,
@@ -290,6 +291,14 @@ pub struct DeliverBody {
     pub name: Option<String>,
 }
 
+impl Presents for DeliverBody {
+    const CLASS: AddressClass = AddressClass::Redeem;
+
+    fn credential(&self) -> &SecretText {
+        &self.token
+    }
+}
+
 /// A token to look at.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -300,6 +309,14 @@ pub struct LookBody {
     /// Your claim key, where you have begun to deliver already.
     #[schema(value_type = Option<String>)]
     pub claim_key: Option<SecretText>,
+}
+
+impl Presents for LookBody {
+    const CLASS: AddressClass = AddressClass::Redeem;
+
+    fn credential(&self) -> &SecretText {
+        &self.token
+    }
 }
 
 /// What is asked for.
@@ -362,6 +379,7 @@ pub struct DeliveryView {
         (status = 200, description = "Begun, or gone on with, under this claim key", body = DeliveryView),
         (status = 403, description = "It lives, and wants a (or another) password", body = ProblemDocument),
         (status = 404, description = "The one answer to every token that opens nothing", body = ProblemDocument),
+        (status = 429, description = "Too many requests, or tries at a password; wait as Retry-After says", body = ProblemDocument),
         (status = 503, description = "No definite outcome; ask again with the same claim key", body = ProblemDocument),
     )
 )]
@@ -391,7 +409,7 @@ fn name(text: &str) -> Result<&str, Problem> {
 /// Look at what is asked for, without beginning to deliver.
 #[utoipa::path(
     post, path = "/v1/file-requests/redeem/preview", tag = "redeeming", request_body = LookBody,
-    responses((status = 200, body = AskedView), (status = 404, body = ProblemDocument))
+    responses((status = 200, body = AskedView), (status = 404, body = ProblemDocument), (status = 429, body = ProblemDocument))
 )]
 pub async fn preview(
     request: HttpRequest,

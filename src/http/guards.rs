@@ -14,7 +14,7 @@ use actix_web::{
 
 use crate::{domain::ids::RequestId, service::Broker, web::pages};
 
-use super::{openapi, problem::Problem};
+use super::{limits, openapi, problem::Problem};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
 
@@ -51,6 +51,7 @@ pub async fn api(
     // A route without this method is answered by actix, with an empty body.
     let method = response.status() == StatusCode::METHOD_NOT_ALLOWED;
     if let Some(problem) = fault.or_else(|| method.then(|| of_actix(StatusCode::METHOD_NOT_ALLOWED))) {
+        limits::report(response.request(), &problem);
         let mut answer = match for_a_reader(response.request()) {
             true => page(response.request(), &problem),
             false => problem.response(Some(id.to_string())),
@@ -62,7 +63,11 @@ pub async fn api(
         let (inner, _) = response.into_parts();
         response = ServiceResponse::new(inner, answer);
     }
+    let of_limits = limits::headers(response.request());
     let headers = response.headers_mut();
+    for (name, value) in of_limits.into_iter().flatten() {
+        headers.insert(name, value);
+    }
     if let Ok(value) = HeaderValue::from_str(&id.to_string()) {
         headers.insert(REQUEST_ID, value);
     }

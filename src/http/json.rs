@@ -6,7 +6,10 @@ use actix_web::{FromRequest, HttpMessage, HttpRequest, dev::Payload, http::Statu
 use futures_util::future::LocalBoxFuture;
 use serde::de::{DeserializeOwned, IgnoredAny};
 
-use super::problem::Problem;
+use super::{
+    limits::{self, Presents},
+    problem::Problem,
+};
 
 /// The largest JSON body, in bytes. A hundred of the longest paths fit twice.
 pub const LARGEST_BODY: usize = 256 * 1024;
@@ -14,17 +17,25 @@ pub const LARGEST_BODY: usize = 256 * 1024;
 /// How long a client may take to send a body.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// A JSON body of a known shape, for routes that need no principal.
+/// A JSON body of a known shape that presents a credential, for routes that need no principal. Whoever
+/// sends it from an address with too many requests is refused before it is read.
 #[derive(Debug)]
 pub struct Json<T>(pub T);
 
-impl<T: DeserializeOwned + 'static> FromRequest for Json<T> {
+impl<T: DeserializeOwned + Presents + 'static> FromRequest for Json<T> {
     type Error = Problem;
     type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let admitted = limits::of_address(request, T::CLASS);
         let received = receive(request, payload);
-        Box::pin(async move { received.await?.parse().map(Self) })
+        let request = request.clone();
+        Box::pin(async move {
+            admitted?;
+            let body = received.await?.parse()?;
+            limits::presents(&request, &body);
+            Ok(Self(body))
+        })
     }
 }
 

@@ -8,7 +8,7 @@ use crate::{
     crypto::secret::SecretText,
     domain::{ids::ArtifactId, instant::Instant, lifetime, metadata::Metadata, redemption::Status, tenant::Mode},
     service::{
-        Broker,
+        AddressClass, Broker,
         links::{Link, MintLink, MintedLink},
     },
 };
@@ -19,6 +19,7 @@ use super::{
     histories::MakerView,
     idempotency::{Creating, IdempotencyHeader, created},
     json::Json,
+    limits::Presents,
     problem::{Problem, ProblemDocument},
     render::{self, Listing},
     shares::{PreviewBody, claim_key},
@@ -232,6 +233,14 @@ pub struct RedeemBody {
     pub claim_key: SecretText,
 }
 
+impl Presents for RedeemBody {
+    const CLASS: AddressClass = AddressClass::Redeem;
+
+    fn credential(&self) -> &SecretText {
+        &self.token
+    }
+}
+
 /// The way to the artifact's own host.
 #[derive(Serialize, ToSchema)]
 pub struct EnterView {
@@ -259,6 +268,7 @@ pub struct LinkOpened {
         (status = 200, description = "Claimed, or claimed before with the same claim key", body = LinkOpened),
         (status = 403, description = "The link lives, and wants a (or another) password", body = ProblemDocument),
         (status = 404, description = "The one answer to every token that opens nothing", body = ProblemDocument),
+        (status = 429, description = "Too many requests, or tries at a password; wait as Retry-After says", body = ProblemDocument),
         (status = 503, description = "No definite outcome; ask again with the same claim key", body = ProblemDocument),
     )
 )]
@@ -301,13 +311,13 @@ pub struct LinkPreviewView {
 /// Look at a link without claiming it.
 #[utoipa::path(
     post, path = "/v1/links/redeem/preview", tag = "redeeming", request_body = PreviewBody,
-    responses((status = 200, body = LinkPreviewView), (status = 404, body = ProblemDocument))
+    responses((status = 200, body = LinkPreviewView), (status = 404, body = ProblemDocument), (status = 429, body = ProblemDocument))
 )]
 pub async fn preview(
     request: HttpRequest,
+    Json(body): Json<PreviewBody>,
     MaybeAuthenticated(looking): MaybeAuthenticated,
     broker: web::Data<Broker>,
-    Json(body): Json<PreviewBody>,
 ) -> Result<HttpResponse, Problem> {
     let claim_key = body.claim_key.as_ref().map(claim_key).transpose()?;
     let id = request_id(&request);

@@ -105,17 +105,24 @@ pub fn document() -> Document {
     Api::openapi()
 }
 
+/// The methods of each path.
+static METHODS: LazyLock<HashMap<String, String>> = LazyLock::new(|| {
+    let document = serde_json::to_value(document()).unwrap_or_default();
+    let paths = document["paths"].as_object().cloned().unwrap_or_default();
+    let methods = |operations: &serde_json::Value| {
+        let methods = operations.as_object().map(|operations| operations.keys().cloned().collect::<Vec<_>>());
+        methods.unwrap_or_default().join(", ").to_uppercase()
+    };
+    paths.iter().map(|(path, operations)| (path.clone(), methods(operations))).collect()
+});
+
+/// Whether there is a route of this method and pattern.
+pub fn has(method: &str, pattern: &str) -> bool {
+    METHODS.get(pattern).is_some_and(|methods| methods.split(", ").any(|known| known == method))
+}
+
 /// The methods of a route, for the `Allow` header. Pages are looked at only.
 pub(super) fn methods_of(pattern: &str) -> &'static str {
-    static METHODS: LazyLock<HashMap<String, String>> = LazyLock::new(|| {
-        let document = serde_json::to_value(document()).unwrap_or_default();
-        let paths = document["paths"].as_object().cloned().unwrap_or_default();
-        let methods = |operations: &serde_json::Value| {
-            let methods = operations.as_object().map(|operations| operations.keys().cloned().collect::<Vec<_>>());
-            methods.unwrap_or_default().join(", ").to_uppercase()
-        };
-        paths.iter().map(|(path, operations)| (path.clone(), methods(operations))).collect()
-    });
     METHODS.get(&pattern.replace(":.*}", "}")).map_or("GET, HEAD", String::as_str)
 }
 

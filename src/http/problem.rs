@@ -3,6 +3,8 @@
 //! Never in one: why a token was refused, what another tenant has, what a
 //! backend said.
 
+use std::time::Duration;
+
 use actix_web::{
     HttpResponse, HttpResponseBuilder, ResponseError,
     http::{StatusCode, header},
@@ -93,6 +95,11 @@ impl Problem {
     /// There is nothing here.
     pub fn not_found() -> Self {
         Self::new(StatusCode::NOT_FOUND, "not_found", "There is nothing here that you can see")
+    }
+
+    /// What it is, for switching on.
+    pub(super) const fn code(&self) -> &'static str {
+        self.code
     }
 
     /// The document, with the request id if there is one yet.
@@ -202,10 +209,20 @@ impl From<service::Error> for Problem {
                 Self::new(StatusCode::FORBIDDEN, "password_wrong", "This is not the password").pointer("/password")
             }
             Error::TooManyTries { retry_after } => Self {
-                retry_after: Some(u32::try_from(retry_after.as_secs() + 1).unwrap_or(u32::MAX)),
+                retry_after: Some(seconds_up(retry_after)),
                 ..Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_tries", "The password was tried too often")
                     .detail("wait, or ask whoever sent the link for a new one")
             },
+            Error::RateLimited { limit, rate, retry_after } => {
+                let (requests, time, wait) = (rate.requests(), rate.seconds(), seconds_up(retry_after));
+                Self {
+                    retry_after: Some(wait),
+                    ..Self::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", "Too many requests").detail(format!(
+                        "the limit {limit} is {requests} requests in {time} seconds; nothing was done or used up: try \
+                         again in {wait} seconds, and go by the header RateLimit"
+                    ))
+                }
+            }
             Error::TooManyAtOnce { what } => Self {
                 retry_after: Some(5),
                 ..Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_at_once", "You have too much going on at once")
@@ -230,6 +247,11 @@ impl From<service::Error> for Problem {
             }
         }
     }
+}
+
+/// Whole seconds after which the wait is over, one at least.
+pub(super) fn seconds_up(wait: Duration) -> u32 {
+    u32::try_from(wait.as_millis().div_ceil(1_000).max(1)).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]

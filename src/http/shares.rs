@@ -17,7 +17,7 @@ use crate::{
         tenant::Mode,
     },
     service::{
-        Broker,
+        AddressClass, Broker,
         listing::PageRequest,
         shares::{MintShare, MintedShare, Share},
     },
@@ -29,6 +29,7 @@ use super::{
     histories::MakerView,
     idempotency::{Creating, IdempotencyHeader, created},
     json::Json,
+    limits::Presents,
     problem::{Problem, ProblemDocument},
     render::{self, Listing, ObjectView, ObjectsQuery},
     sessions::SessionCookie,
@@ -271,6 +272,14 @@ pub struct RedeemBody {
     pub claim_key: SecretText,
 }
 
+impl Presents for RedeemBody {
+    const CLASS: AddressClass = AddressClass::Redeem;
+
+    fn credential(&self) -> &SecretText {
+        &self.token
+    }
+}
+
 /// An open session.
 #[derive(Serialize, ToSchema)]
 pub struct SessionOpened {
@@ -295,6 +304,7 @@ pub struct SessionOpened {
     responses(
         (status = 200, description = "Claimed, or claimed before with the same claim key", body = SessionOpened),
         (status = 404, description = "The one answer to every token that opens nothing", body = ProblemDocument),
+        (status = 429, description = "Too many requests, or tries at a password; wait as Retry-After says", body = ProblemDocument),
         (status = 503, description = "No definite outcome; ask again with the same claim key", body = ProblemDocument),
     )
 )]
@@ -329,6 +339,14 @@ pub struct PreviewBody {
     pub claim_key: Option<SecretText>,
 }
 
+impl Presents for PreviewBody {
+    const CLASS: AddressClass = AddressClass::Redeem;
+
+    fn credential(&self) -> &SecretText {
+        &self.token
+    }
+}
+
 /// What a share would give.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct SharePreviewView {
@@ -361,13 +379,13 @@ pub struct SharePreviewView {
 /// Look at a share without claiming it.
 #[utoipa::path(
     post, path = "/v1/shares/redeem/preview", tag = "redeeming", request_body = PreviewBody,
-    responses((status = 200, body = SharePreviewView), (status = 404, body = ProblemDocument))
+    responses((status = 200, body = SharePreviewView), (status = 404, body = ProblemDocument), (status = 429, body = ProblemDocument))
 )]
 pub async fn preview(
     request: HttpRequest,
+    Json(body): Json<PreviewBody>,
     MaybeAuthenticated(looking): MaybeAuthenticated,
     broker: web::Data<Broker>,
-    Json(body): Json<PreviewBody>,
 ) -> Result<HttpResponse, Problem> {
     let claim_key = body.claim_key.as_ref().map(claim_key).transpose()?;
     let id = request_id(&request);

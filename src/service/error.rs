@@ -81,6 +81,16 @@ pub enum Error {
         /// How long to wait.
         retry_after: std::time::Duration,
     },
+    /// There were too many requests, of whomever the limit counts.
+    #[error("beyond the limit {limit} of {rate}")]
+    RateLimited {
+        /// The name of the limit.
+        limit: std::sync::Arc<str>,
+        /// What it is.
+        rate: crate::domain::rate::Rate,
+        /// How long to wait.
+        retry_after: std::time::Duration,
+    },
     /// The caller has as much going on already as one may; when some of it has ended it may work.
     #[error("too much of one caller at once")]
     TooManyAtOnce {

@@ -176,10 +176,13 @@ impl Broker {
                     let purge = Some(rows.grant.terms.ends_at().plus(lifetime::REMEMBERED));
                     let state_row = rows::link_state(token);
                     let claim_row = rows::link_claim(token, claim_hash);
-                    let transaction = self
+                    let mut transaction = self
                         .recording(&origin.done(EventType::LinkClaimed, Actor::Bearer, id))?
                         .write(self.put(state_row, Expected::Version(rows.state.version), &state, purge)?)
                         .write(self.put(claim_row, Expected::Absent, &claim, purge)?);
+                    if password_checked {
+                        transaction = transaction.write(self.forget_tries(rows::link_tries(token), purge).await?);
+                    }
                     (claim, transaction)
                 }
                 Redemption::Again { claim } => {

@@ -15,6 +15,7 @@ pub mod file_requests;
 pub mod history;
 pub mod idempotency;
 pub mod impersonation;
+pub mod limits;
 pub mod link_redemption;
 pub mod links;
 pub mod listing;
@@ -26,6 +27,7 @@ pub mod receipts;
 pub mod reconcile;
 mod records;
 mod rows;
+pub mod security;
 pub mod sessions;
 pub mod share_redemption;
 pub mod shares;
@@ -46,7 +48,7 @@ use std::sync::Arc;
 use crate::{
     clock::Clock,
     crypto::{edge_cookie::EdgeKey, keyring::Keyring},
-    domain::{instant::Instant, upload::Method},
+    domain::{instant::Instant, network::Networks, upload::Method},
     entropy::Entropy,
     objects::ObjectStorage,
     oidc::Providers,
@@ -57,7 +59,9 @@ use crate::{
 pub use access::Caller;
 pub use archives::ArchivePlaces;
 pub use error::{Error, Invalid};
+pub use limits::{AddressClass, Limits, RouteTaken, SessionSpender, Spent};
 pub use passwords::PasswordPool;
+pub use security::{Refused, Security, SecurityEvent, TokenMark};
 pub use tallies::Tallies;
 pub use turns::Turns;
 pub use uploads::UnderWay;
@@ -76,6 +80,8 @@ pub struct Settings {
     pub protect_paths: bool,
     /// How uploads may be sent.
     pub offered: Offered,
+    /// Which proxies are believed when they say for whom they ask.
+    pub trusted_proxies: Networks,
 }
 
 /// The methods of upload that the storage can be trusted with, besides PUT, which always is one.
@@ -136,6 +142,10 @@ pub struct Broker {
     pub entropy: Arc<dyn Entropy>,
     /// Hashes passwords, a few at a time.
     pub passwords: PasswordPool,
+    /// How often somebody may ask.
+    pub limits: Arc<Limits>,
+    /// Tells the operator what looks like an attack.
+    pub security: Arc<Security>,
     /// Bounds how many refusals and previews of one token are recorded.
     pub tallies: Arc<Tallies>,
     /// Who of this process charges an account of a quota next.

@@ -28,6 +28,7 @@
 //! | `signing-in#A` | `used` | an attempt to sign in that has begun one |
 //! | `idempotency#H` | `reply` | the reply to a request that is carried out once |
 //! | `history#T#M#R` | attempt and number | what happened to R: a share, link or file request |
+//! | `limits#T#M` | number of a window | a counter: what replicas have leased of the tenant's limit |
 //! | `outbox#T#M#n` | attempt and number | events on their way to the ledger |
 //!
 //! `T` tenant, `M` mode, `H` SHA-256. Tenant ids have one length, so that no
@@ -248,6 +249,11 @@ pub(super) fn history(namespace: Namespace, subject: Subject) -> String {
 
 pub(super) fn history_of(namespace: Namespace, subject: Subject, sort: String) -> RowKey {
     RowKey::new(history(namespace, subject), sort)
+}
+
+/// No row but a counter.
+pub(super) fn leased(namespace: Namespace, window: u64) -> RowKey {
+    RowKey::new(format!("limits#{}", of(namespace)), format!("{window:012x}"))
 }
 
 pub(super) fn ledger(namespace: Namespace) -> String {

@@ -27,7 +27,7 @@ use crate::{
 };
 
 use super::{
-    Broker, Error,
+    Broker, Error, SessionSpender,
     events::Origin,
     file_requests::{FileRequestPointer, purge},
     records::{Committed, ROUNDS, Record, committed, outrun},
@@ -230,10 +230,13 @@ impl Broker {
                     let folder = folder.map_err(Error::path("/name"))?;
                     let submission = Submission { claim: begun, folder, name: name.map(str::to_owned) };
                     let state_row = rows::file_request_state(id);
-                    let transaction = self
+                    let mut transaction = self
                         .recording(&origin.done(EventType::FileRequestOpened, actor, id))?
                         .write(self.put(state_row, Expected::Version(rows.state.version), &state, purge)?)
                         .write(self.put(rows::submission(id, claim), Expected::Absent, &submission, purge)?);
+                    if password_checked {
+                        transaction = transaction.write(self.forget_tries(rows::file_request_tries(id), purge).await?);
+                    }
                     (submission.claim.access_until, transaction)
                 }
                 Redemption::Again { claim } => {
@@ -276,6 +279,13 @@ impl Broker {
             return Err(Error::NoSession);
         };
         Ok(Delivering { request: rows.request, submission, claim: token.claim, minter, tenant, id })
+    }
+}
+
+impl Delivering {
+    /// As whom limits count whoever delivers.
+    pub fn spender(&self) -> SessionSpender {
+        SessionSpender::Submission(self.request.id, self.claim)
     }
 }
 

@@ -1,4 +1,5 @@
-//! Tries at a password, counted before it is checked.
+//! Tries at a password, counted in the store before it is checked: what several
+//! replicas are asked at the same time is counted once each.
 
 use crate::{
     domain::{
@@ -6,7 +7,7 @@ use crate::{
         instant::Instant,
         tries::Tries,
     },
-    store::{Expected, RowKey},
+    store::{Expected, RowKey, Write},
 };
 
 use super::{
@@ -19,7 +20,7 @@ impl Broker {
     /// Counts a try at the password of a resource.
     ///
     /// # Errors
-    /// When there have been too many.
+    /// When it comes too soon after others.
     pub(super) async fn count_try(
         &self,
         row: RowKey,
@@ -42,5 +43,13 @@ impl Broker {
             }
         }
         Err(outrun())
+    }
+
+    /// The write by which a right password makes the next tries free again. It goes into the commit
+    /// of what the password opened; a guess that comes between makes that one read again.
+    pub(super) async fn forget_tries(&self, row: RowKey, purge: Option<Instant>) -> Result<Write, Error> {
+        let [found] = self.store.get([row.clone()]).await?;
+        let expected = found.map_or(Expected::Absent, |row| Expected::Version(row.version));
+        self.put(row, expected, &Tries::none(self.now()), purge)
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Every commit is one `TransactWriteItems` that carries the attempt id as its
 //! request token, and is sent once: sending again is the business of the loop
-//! that all backends share. Reads are repeated by the SDK.
+//! that all backends share. Reads are repeated by the SDK, and so are additions to counters.
 //!
 //! Never here: a secondary index, an eventually consistent read, or a decision
 //! that leaves anything to the table's own TTL. AWS types do not leave this module.
@@ -17,9 +17,13 @@ use aws_config::{BehaviorVersion, SdkConfig};
 use aws_sdk_dynamodb::{
     Client,
     config::{retry::RetryConfig, timeout::TimeoutConfig},
-    types::{AttributeValue, KeysAndAttributes, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem},
+    types::{
+        AttributeValue, KeysAndAttributes, Put, ReturnValue, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
+    },
 };
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+
+use crate::domain::instant::Instant;
 
 use super::{
     Backend, Direction, Expected, Failure, Query, Row, RowKey, Transaction, Unavailable, Version, check_keys,
@@ -126,7 +130,7 @@ impl DynamoStore {
 struct Content<'a> {
     expected: Expected,
     body: &'a [u8],
-    purge_after: Option<crate::domain::instant::Instant>,
+    purge_after: Option<Instant>,
 }
 
 #[async_trait]
@@ -205,6 +209,25 @@ impl Backend for DynamoStore {
             Ok(_) => Ok(()),
             Err(error) => outcome::of_commit(error, transaction.writes().len()),
         }
+    }
+
+    async fn count(&self, counter: &RowKey, amount: u64, purge_after: Instant) -> Result<u64, Unavailable> {
+        let unreadable = || Unavailable("the table answered with no count".into());
+        let request = self
+            .reading
+            .update_item()
+            .table_name(&self.table)
+            .set_key(Some(item::key(counter)))
+            .update_expression("ADD #count :amount SET #ttl = :ttl")
+            .expression_attribute_names("#count", item::COUNT)
+            .expression_attribute_names("#ttl", item::TTL)
+            .expression_attribute_values(":amount", item::number(amount))
+            .expression_attribute_values(":ttl", item::ttl(purge_after))
+            .return_values(ReturnValue::UpdatedNew);
+        let answer = request.send().await.map_err(unavailable)?;
+        let count = answer.attributes.and_then(|mut attributes| attributes.remove(item::COUNT));
+        let Some(AttributeValue::N(count)) = count else { return Err(unreadable()) };
+        count.parse().map_err(|_| unreadable())
     }
 
     async fn ping(&self) -> Result<(), Unavailable> {

@@ -25,7 +25,10 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::domain::instant::Instant;
 
-use super::{Backend, Direction, Failure, Query, Row, RowKey, Transaction, Unavailable, check_keys, row::Scope};
+use super::{
+    Backend, Direction, Failure, Query, Row, RowKey, Transaction, Unavailable, check_keys, counters::Counters,
+    row::Scope,
+};
 use directory::Database;
 use writer::{Job, Prepared, Writer};
 
@@ -43,6 +46,8 @@ pub struct EmbeddedStore {
     jobs: mpsc::Sender<Job>,
     /// Taken when the store is dropped.
     writer: Mutex<Option<JoinHandle<()>>>,
+    /// In memory: no other process counts along, and nothing else rests on them.
+    counters: Counters,
 }
 
 impl EmbeddedStore {
@@ -55,7 +60,7 @@ impl EmbeddedStore {
             .name("store-writer".into())
             .spawn(move || writer.run(waiting))
             .map_err(|source| OpenError::Inaccessible { directory: directory.to_owned(), source })?;
-        Ok(Self { database, jobs, writer: Mutex::new(Some(writer)) })
+        Ok(Self { database, jobs, writer: Mutex::new(Some(writer)), counters: Counters::default() })
     }
 
     /// Removes rows whose purge date has come, at most `limit` of them and
@@ -128,6 +133,10 @@ impl Backend for EmbeddedStore {
         // A writer that has ended may have applied it first, as far as anybody can tell from here.
         let unknown = |Unavailable(reason)| Failure::Unknown(reason);
         self.ask(|answer| Job::Commit { prepared, answer }).await.map_err(unknown)?
+    }
+
+    async fn count(&self, counter: &RowKey, amount: u64, purge_after: Instant) -> Result<u64, Unavailable> {
+        Ok(self.counters.add(counter, amount, purge_after))
     }
 
     async fn ping(&self) -> Result<(), Unavailable> {

@@ -15,6 +15,8 @@ use std::{
 
 use async_trait::async_trait;
 
+use crate::domain::instant::Instant;
+
 use super::{Backend, Failure, Query, Row, RowKey, Transaction, Unavailable};
 
 /// What becomes of one attempt to commit.
@@ -78,7 +80,7 @@ impl<B: Backend> FaultyStore<B> {
         self.reads_fail.store(fail, Ordering::SeqCst);
     }
 
-    /// From now on every commit is turned away at once and not applied, or no longer.
+    /// From now on every commit is turned away at once and not applied, and nothing is counted; or no longer.
     pub fn fail_commits(&self, fail: bool) {
         self.commits_fail.store(fail, Ordering::SeqCst);
     }
@@ -136,6 +138,13 @@ impl<B: Backend> Backend for FaultyStore<B> {
             Fault::FailedButApplied => Err(Failure::Unknown("the answer was lost, as planned by a test".into())),
             _ => answer,
         }
+    }
+
+    async fn count(&self, counter: &RowKey, amount: u64, purge_after: Instant) -> Result<u64, Unavailable> {
+        if self.commits_fail.load(Ordering::SeqCst) {
+            return Err(Unavailable("planned by a test".into()));
+        }
+        self.backend.count(counter, amount, purge_after).await
     }
 
     async fn ping(&self) -> Result<(), Unavailable> {

@@ -10,15 +10,18 @@ use std::{
 
 use async_trait::async_trait;
 
+use crate::domain::instant::Instant;
+
 use super::{
     Backend, Direction, Expected, Failure, Query, Row, RowKey, Transaction, Unavailable, Version, check_keys,
-    row::Scope,
+    counters::Counters, row::Scope,
 };
 
 /// A store in memory. Rows stay after their purge date, as they may anywhere.
 #[derive(Default)]
 pub struct MemoryStore {
     rows: Mutex<BTreeMap<RowKey, (Version, Vec<u8>)>>,
+    counters: Counters,
 }
 
 impl MemoryStore {
@@ -102,6 +105,10 @@ impl Backend for MemoryStore {
             rows.insert(key, (Version::FIRST, body.to_vec()));
         }
         Ok(())
+    }
+
+    async fn count(&self, counter: &RowKey, amount: u64, purge_after: Instant) -> Result<u64, Unavailable> {
+        Ok(self.counters.add(counter, amount, purge_after))
     }
 
     async fn ping(&self) -> Result<(), Unavailable> {

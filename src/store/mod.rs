@@ -1,11 +1,12 @@
 //! The port to the durable store, and the one loop that makes commits definite.
 //!
-//! A backend offers three calls: a strong `get`, a `query` over one partition
-//! and an atomic `try_commit`. Everything that needs care about retries,
-//! ambiguity and conflicts lives once, in [`Store::commit`].
+//! A backend offers a strong `get`, a `query` over one partition and an atomic
+//! `try_commit`; and `count`, for what is bounded and not granted. Everything that
+//! needs care about retries, ambiguity and conflicts lives once, in [`Store::commit`].
 //!
 //! Never here: what a row means. Bodies are opaque bytes to every backend.
 
+mod counters;
 pub mod dynamodb;
 pub mod embedded;
 pub mod faulty;
@@ -17,6 +18,8 @@ mod transaction;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+
+use crate::domain::instant::Instant;
 
 pub use row::{Direction, Query, Row, RowKey, Version};
 pub use transaction::{Expected, OutboxEvent, Transaction, Write, outbox_partitions};
@@ -82,6 +85,13 @@ pub trait Backend: Send + Sync + 'static {
     /// applied, every later attempt answers `Ok` and changes nothing.
     async fn try_commit(&self, transaction: &Transaction) -> Result<(), Failure>;
 
+    /// Adds to a counter, which is no row and begins at zero, and answers what it then is.
+    ///
+    /// No part of a transaction, and recorded nowhere: for limits, and for nothing that anybody is
+    /// granted. Where an answer is lost it may have counted, even twice. It may be gone after a restart
+    /// of the only process that counts, and after its purge date.
+    async fn count(&self, counter: &RowKey, amount: u64, purge_after: Instant) -> Result<u64, Unavailable>;
+
     /// Whether the backend answers and could commit, for readiness.
     async fn ping(&self) -> Result<(), Unavailable>;
 }
@@ -98,6 +108,10 @@ impl<B: Backend + ?Sized> Backend for Arc<B> {
 
     async fn try_commit(&self, transaction: &Transaction) -> Result<(), Failure> {
         (**self).try_commit(transaction).await
+    }
+
+    async fn count(&self, counter: &RowKey, amount: u64, purge_after: Instant) -> Result<u64, Unavailable> {
+        (**self).count(counter, amount, purge_after).await
     }
 
     async fn ping(&self) -> Result<(), Unavailable> {
@@ -152,6 +166,12 @@ impl Store {
     /// Commits, resending the identical transaction until the answer is definite.
     pub async fn commit(&self, transaction: Transaction) -> Result<(), CommitError> {
         resend::until_definite(self.backend.as_ref(), &transaction, resend::DEADLINE).await
+    }
+
+    /// Adds to a counter and answers what it then is, as [`Backend::count`] says.
+    pub async fn count(&self, counter: RowKey, amount: u64, purge_after: Instant) -> Result<u64, Unavailable> {
+        counter.check()?;
+        self.backend.count(&counter, amount, purge_after).await
     }
 
     /// Whether the store answers and could commit, for readiness.

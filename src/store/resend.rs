@@ -86,7 +86,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        domain::ids::AttemptId,
+        domain::{ids::AttemptId, instant::Instant},
         store::{OutboxEvent, Query, Row, RowKey, Store, faulty::Fault, faulty::FaultyStore, memory::MemoryStore},
     };
 
@@ -111,6 +111,10 @@ mod tests {
         async fn try_commit(&self, _: &Transaction) -> Result<(), Failure> {
             let mut answers = self.0.lock().unwrap();
             if answers.len() > 1 { answers.pop_front().unwrap() } else { answers[0].clone() }
+        }
+
+        async fn count(&self, _: &RowKey, _: u64, _: Instant) -> Result<u64, Unavailable> {
+            panic!("no commit counts")
         }
 
         async fn ping(&self) -> Result<(), Unavailable> {

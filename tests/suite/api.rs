@@ -39,6 +39,7 @@ mod held_bodies;
 mod history;
 mod idempotency;
 mod idempotency_in_doubt;
+mod limits;
 mod lists;
 mod looking;
 mod moves;
@@ -67,6 +68,8 @@ on_every_backend! {
         who_looks_at_a_refusal_reads_a_page,
         a_request_id_is_drawn_and_not_taken_over,
         a_session_cookie_is_kept_from_scripts_and_other_sites;
+    limits:
+        a_tenants_limit_holds_on_all_replicas_together;
     idempotency:
         what_was_created_is_answered_again_and_not_created_again,
         every_route_that_creates_takes_a_key,

@@ -13,6 +13,7 @@ mod description;
 mod downloading;
 mod first_start;
 mod interrupted;
+mod limiting;
 mod many_files;
 mod receipts;
 mod refusing_to_start;

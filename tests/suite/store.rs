@@ -65,5 +65,6 @@ conformance! {
     racing:
         one_of_many_claims_wins
         a_counter_loses_no_increment
+        a_limit_counts_every_addition_once
         rows_written_together_are_seen_together;
 }

@@ -1,5 +1,5 @@
 //! Rows as items: `pk` and `sk` (text), `v` the version, `b` the body, and
-//! `ttl` in seconds where the row has a purge date.
+//! `ttl` in seconds where the row has a purge date. A counter has `n` instead of version and body.
 //!
 //! Never here: requests.
 
@@ -10,6 +10,9 @@ use aws_sdk_dynamodb::{primitives::Blob, types::AttributeValue};
 use crate::domain::instant::Instant;
 
 use super::super::{Row, RowKey, Unavailable, Version};
+
+pub(super) const TTL: &str = "ttl";
+pub(super) const COUNT: &str = "n";
 
 pub(super) type Item = HashMap<String, AttributeValue>;
 
@@ -25,10 +28,14 @@ pub(super) fn item(at: &RowKey, version: Version, body: &[u8], purge_after: Opti
     item.insert("v".to_owned(), number(version.number()));
     item.insert("b".to_owned(), AttributeValue::B(Blob::new(body)));
     if let Some(purge_after) = purge_after {
-        // Rounded up: a row is kept up to its purge date.
-        item.insert("ttl".to_owned(), number(purge_after.as_unix_millis().div_ceil(1000)));
+        item.insert(TTL.to_owned(), ttl(purge_after));
     }
     item
+}
+
+/// Rounded up: a row is kept up to its purge date.
+pub(super) fn ttl(purge_after: Instant) -> AttributeValue {
+    number(purge_after.as_unix_millis().div_ceil(1000))
 }
 
 pub(super) fn number(number: u64) -> AttributeValue {

@@ -216,6 +216,8 @@ fn given(backend: Backend, folder: &Path) -> Given {
         content_listen: anywhere,
         ops_listen: anywhere,
         workers: Some(2),
+        // The tests come from one address and in a crowd; those of limits set some.
+        limits: Some("off".into()),
         ..Given::default()
     };
     match backend {

@@ -7,7 +7,7 @@ use std::sync::{
 
 use async_trait::async_trait;
 use cloakroom::{
-    domain::permission::SharePermission,
+    domain::{instant::Instant, permission::SharePermission},
     service::listing::PageRequest,
     store::{Backend, Failure, Query, Row, RowKey, Store, Transaction, Unavailable},
 };
@@ -279,6 +279,10 @@ impl<B: Backend> Backend for Counting<B> {
     async fn try_commit(&self, transaction: &Transaction) -> Result<(), Failure> {
         self.rows.store(transaction.writes().len() + transaction.outbox().count(), Ordering::SeqCst);
         self.inner.try_commit(transaction).await
+    }
+
+    async fn count(&self, counter: &RowKey, amount: u64, purge_after: Instant) -> Result<u64, Unavailable> {
+        self.inner.count(counter, amount, purge_after).await
     }
 
     async fn ping(&self) -> Result<(), Unavailable> {

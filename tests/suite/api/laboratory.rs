@@ -7,15 +7,15 @@ use cloakroom::{
     clock::{Clock, ManualClock, SystemClock},
     crypto::{claim::ClaimKey, secret::SecretText},
     domain::{
-        event::Event, ids::RequestId, instant::Instant, metadata::Metadata, path::PathPin, permission::SharePermission,
-        share::Pins,
+        event::Event, ids::RequestId, instant::Instant, metadata::Metadata, network::Networks, path::PathPin,
+        permission::SharePermission, share::Pins,
     },
     entropy::{Entropy, SystemEntropy},
     http::server::{Bound, Capacity, Listeners, bind},
     keys::{self, Keys},
     objects::embedded::EmbeddedStorage,
     service::{
-        Broker, Caller, ContentOrigin, Error, Offered, PasswordPool, Settings, UnderWay,
+        Broker, Caller, ContentOrigin, Error, Limits, Offered, PasswordPool, Settings, UnderWay,
         idempotency::Reply,
         share_redemption::OpenedSession,
         shares::{MintShare, MintedShare},
@@ -64,6 +64,8 @@ impl Laboratory {
             clock: clock.clone(),
             entropy,
             passwords: PasswordPool::new(1),
+            limits: Arc::new(Limits::off()),
+            security: Arc::default(),
             tallies: Arc::default(),
             turns: Arc::default(),
             under_way: UnderWay::on(Handle::current()),
@@ -76,6 +78,7 @@ impl Laboratory {
                 largest_upload: 1024 * 1024,
                 protect_paths: true,
                 offered: Offered::default(),
+                trusted_proxies: Networks::default(),
             },
         };
         let tenant = Tenant::of(&broker.create_first_tenant("First".into()).await.unwrap());
@@ -97,6 +100,17 @@ impl Laboratory {
         Self::served_with(offered, Capacity::of_workers(2))
     }
 
+    /// The same with these limits, behind these proxies.
+    pub fn served_limited(limits: &str, proxies: &str) -> (Api, Arc<ManualClock>, Arc<FaultyStore<MemoryStore>>) {
+        let runtime = runtime();
+        let bound = listeners();
+        let [public_url, content_url] = urls(&bound);
+        let mut laboratory = runtime.block_on(Self::at(ONE_TIME, &public_url, &content_url));
+        laboratory.broker.limits = Arc::new(Limits::new(&limits.parse().unwrap()));
+        laboratory.broker.settings.trusted_proxies = proxies.parse().unwrap();
+        laboratory.serve(runtime, bound, Capacity::of_workers(2))
+    }
+
     /// The same as it is behind TLS, under this host name.
     pub fn served_publicly_as(host: &str) -> Api {
         let public = format!("https://{host}");
@@ -114,10 +128,7 @@ impl Laboratory {
     ) -> (Api, Arc<ManualClock>, Arc<FaultyStore<MemoryStore>>) {
         let runtime = runtime();
         let bound = listeners();
-        let (public_url, content_url) = (
-            format!("http://127.0.0.1:{}", bound[0].address.port()),
-            format!("http://localhost:{}", bound[1].address.port()),
-        );
+        let [public_url, content_url] = urls(&bound);
         let public_url = public.unwrap_or(&public_url);
         let mut laboratory = runtime.block_on(Self::at(ONE_TIME, public_url, &content_url));
         laboratory.broker.settings.offered = offered;
@@ -175,6 +186,12 @@ impl Laboratory {
     pub async fn events(&self) -> Vec<Event> {
         events(&self.broker, &format!("{}#live", self.tenant.id)).await
     }
+}
+
+/// How the API and the content are reached on this machine.
+fn urls(bound: &[Bound; 3]) -> [String; 2] {
+    let port = |listener: usize| bound[listener].address.port();
+    [format!("http://127.0.0.1:{}", port(0)), format!("http://localhost:{}", port(1))]
 }
 
 fn listeners() -> [Bound; 3] {

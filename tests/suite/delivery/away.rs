@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use cloakroom::{
     clock::{Clock, SystemClock},
-    domain::instant::Instant,
+    domain::{instant::Instant, network::Networks},
     entropy::{Entropy, SystemEntropy},
     http::server::{Capacity, Listeners, bind},
     keys::{self, Keys},
@@ -18,7 +18,7 @@ use cloakroom::{
         MultipartId, ObjectFacts, ObjectFolder, ObjectKey, ObjectStorage, PartContract, SignedRequest, StoredPart,
         Unavailable, UploadContract, embedded::EmbeddedStorage,
     },
-    service::{Broker, ContentOrigin, Offered, PasswordPool, Settings, UnderWay},
+    service::{Broker, ContentOrigin, Limits, Offered, PasswordPool, Settings, UnderWay},
     store::{Store, memory::MemoryStore},
 };
 use futures_util::{StreamExt, TryStreamExt, stream};
@@ -229,6 +229,8 @@ pub fn served_at(clock: Arc<dyn Clock>) -> (Api, Arc<AwayStorage>) {
         clock,
         entropy,
         passwords: PasswordPool::new(1),
+        limits: Arc::new(Limits::off()),
+        security: Arc::default(),
         tallies: Arc::default(),
         turns: Arc::default(),
         scanner: None,
@@ -241,6 +243,7 @@ pub fn served_at(clock: Arc<dyn Clock>) -> (Api, Arc<AwayStorage>) {
             largest_upload: 1024 * 1024,
             protect_paths: true,
             offered: Offered::default(),
+            trusted_proxies: Networks::default(),
         },
     };
     let (listeners, tenant) = runtime.block_on(async {

@@ -218,10 +218,28 @@ pub fn a_password_is_asked_for_once(api: &Api) {
     api.deliver(&made, &key, json!({ "password": "wrong" })).problem(403, "password_wrong");
     api.deliver(&made, &key, json!({ "password": "open sesame" })).expect(200);
     api.deliver(&made, &key, json!({})).expect(200);
-    for _ in 0..8 {
-        api.deliver(&made, &claim_key(), json!({ "password": "wrong" })).problem(403, "password_wrong");
+}
+
+#[test]
+fn a_right_password_makes_the_next_tries_free_again() {
+    let (api, clock, _) = Laboratory::served();
+    let made = api.request_files(api.admin(), json!({ "password": "open sesame" }));
+    let wrong = |times| {
+        for _ in 0..times {
+            api.deliver(&made, &claim_key(), json!({ "password": "wrong" })).problem(403, "password_wrong");
+        }
+    };
+    for _ in 0..3 {
+        wrong(4);
+        api.deliver(&made, &claim_key(), json!({ "password": "open sesame" })).expect(200);
     }
-    api.deliver(&made, &claim_key(), json!({ "password": "open sesame" })).problem(429, "too_many_tries");
+    wrong(5);
+    let refused = api.deliver(&made, &claim_key(), json!({ "password": "open sesame" }));
+    refused.problem(429, "too_many_tries");
+    assert_eq!(refused.header("retry-after"), "1");
+    clock.advance(Duration::from_secs(1));
+    api.deliver(&made, &claim_key(), json!({ "password": "open sesame" })).expect(200);
+    wrong(5);
 }
 
 pub fn a_request_is_its_makers(api: &Api) {

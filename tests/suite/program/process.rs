@@ -88,7 +88,7 @@ impl Place {
         for listen in ["CLOAKROOM_LISTEN", "CLOAKROOM_CONTENT_LISTEN", "CLOAKROOM_OPS_LISTEN"] {
             command.env(listen, "127.0.0.1:0");
         }
-        command.env("CLOAKROOM_WORKERS", "2");
+        command.env("CLOAKROOM_WORKERS", "2").env("CLOAKROOM_LIMITS", "off");
         command
     }
 

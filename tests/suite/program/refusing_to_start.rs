@@ -110,6 +110,15 @@ fn settings_that_are_not_right() {
         ("store = \"sqlite\"", vec!["cloakroom.toml", "embedded"]),
         ("workers = 0", vec!["CLOAKROOM_WORKERS", "1 to 1024"]),
         ("objects = \"s3\"", vec!["CLOAKROOM_S3_BUCKET"]),
+        ("limits = \"\"", vec!["CLOAKROOM_LIMITS", "say off"]),
+        ("[limits]", vec!["CLOAKROOM_LIMITS", "say off"]),
+        ("[limits]\nredeem = \"0/60s\"", vec!["CLOAKROOM_LIMITS", "redeem", "say off"]),
+        ("[limits]\nredem = \"9/60s\"", vec!["CLOAKROOM_LIMITS", "redem", "sign_in"]),
+        ("[limits]\n\"POST /v1/share\" = \"9/60s\"", vec!["CLOAKROOM_LIMITS", "POST /v1/share"]),
+        ("limits = 0", vec!["cloakroom.toml", "off"]),
+        ("trusted_proxies = \"proxy\"", vec!["CLOAKROOM_TRUSTED_PROXIES", "10.0.0.0/8"]),
+        ("trusted_proxies = \"0.0.0.0/0\"", vec!["CLOAKROOM_TRUSTED_PROXIES", "every address"]),
+        ("public_url = \"https://a.example\"", vec!["CLOAKROOM_TRUSTED_PROXIES", "X-Forwarded-For"]),
         ("public_url = \"http://example.com\"", vec!["CLOAKROOM_PUBLIC_URL", "https"]),
         ("public_url = \"https://a.example\"\ncontent_url = \"https://a.example:8443\"", vec!["CLOAKROOM_CONTENT_URL"]),
     ] {
@@ -117,7 +126,7 @@ fn settings_that_are_not_right() {
         for command in ["serve", "check-config"] {
             // Set by the file alone.
             let mut command = place.command(command);
-            for given in ["CLOAKROOM_WORKERS", "CLOAKROOM_LISTEN"] {
+            for given in ["CLOAKROOM_WORKERS", "CLOAKROOM_LISTEN", "CLOAKROOM_LIMITS"] {
                 command.env_remove(given);
             }
             let output = outcome(command.env("CLOAKROOM_CONFIG", &file));
@@ -143,6 +152,10 @@ fn addresses_beyond_this_machine_without_a_proxy() {
     let mut behind = place.command("serve");
     behind.env("CLOAKROOM_LISTEN", "0.0.0.0:0").env("CLOAKROOM_BEHIND_PROXY", "true");
     assert_says(&fault(&outcome(&mut behind)), &["CLOAKROOM_PUBLIC_URL"]);
+    let mut unnamed = place.command("serve");
+    unnamed.env("CLOAKROOM_LISTEN", "0.0.0.0:0").env("CLOAKROOM_BEHIND_PROXY", "true");
+    unnamed.env("CLOAKROOM_PUBLIC_URL", "https://a.example").env("CLOAKROOM_CONTENT_URL", "https://b.example");
+    assert_says(&fault(&outcome(&mut unnamed)), &["CLOAKROOM_TRUSTED_PROXIES"]);
     assert!(!place.data_dir().exists());
 }
 

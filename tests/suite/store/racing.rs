@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use cloakroom::store::{CommitError, Expected, Version};
+use cloakroom::{
+    domain::instant::Instant,
+    store::{CommitError, Expected, RowKey, Version},
+};
 use futures_util::future::join_all;
 use tokio::sync::Barrier;
 
@@ -80,4 +83,19 @@ pub(super) async fn rows_written_together_are_seen_together(fixture: Fixture) {
         let [a, b] = fixture.store.get([a, b]).await.unwrap();
         assert_eq!(a.unwrap().body, b.unwrap().body);
     }
+}
+
+pub(super) async fn a_limit_counts_every_addition_once(fixture: Fixture) {
+    let fixture = Arc::new(fixture);
+    let (key, other) = (fixture.key("counters", "a"), fixture.key("counters", "b"));
+    let until = Instant::from_unix_seconds(4_000_000_000);
+    let adding = (0..CALLERS).map(|_| {
+        let (fixture, key) = (fixture.clone(), key.clone());
+        tokio::spawn(async move { fixture.store.count(key, 3, until).await.unwrap() })
+    });
+    let mut answers: Vec<_> = join_all(adding).await.into_iter().map(Result::unwrap).collect();
+    answers.sort_unstable();
+    assert_eq!(answers, (1..=CALLERS as u64).map(|caller| 3 * caller).collect::<Vec<_>>());
+    assert_eq!(fixture.store.count(other, 1, until).await.unwrap(), 1);
+    assert!(fixture.store.count(RowKey::new("", "a"), 1, until).await.is_err());
 }
