@@ -39,6 +39,7 @@ mod held_bodies;
 mod history;
 mod idempotency;
 mod idempotency_in_doubt;
+mod inventory;
 mod limits;
 mod lists;
 mod looking;

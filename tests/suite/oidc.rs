@@ -3,10 +3,10 @@
 
 mod certified;
 mod console;
-mod issuer;
+pub mod issuer;
 mod keeping;
 mod refusals;
-mod signer;
+pub mod signer;
 mod signing_in;
 
 use std::{sync::Arc, time::Duration};
@@ -117,6 +117,6 @@ fn without(mut claims: Value, name: &str) -> Value {
 }
 
 /// An access token of this issuer that is right in everything.
-fn access_token(issuer: &OwnIssuer, signer: &Signer) -> String {
+pub fn access_token(issuer: &OwnIssuer, signer: &Signer) -> String {
     signer.access_token(&access_claims(issuer.url()))
 }

@@ -19,7 +19,7 @@ use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
 pub use super::{
-    calls::{Answer, text},
+    calls::{Answer, Call, text},
     deeds::{Console, claim_key, events, kind, random},
 };
 

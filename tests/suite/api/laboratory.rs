@@ -7,13 +7,20 @@ use cloakroom::{
     clock::{Clock, ManualClock, SystemClock},
     crypto::{claim::ClaimKey, secret::SecretText},
     domain::{
-        event::Event, ids::RequestId, instant::Instant, metadata::Metadata, network::Networks, path::PathPin,
-        permission::SharePermission, share::Pins,
+        event::Event,
+        ids::{RequestId, TenantId},
+        instant::Instant,
+        metadata::Metadata,
+        network::Networks,
+        path::PathPin,
+        permission::SharePermission,
+        share::Pins,
     },
     entropy::{Entropy, SystemEntropy},
     http::server::{Bound, Capacity, Listeners, bind},
     keys::{self, Keys},
     objects::embedded::EmbeddedStorage,
+    oidc::{ProviderSettings, Providers},
     service::{
         Broker, Caller, ContentOrigin, Error, Limits, Offered, PasswordPool, Settings, UnderWay,
         idempotency::Reply,
@@ -109,6 +116,18 @@ impl Laboratory {
         laboratory.broker.limits = Arc::new(Limits::new(&limits.parse().unwrap()));
         laboratory.broker.settings.trusted_proxies = proxies.parse().unwrap();
         laboratory.serve(runtime, bound, Capacity::of_workers(2))
+    }
+
+    /// The same, which takes the word of this provider for the people of the first tenant.
+    pub fn served_trusting(provider: impl FnOnce(TenantId) -> ProviderSettings) -> Api {
+        let runtime = runtime();
+        let bound = listeners();
+        let [public_url, content_url] = urls(&bound);
+        let mut laboratory = runtime.block_on(Self::at(ONE_TIME, &public_url, &content_url));
+        let provider = provider(laboratory.tenant.id.parse().unwrap());
+        let providers = Providers::new(vec![provider], &laboratory.broker.clock, runtime.handle());
+        laboratory.broker.providers = Arc::new(providers);
+        laboratory.serve(runtime, bound, Capacity::of_workers(2)).0
     }
 
     /// The same as it is behind TLS, under this host name.

@@ -4,7 +4,7 @@ use std::{fs, path::Path, process::Command, sync::Barrier, thread};
 
 use serde_json::{Value, json};
 
-use crate::api::harness::{Answer, Api, Minted, claim_key, text};
+use crate::api::harness::{Answer, Api, Call, Minted, claim_key, text};
 
 /// Why a link was not opened: one and the same for strangers.
 pub const DEAD: (u16, &str) = (404, "dead_token");
@@ -75,12 +75,15 @@ impl Api {
 
     /// Exchanges a code as the page does: a form from the API's origin.
     pub fn enter(&self, host: &str, code: &str) -> Answer {
+        self.entering(host, code).send()
+    }
+
+    pub fn entering(&self, host: &str, code: &str) -> Call<'_> {
         let form = format!("code={code}");
         self.call_content("POST", host, "/.cloakroom/enter")
             .header("content-type", "application/x-www-form-urlencoded")
             .header("origin", &format!("http://127.0.0.1:{}", self.ports[0]))
             .body(form.as_bytes())
-            .send()
     }
 
     /// The `Cookie` header of somebody who has just entered.
@@ -105,6 +108,11 @@ impl Api {
     /// Sends the form of an upload that was declared with `post`.
     #[track_caller]
     pub fn send_form(&self, declared: &Value, bytes: &[u8]) -> Answer {
+        self.form(declared, bytes).send()
+    }
+
+    #[track_caller]
+    pub fn form(&self, declared: &Value, bytes: &[u8]) -> Call<'_> {
         let mut body = Vec::new();
         for (name, value) in declared["fields"].as_object().unwrap() {
             let value = value.as_str().unwrap();
@@ -118,7 +126,6 @@ impl Api {
         self.call_url("POST", &text(declared, "url"))
             .header("content-type", "multipart/form-data; boundary=BOUND")
             .body(&body)
-            .send()
     }
 
     #[track_caller]
