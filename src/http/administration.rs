@@ -25,8 +25,10 @@ use super::{
 #[derive(Debug, Serialize, ToSchema)]
 pub struct LimitsView {
     /// At most so many bytes.
+    #[schema(format = "uint64")]
     pub bytes: Option<u64>,
     /// At most so many files.
+    #[schema(format = "uint64")]
     pub objects: Option<u64>,
 }
 

@@ -36,6 +36,7 @@ use super::{
 /// What a key is to be.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = CreateApiKeyBody)]
 pub struct CreateBody {
     /// Your own name for it.
     pub label: Option<String>,
@@ -113,6 +114,7 @@ impl ApiKeyView {
 
 /// A key just created, or given a new secret.
 #[derive(Serialize, ToSchema)]
+#[schema(as = CreatedApiKeyView)]
 pub struct CreatedView {
     /// The key.
     #[serde(flatten)]

@@ -28,6 +28,7 @@ use super::problem::Problem;
 pub struct FilterQuery {
     /// At most this many items, 1 to 1,000; 50 where it is left out. A page may have fewer, or none, while
     /// `next_cursor` goes on: what the filter leaves out is looked at all the same.
+    #[param(minimum = 1, maximum = 1000)]
     limit: Option<usize>,
     /// Where the last page ended: its `next_cursor`. Send the same filter with it.
     cursor: Option<String>,

@@ -58,7 +58,10 @@ pub async fn api(
         };
         if method {
             let pattern = response.request().match_pattern().unwrap_or_default();
-            answer.headers_mut().insert(header::ALLOW, HeaderValue::from_static(openapi::methods_of(&pattern)));
+            let methods = openapi::methods_of(&pattern, response.request().path());
+            if let Ok(methods) = HeaderValue::try_from(methods) {
+                answer.headers_mut().insert(header::ALLOW, methods);
+            }
         }
         let (inner, _) = response.into_parts();
         response = ServiceResponse::new(inner, answer);

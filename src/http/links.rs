@@ -28,6 +28,7 @@ use super::{
 /// What a link is to be.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = MintLinkBody)]
 pub struct MintBody {
     /// The artifact it opens.
     #[schema(value_type = String)]
@@ -99,6 +100,7 @@ pub struct LinkView {
 
 /// A link just minted.
 #[derive(Serialize, ToSchema)]
+#[schema(as = MintedLinkView)]
 pub struct MintedView {
     /// The link.
     #[serde(flatten)]
@@ -220,6 +222,7 @@ pub async fn revoke_many(
 /// A token to redeem.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = RedeemLinkBody)]
 pub struct RedeemBody {
     /// The link token.
     #[schema(value_type = String, example = "crl_…")]

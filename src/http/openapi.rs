@@ -7,7 +7,7 @@ use actix_web::{HttpResponse, http::header};
 use utoipa::{
     Modify, OpenApi,
     openapi::{
-        Components, OpenApi as Document,
+        Components, Content, OpenApi as Document, Ref, RefOr, Response, Responses,
         security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme},
     },
 };
@@ -86,6 +86,7 @@ impl Modify for Security {
             for operation in operations {
                 let handler = operation.operation_id.take().unwrap_or_default();
                 operation.operation_id = Some(format!("{resource}_{handler}"));
+                answer_with_problems(&mut operation.responses);
             }
         }
         let components = document.components.get_or_insert_with(Components::new);
@@ -97,6 +98,18 @@ impl Modify for Security {
         );
         components.add_security_scheme("console", SecurityScheme::ApiKey(ApiKey::Cookie(cookie)));
         components.add_security_scheme("session", bearer("a session token, cst_…; browsers send it as a cookie"));
+    }
+}
+
+/// Whatever is refused is told by a problem document, of a media type of its own (RFC 9457, section 3).
+fn answer_with_problems(responses: &mut Responses) {
+    let refused = || RefOr::T(Response::new("Refused: `code` says why"));
+    responses.responses.entry("4XX".into()).or_insert_with(refused);
+    for (_, response) in responses.responses.iter_mut().filter(|(status, _)| status.starts_with(['4', '5'])) {
+        if let RefOr::T(response) = response {
+            let problem = Content::new(Some(Ref::from_schema_name("ProblemDocument")));
+            response.content = [("application/problem+json".to_owned(), RefOr::T(problem))].into_iter().collect();
+        }
     }
 }
 
@@ -121,9 +134,12 @@ pub fn has(method: &str, pattern: &str) -> bool {
     METHODS.get(pattern).is_some_and(|methods| methods.split(", ").any(|known| known == method))
 }
 
-/// The methods of a route, for the `Allow` header. Pages are looked at only.
-pub(super) fn methods_of(pattern: &str) -> &'static str {
-    METHODS.get(&pattern.replace(":.*}", "}")).map_or("GET, HEAD", String::as_str)
+/// The methods of a path that this pattern matched, for the `Allow` header. Pages are looked at only.
+pub(super) fn methods_of(pattern: &str, path: &str) -> String {
+    let matched = METHODS.get(&pattern.replace(":.*}", "}")).map_or("GET, HEAD", String::as_str);
+    // A file of the vault may be called like a route that is there for one method.
+    let own = METHODS.get(path).filter(|_| pattern != path);
+    own.map_or_else(|| matched.to_owned(), |own| format!("{matched}, {own}"))
 }
 
 /// The description as JSON.

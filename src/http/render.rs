@@ -23,6 +23,7 @@ use super::{problem::Problem, receipt_views::ChecksumView};
 #[into_params(parameter_in = Query)]
 pub struct PageQuery {
     /// At most this many items, 1 to 1,000; 50 where it is left out.
+    #[param(minimum = 1, maximum = 1000)]
     pub limit: Option<usize>,
     /// Where the last page ended: its `next_cursor`.
     pub cursor: Option<String>,
@@ -43,6 +44,7 @@ pub struct ObjectsQuery {
     #[serde(default)]
     pub prefix: String,
     /// At most this many items, 1 to 1,000; 50 where it is left out.
+    #[param(minimum = 1, maximum = 1000)]
     pub limit: Option<usize>,
     /// Where the last page ended: its `next_cursor`.
     pub cursor: Option<String>,

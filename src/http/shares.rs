@@ -38,6 +38,7 @@ use super::{
 /// What a share is to be.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = MintShareBody)]
 pub struct MintBody {
     /// 1 to 100 paths; one that ends in `/` is a folder with all below it.
     #[schema(value_type = Vec<String>, example = json!(["docs/a.pdf", "designs/"]))]
@@ -122,6 +123,7 @@ pub struct ShareView {
 
 /// A share just minted.
 #[derive(Serialize, ToSchema)]
+#[schema(as = MintedShareView)]
 pub struct MintedView {
     /// The share.
     #[serde(flatten)]
@@ -262,6 +264,7 @@ pub async fn revoke_many(
 /// A token to redeem.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = RedeemShareBody)]
 pub struct RedeemBody {
     /// The share token; or one to move a session here, `crm_…`.
     #[schema(value_type = String, example = "crs_AQEAAAAB…")]

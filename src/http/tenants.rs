@@ -27,6 +27,7 @@ use super::{
 /// What a tenant is to be.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = CreateTenantBody)]
 pub struct CreateBody {
     /// Its name, as recipients of its links read it.
     pub name: String,
@@ -62,6 +63,7 @@ impl From<Tenant> for TenantView {
 
 /// A tenant just created.
 #[derive(Serialize, ToSchema)]
+#[schema(as = CreatedTenantView)]
 pub struct CreatedView {
     /// The tenant.
     #[serde(flatten)]

@@ -325,15 +325,23 @@ pub struct DeclareBatchBody {
 
 /// What became of one item of a batch.
 #[derive(Serialize, ToSchema)]
-pub struct BatchItem<T> {
-    /// The status that the item would have had by itself.
-    pub status: u16,
-    /// What was asked for, if it succeeded.
-    #[serde(flatten)]
-    pub done: Option<T>,
-    /// Why not, if it did not.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub problem: Option<ProblemDocument>,
+#[serde(untagged)]
+pub enum BatchItem<T> {
+    /// It succeeded.
+    Done {
+        /// The status that the item would have had by itself.
+        status: u16,
+        /// What was asked for.
+        #[serde(flatten)]
+        done: T,
+    },
+    /// It did not.
+    Refused {
+        /// The status that the item would have had by itself.
+        status: u16,
+        /// Why not.
+        problem: ProblemDocument,
+    },
 }
 
 /// An upload of a batch.
@@ -354,10 +362,10 @@ pub struct BatchView<T> {
 impl<T> BatchView<T> {
     pub(super) fn new(results: impl IntoIterator<Item = Result<T, Problem>>, success: u16) -> Self {
         let item = |result: Result<T, Problem>| match result {
-            Ok(done) => BatchItem { status: success, done: Some(done), problem: None },
+            Ok(done) => BatchItem::Done { status: success, done },
             Err(problem) => {
-                let document = problem.document(None);
-                BatchItem { status: document.status, done: None, problem: Some(document) }
+                let problem = problem.document(None);
+                BatchItem::Refused { status: problem.status, problem }
             }
         };
         Self { items: results.into_iter().map(item).collect() }

@@ -30,6 +30,7 @@ use super::{
 /// Whom to let in.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = CreateUserBody)]
 pub struct CreateBody {
     /// Who vouches for them: the issuer's URL, exactly as it writes it into its tokens.
     #[schema(example = "https://id.example")]
