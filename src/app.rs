@@ -1,6 +1,7 @@
 //! The composition root: the only place that names a backend.
 
 mod enforcement;
+mod identity_providers;
 mod rounds;
 
 use std::{
@@ -40,6 +41,7 @@ use crate::{
 };
 
 pub use enforcement::diagnose;
+pub use identity_providers::ClientSecretError;
 
 /// Why the broker does not start, and what to do.
 #[derive(Debug, thiserror::Error)]
@@ -86,6 +88,9 @@ pub enum StartError {
     /// The scanner cannot be used.
     #[error(transparent)]
     Scanner(#[from] scanner::NotUsable),
+    /// An identity provider cannot be used.
+    #[error(transparent)]
+    IdentityProvider(#[from] ClientSecretError),
     /// The listeners cannot be served.
     #[error("the listeners cannot be served: {0}")]
     Serve(io::Error),
@@ -181,6 +186,7 @@ pub async fn open(
     };
 
     let (scheme, _) = content_url.split_once("://").unwrap_or(("http", content_url));
+    let providers = identity_providers::of(&config.oidc, &clock)?;
     let broker = Broker {
         store,
         objects,
@@ -196,6 +202,7 @@ pub async fn open(
         under_way: UnderWay::on(tokio::runtime::Handle::current()),
         archives: Arc::default(),
         scanner: config.scanner.as_ref().map(scanner_of).transpose()?,
+        providers: Arc::new(providers),
         settings: Settings {
             public_url,
             content: ContentOrigin { scheme: scheme.to_owned(), authority: guards::authority(content_url).to_owned() },

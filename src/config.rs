@@ -5,6 +5,7 @@
 
 mod clients;
 mod kinds;
+mod oidc;
 mod origins;
 mod scanner;
 
@@ -18,11 +19,12 @@ use serde::Deserialize;
 
 pub use clients::GivenLimits;
 pub use kinds::{LogFormat, LogLevel, ObjectsConfig, ObjectsKind, PathPolicy, StoreConfig, StoreKind, Unenforced};
+pub use oidc::{OidcClient, OidcConfig, OidcGiven};
 pub use scanner::{ScannerConfig, ScannerKind};
 
 use crate::domain::{limits::LimitTable, network::Networks};
 
-use origins::{apart, check_origin, host, is_loopback};
+use origins::{apart, check_origin, host};
 
 /// The largest upload where nothing else is set: 5 TiB.
 const LARGEST_UPLOAD: u64 = 5 << 40;
@@ -112,6 +114,28 @@ pub struct Given {
     /// For how many seconds a scan may go on [default: 300]
     #[arg(long, env = "CLOAKROOM_SCANNER_TIMEOUT", value_name = "SECONDS")]
     pub scanner_timeout: Option<u64>,
+    /// An OpenID Connect provider whose access tokens are taken, or where people sign in: its issuer
+    #[arg(long, env = "CLOAKROOM_OIDC_ISSUER", value_name = "URL")]
+    pub oidc_issuer: Option<String>,
+    /// What the provider calls this API in access tokens
+    #[arg(long, env = "CLOAKROOM_OIDC_AUDIENCE", value_name = "NAME")]
+    pub oidc_audience: Option<String>,
+    /// As which client people are sent to the provider to sign in
+    #[arg(long, env = "CLOAKROOM_OIDC_CLIENT_ID", value_name = "NAME")]
+    pub oidc_client_id: Option<String>,
+    /// The file with that client's secret; a public client has none
+    #[arg(long, env = "CLOAKROOM_OIDC_CLIENT_SECRET_FILE", value_name = "FILE")]
+    pub oidc_client_secret_file: Option<PathBuf>,
+    /// The id of the tenant whose people the provider vouches for
+    #[arg(long, env = "CLOAKROOM_OIDC_TENANT", value_name = "ID")]
+    pub oidc_tenant: Option<String>,
+    /// Which authentication context classes (acr) count as a second factor, with spaces between them
+    #[arg(long, env = "CLOAKROOM_OIDC_ACCEPTED_ACR", value_name = "NAMES")]
+    pub oidc_accepted_acr: Option<String>,
+    /// Several providers: in the file only
+    #[arg(skip)]
+    #[serde(default)]
+    pub oidc: Vec<OidcGiven>,
     /// How logs are written: text or json [default: text]
     #[arg(long, env = "CLOAKROOM_LOG_FORMAT", value_name = "FORMAT")]
     pub log_format: Option<LogFormat>,
@@ -139,6 +163,7 @@ pub struct Config {
     pub objects: ObjectsConfig,
     pub unenforced: Unenforced,
     pub scanner: Option<ScannerConfig>,
+    pub oidc: Vec<OidcConfig>,
     pub root_keys: PathBuf,
     pub log_format: LogFormat,
     pub log: LogLevel,
@@ -228,6 +253,18 @@ impl Given {
                 self.scanner_command.or(file.scanner_command),
                 self.scanner_url.or(file.scanner_url),
                 self.scanner_timeout.or(file.scanner_timeout),
+            )?,
+            oidc: OidcConfig::of(
+                file.oidc,
+                OidcGiven {
+                    name: None,
+                    issuer: self.oidc_issuer.or(file.oidc_issuer),
+                    audience: self.oidc_audience.or(file.oidc_audience),
+                    client_id: self.oidc_client_id.or(file.oidc_client_id),
+                    client_secret_file: self.oidc_client_secret_file.or(file.oidc_client_secret_file),
+                    tenant: self.oidc_tenant.or(file.oidc_tenant),
+                    accepted_acr: oidc::classes(self.oidc_accepted_acr.or(file.oidc_accepted_acr)),
+                },
             )?,
             log_format: self.log_format.or(file.log_format).unwrap_or_default(),
             log: self.log.or(file.log).unwrap_or_default(),

@@ -16,6 +16,7 @@ pub mod high_water;
 pub mod http;
 pub mod keys;
 pub mod objects;
+pub mod oidc;
 pub mod outward;
 pub mod scanner;
 pub mod service;

@@ -1,7 +1,8 @@
 //! Requests that the broker itself sends over plain HTTP: to the storage it
-//! examines, and to a scanner. AWS clients have their own stack, in `aws.rs`.
+//! examines, to a scanner, and to identity providers. AWS clients have their own
+//! stack, in `aws.rs`.
 
-use std::time::Duration;
+use std::{fmt, net::IpAddr, time::Duration};
 
 use ureq::{
     Agent,
@@ -33,4 +34,70 @@ pub fn agent(patience: Duration) -> Agent {
         .tls_config(tls.build())
         .build()
         .into()
+}
+
+/// A URL to which something may be sent: over TLS, or not beyond this machine.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Destination(String);
+
+/// Why nothing is sent to a URL; the wording is shown to operators.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotADestination {
+    /// It is no absolute URL, or has parts that are none of a destination's.
+    #[error("is not of the form https://host/path")]
+    Form,
+    /// Others could read what is sent.
+    #[error("must be https: only loopback may go without TLS")]
+    Plain,
+}
+
+impl Destination {
+    /// Checks a URL. It may have a path and a query; credentials and fragments have no place in it.
+    ///
+    /// # Errors
+    /// When it has another form, or is plain HTTP beyond this machine.
+    pub fn parse(url: &str) -> Result<Self, NotADestination> {
+        let (scheme, rest) = url.split_once("://").ok_or(NotADestination::Form)?;
+        let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+        let printable = url.bytes().all(|byte| byte.is_ascii_graphic());
+        if authority.is_empty() || authority.contains(['@', '\\']) || url.contains('#') || !printable {
+            return Err(NotADestination::Form);
+        }
+        match scheme {
+            "https" => Ok(Self(url.to_owned())),
+            "http" if is_loopback(host(authority)) => Ok(Self(url.to_owned())),
+            "http" => Err(NotADestination::Plain),
+            _ => Err(NotADestination::Form),
+        }
+    }
+
+    /// The URL.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether nobody between here and there can read along, or answer instead.
+    pub fn is_encrypted(&self) -> bool {
+        self.0.starts_with("https:")
+    }
+}
+
+impl fmt::Debug for Destination {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The host name of an authority, without its port.
+pub fn host(authority: &str) -> &str {
+    match authority.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
+        _ => authority,
+    }
+}
+
+/// Whether what is sent to this host stays on this machine.
+pub fn is_loopback(name: &str) -> bool {
+    let address = name.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    name == "localhost" || address.is_ok_and(|address| address.is_loopback())
 }

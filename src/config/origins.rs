@@ -2,7 +2,10 @@
 
 use std::net::IpAddr;
 
-use crate::http::guards::authority;
+use crate::{
+    http::guards::authority,
+    outward::{self, is_loopback},
+};
 
 use super::{ConfigError, wrong};
 
@@ -15,17 +18,7 @@ pub(super) fn apart(public: &str, content: &str) -> bool {
 
 /// The host name of an origin, without its port.
 pub(super) fn host(url: &str) -> &str {
-    let authority = authority(url);
-    match authority.rsplit_once(':') {
-        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
-        _ => authority,
-    }
-}
-
-/// Whether what is sent to this host stays on this machine.
-pub(super) fn is_loopback(name: &str) -> bool {
-    let address = name.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
-    name == "localhost" || address.is_ok_and(|address| address.is_loopback())
+    outward::host(authority(url))
 }
 
 /// An origin: scheme and authority and nothing else; plain HTTP on loopback only.

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use super::{ConfigError, host, is_loopback, wrong};
+use crate::outward::{Destination, NotADestination};
+
+use super::{ConfigError, wrong};
 
 /// The scanner with all it needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,21 +65,10 @@ fn words(command: &str) -> Result<Vec<String>, ConfigError> {
     }
 }
 
-/// The bytes of uploads go there: over TLS, or not beyond this machine.
+/// The bytes of uploads go there.
 fn checked(url: String) -> Result<String, ConfigError> {
-    let fault = |message: String| wrong("CLOAKROOM_SCANNER_URL", message);
-    let (scheme, rest) = url.split_once("://").unwrap_or_default();
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    let printable = url.bytes().all(|byte| byte.is_ascii_graphic());
-    if authority.is_empty() || authority.contains('@') || url.contains('#') || !printable {
-        return Err(fault("is not of the form https://host/path".into()));
-    }
-    match scheme {
-        "https" => Ok(url),
-        "http" if is_loopback(host(&format!("{scheme}://{authority}"))) => Ok(url),
-        "http" => Err(fault("must be https: only loopback may go without TLS".into())),
-        _ => Err(fault("is not of the form https://host/path".into())),
-    }
+    let fault = |fault: NotADestination| wrong("CLOAKROOM_SCANNER_URL", fault.to_string());
+    Destination::parse(&url).map(|_| url).map_err(fault)
 }
 
 #[cfg(test)]

@@ -4,7 +4,10 @@
 
 use std::fmt;
 
-use crate::domain::ids::TenantId;
+use crate::domain::{
+    identity::{Issuer, Subject},
+    ids::TenantId,
+};
 
 use super::digest::{Sha256Digest, labelled};
 
@@ -14,8 +17,8 @@ pub struct ProvidedUserHash(Sha256Digest);
 
 impl ProvidedUserHash {
     /// Of the user of this tenant whom `issuer` calls `subject`.
-    pub fn new(tenant: TenantId, issuer: &str, subject: &str) -> Self {
-        let parts: [&[u8]; 3] = [tenant.as_bytes(), issuer.as_bytes(), subject.as_bytes()];
+    pub fn new(tenant: TenantId, issuer: &Issuer, subject: &Subject) -> Self {
+        let parts: [&[u8]; 3] = [tenant.as_bytes(), issuer.as_str().as_bytes(), subject.expose().as_bytes()];
         Self(labelled("cloakroom/user/v1", &parts))
     }
 }
@@ -34,10 +37,18 @@ mod tests {
     #[test]
     fn whoever_is_called_alike_elsewhere_is_somebody_else() {
         let (tenant, other) = (TenantId::from_bytes([1; 16]), TenantId::from_bytes([2; 16]));
-        let user = ProvidedUserHash::new(tenant, "https://a", "1");
-        assert_eq!(user, ProvidedUserHash::new(tenant, "https://a", "1"));
-        for another in [(other, "https://a", "1"), (tenant, "https://a1", ""), (tenant, "https://b", "1")] {
-            assert_ne!(user, ProvidedUserHash::new(another.0, another.1, another.2));
+        let hash = |tenant, issuer, subject| {
+            ProvidedUserHash::new(tenant, &Issuer::parse(issuer).unwrap(), &Subject::parse(subject).unwrap())
+        };
+        let user = hash(tenant, "https://a", "12");
+        assert_eq!(user, hash(tenant, "https://a", "12"));
+        for another in [
+            hash(other, "https://a", "12"),
+            hash(tenant, "https://a1", "2"),
+            hash(tenant, "https://b", "12"),
+            hash(tenant, "https://a", "13"),
+        ] {
+            assert_ne!(user, another);
         }
     }
 }

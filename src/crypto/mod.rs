@@ -20,4 +20,5 @@ pub mod sealed;
 pub mod secret;
 pub mod session_token;
 pub mod share_token;
+pub mod signing_in;
 pub mod submission_token;

@@ -72,11 +72,13 @@ pub enum Purpose {
     Submission,
     /// Goes on with a claimed share on another device.
     Move,
+    /// Comes back from an identity provider.
+    SigningIn,
 }
 
 impl Purpose {
     /// Every purpose there is.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Share,
         Self::Session,
         Self::Cursor,
@@ -87,6 +89,7 @@ impl Purpose {
         Self::Handoff,
         Self::Submission,
         Self::Move,
+        Self::SigningIn,
     ];
 
     const fn labels(self) -> [&'static str; 3] {
@@ -110,6 +113,9 @@ impl Purpose {
                 ["cloakroom/submission/v1", "cloakroom/submission/v1|key", "cloakroom/submission/v1|commit"]
             }
             Self::Move => ["cloakroom/move/v1", "cloakroom/move/v1|key", "cloakroom/move/v1|commit"],
+            Self::SigningIn => {
+                ["cloakroom/signing-in/v1", "cloakroom/signing-in/v1|key", "cloakroom/signing-in/v1|commit"]
+            }
             Self::Handoff => ["cloakroom/handoff/v1", "cloakroom/handoff/v1|key", "cloakroom/handoff/v1|commit"],
         }
     }

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     authority::MadeUnder,
+    identity::SecondFactor,
     ids::ConsoleSessionId,
     instant::Instant,
     lifetime,
@@ -21,6 +22,8 @@ pub struct ConsoleSession {
     pub id: ConsoleSessionId,
     /// Who it is of, and under which generations they signed in.
     pub principal: MadeUnder,
+    /// What was said, when they signed in, of how.
+    pub second_factor: SecondFactor,
     /// When they signed in.
     pub created_at: Instant,
     /// When it ends by itself.
@@ -31,11 +34,18 @@ pub struct ConsoleSession {
 
 impl ConsoleSession {
     /// A session of this principal: 12 hours, or until that ends.
-    pub fn begin(id: ConsoleSessionId, tenant: &Tenant, principal: &Principal, now: Instant) -> Self {
+    pub fn begin(
+        id: ConsoleSessionId,
+        tenant: &Tenant,
+        principal: &Principal,
+        second_factor: SecondFactor,
+        now: Instant,
+    ) -> Self {
         let longest = now.plus(lifetime::CONSOLE_SESSION);
         Self {
             id,
             principal: MadeUnder::now(tenant, principal),
+            second_factor,
             created_at: now,
             expires_at: principal.expires_at.map_or(longest, |end| end.min(longest)),
             ended_at: None,
@@ -125,7 +135,7 @@ mod tests {
     }
 
     fn begin(key: &Principal) -> ConsoleSession {
-        ConsoleSession::begin(ConsoleSessionId::from_bytes([3; 16]), &tenant(), key, NOW)
+        ConsoleSession::begin(ConsoleSessionId::from_bytes([3; 16]), &tenant(), key, SecondFactor::NotSaid, NOW)
     }
 
     #[test]

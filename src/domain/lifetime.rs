@@ -47,6 +47,8 @@ pub const IMPERSONATION: Bounds = Bounds { least: MINUTE, default: 15 * MINUTE, 
 pub const CREDENTIAL: Duration = Duration::from_secs(15 * MINUTE);
 /// A session of the console, from signing in. It is not renewed.
 pub const CONSOLE_SESSION: Duration = Duration::from_secs(12 * HOUR);
+/// An attempt to sign in at an identity provider, until its answer is there.
+pub const SIGNING_IN: Duration = Duration::from_secs(10 * MINUTE);
 /// The URL of one download.
 pub const DOWNLOAD_URL: Duration = Duration::from_secs(MINUTE);
 /// The link by which a claimant goes on with a share on another device.

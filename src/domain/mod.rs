@@ -12,6 +12,7 @@ pub mod event;
 pub mod file_request;
 pub mod filter;
 pub mod idempotency;
+pub mod identity;
 pub mod ids;
 pub mod instant;
 pub mod lifetime;

@@ -8,6 +8,7 @@ use std::{fmt, str::FromStr};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::{
+    identity::{Issuer, Subject},
     ids::{ApiKeyId, NotAnId, UserId},
     instant::Instant,
     metadata::Metadata,
@@ -65,7 +66,7 @@ impl<'de> Deserialize<'de> for PrincipalId {
 /// By what a principal is known.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "kind")]
-pub enum Identity {
+pub enum KnownBy {
     /// By the secret of an API key.
     ApiKey {
         /// The secrets that open it: the newest last. There are two while one takes the place of the other.
@@ -74,9 +75,9 @@ pub enum Identity {
     /// By the word of a provider (OpenID Connect Core 1.0, section 2).
     User {
         /// Whose word.
-        issuer: String,
+        issuer: Issuer,
         /// About whom: what the issuer calls them, and nobody else.
-        subject: String,
+        subject: Subject,
     },
     /// By the secret of a key that an operator drew to act for the tenant.
     Impersonation {
@@ -124,7 +125,7 @@ pub struct Principal {
     #[serde(default, skip_serializing_if = "Metadata::is_empty")]
     pub metadata: Metadata,
     /// By what it is known.
-    pub identity: Identity,
+    pub known_by: KnownBy,
     /// What it may do at all.
     pub role: Role,
     /// Where it may do what.
@@ -199,17 +200,17 @@ impl Principal {
 
     /// What shows which it is, where it has no label.
     pub fn preview(&self) -> String {
-        match &self.identity {
-            Identity::ApiKey { secrets } | Identity::Impersonation { secrets, .. } => {
+        match &self.known_by {
+            KnownBy::ApiKey { secrets } | KnownBy::Impersonation { secrets, .. } => {
                 secrets.last().map(|secret| secret.preview.clone()).unwrap_or_default()
             }
-            Identity::User { subject, .. } => subject.clone(),
+            KnownBy::User { subject, .. } => subject.expose().to_owned(),
         }
     }
 
     /// Whether this secret of its is accepted.
     pub fn accepts(&self, number: u32, now: Instant) -> bool {
-        let (Identity::ApiKey { secrets } | Identity::Impersonation { secrets, .. }) = &self.identity else {
+        let (KnownBy::ApiKey { secrets } | KnownBy::Impersonation { secrets, .. }) = &self.known_by else {
             return false;
         };
         let mut same = secrets.iter().filter(|secret| secret.number == number);
@@ -219,12 +220,12 @@ impl Principal {
     /// The key with a new secret. The one before is accepted until then, and no other; what was minted stays.
     /// None of what is no key, or has ended.
     pub fn rotate(&self, preview: String, until: Instant) -> Option<(Self, u32)> {
-        let Identity::ApiKey { secrets } = &self.identity else { return None };
+        let KnownBy::ApiKey { secrets } = &self.known_by else { return None };
         let newest = secrets.last().filter(|_| self.ended.is_none())?;
         let number = newest.number + 1;
         let before = KeySecret { until: Some(until), ..newest.clone() };
         let secrets = vec![before, KeySecret { number, preview, until: None }];
-        Some((Self { identity: Identity::ApiKey { secrets }, ..self.clone() }, number))
+        Some((Self { known_by: KnownBy::ApiKey { secrets }, ..self.clone() }, number))
     }
 
     /// The principal with these changes.
@@ -269,7 +270,7 @@ pub(crate) mod tests {
             namespace: Namespace { tenant, mode: Mode::Live },
             label: None,
             metadata: Metadata::default(),
-            identity: Identity::ApiKey {
+            known_by: KnownBy::ApiKey {
                 secrets: vec![KeySecret { number: 0, preview: "crk_live_abcd…".into(), until: None }],
             },
             role: Role::Admin,

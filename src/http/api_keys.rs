@@ -13,7 +13,7 @@ use crate::{
         lifetime,
         metadata::Metadata,
         permission::{PathGrant, Role},
-        principal::{Identity, Principal, PrincipalId},
+        principal::{KnownBy, Principal, PrincipalId},
         quota::Limits,
         tenant::Mode,
     },
@@ -101,10 +101,10 @@ pub struct ApiKeyView {
 impl ApiKeyView {
     pub(super) fn new(key: Principal, usage: Option<UsageView>, now: Instant) -> Self {
         let preview = key.preview();
-        let (until, impersonation_by) = match &key.identity {
-            Identity::ApiKey { secrets } => (secrets.iter().find_map(|secret| secret.until), None),
-            Identity::Impersonation { operator, .. } => (None, Some(operator.to_string())),
-            Identity::User { .. } => (None, None),
+        let (until, impersonation_by) = match &key.known_by {
+            KnownBy::ApiKey { secrets } => (secrets.iter().find_map(|secret| secret.until), None),
+            KnownBy::Impersonation { operator, .. } => (None, Some(operator.to_string())),
+            KnownBy::User { .. } => (None, None),
         };
         let previous_accepted_until = until.filter(|until| now < *until).map(|until| until.to_string());
         Self { principal: PrincipalView::new(key, usage, now), preview, previous_accepted_until, impersonation_by }

@@ -18,7 +18,7 @@ use crate::{
         permission::{PathGrant, Role},
         tenant::Mode,
     },
-    service::{AddressClass, Broker, Caller, Error},
+    service::{AddressClass, Broker, Caller, Error, console::SignedIn},
 };
 
 use super::{
@@ -166,9 +166,39 @@ pub async fn sign_in(
     Json(body): Json<SignInBody>,
 ) -> Result<HttpResponse, Problem> {
     let signed_in = broker.sign_in(&body.api_key, request_id(&request)).await?;
-    let ends = signed_in.caller.console.as_ref().map_or(broker.now(), |console| console.session.expires_at);
-    let [secret, csrf] = cookies(&broker, signed_in.secret.expose(), signed_in.secret.csrf_token().expose(), ends);
+    let [secret, csrf] = cookies_of(&broker, &signed_in);
     Ok(HttpResponse::Ok().cookie(secret).cookie(csrf).json(ConsoleSessionView::of(signed_in.caller)?))
+}
+
+/// The cookies of somebody who has just signed in.
+pub(super) fn cookies_of(broker: &Broker, signed_in: &SignedIn) -> [Cookie<'static>; 2] {
+    let ends = signed_in.caller.console.as_ref().map_or(broker.now(), |console| console.session.expires_at);
+    cookies(broker, signed_in.secret.expose(), signed_in.secret.csrf_token().expose(), ends)
+}
+
+/// A provider at which people sign in.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ProviderView {
+    /// Its name here.
+    #[schema(example = "sso")]
+    pub name: String,
+    /// Where to go to sign in.
+    #[schema(example = "/console/sign-in/sso")]
+    pub path: String,
+}
+
+/// The providers at which people sign in.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ProvidersView {
+    /// All of them.
+    pub items: Vec<ProviderView>,
+}
+
+/// List the identity providers at which people sign in.
+#[utoipa::path(get, path = "/v1/console/providers", tag = "console", responses((status = 200, body = ProvidersView)))]
+pub async fn providers(broker: web::Data<Broker>) -> HttpResponse {
+    let view = |name: &str| ProviderView { name: name.to_owned(), path: format!("/console/sign-in/{name}") };
+    HttpResponse::Ok().json(ProvidersView { items: broker.sign_in_providers().map(view).collect() })
 }
 
 /// Who is signed in, and what to offer them.

@@ -10,7 +10,11 @@ use futures_util::future::LocalBoxFuture;
 use serde::de::DeserializeOwned;
 
 use crate::{
-    crypto::{opaque::ConsoleSecret, secret::SecretText, submission_token::SubmissionToken},
+    crypto::{
+        opaque::{ApiKeySecret, ConsoleSecret},
+        secret::SecretText,
+        submission_token::SubmissionToken,
+    },
     domain::ids::{RequestId, SessionId},
     service::{Broker, Caller, Error, SessionSpender, sessions::Session, uploads::MayUpload},
 };
@@ -72,7 +76,9 @@ impl FromRequest for Authenticated {
 
 /// The secret of whoever is [`Authenticated`], which is the same in each of their requests.
 pub(super) fn lasting_credential(request: &HttpRequest, broker: &Broker) -> Option<SecretText> {
-    bearer(request).or_else(|| console_secret(request, broker).map(|secret| SecretText::new(secret.expose())))
+    // A provider's tokens change every few minutes.
+    let key = bearer(request).map(|bearer| ApiKeySecret::parse(&bearer).ok().map(|_| bearer));
+    key.unwrap_or_else(|| console_secret(request, broker).map(|secret| SecretText::new(secret.expose())))
 }
 
 /// A JSON body from a principal. Who that is, is looked at when the whole body
@@ -211,7 +217,7 @@ pub(super) const CSRF_COOKIE: &str = "csrf";
 
 /// The cookies, each by its name as it was sent. Decoded, `__%48ost-` would read like a prefix that a browser
 /// grants only to what this very host has set.
-fn cookies(request: &HttpRequest) -> impl Iterator<Item = (&str, &str)> {
+pub(super) fn cookies(request: &HttpRequest) -> impl Iterator<Item = (&str, &str)> {
     let lines = request.headers().get_all(COOKIE).filter_map(|line| line.to_str().ok());
     lines.flat_map(|line| line.split(';')).filter_map(|cookie| cookie.trim().split_once('='))
 }

@@ -328,8 +328,8 @@ pub struct AskedView {
     pub message: Option<String>,
     /// Until when deliveries are taken (RFC 3339).
     pub closes_at: String,
-    /// The largest file, in bytes.
-    pub largest_file: Option<u64>,
+    /// The largest file that is taken, in bytes.
+    pub largest_file: u64,
     /// How many bytes are left.
     pub bytes_left: Option<u64>,
     /// How many files are left.
@@ -344,12 +344,12 @@ pub struct AskedView {
 impl From<FileRequestPreview> for AskedView {
     fn from(preview: FileRequestPreview) -> Self {
         let left = |limit: Option<u64>, used: u64| limit.map(|limit| limit.saturating_sub(used));
-        let FileRequestPreview { sender, request, usage, needs_password } = preview;
+        let FileRequestPreview { sender, request, largest_file, usage, needs_password } = preview;
         Self {
             sender,
             message: request.message,
             closes_at: request.terms.expires_at.to_string(),
-            largest_file: request.largest_file,
+            largest_file,
             bytes_left: left(usage.limits.bytes, usage.used.bytes),
             objects_left: left(usage.limits.objects, usage.used.objects),
             content_types: request.content_types,

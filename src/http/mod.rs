@@ -35,6 +35,7 @@ pub mod server;
 pub mod session_uploads;
 pub mod sessions;
 pub mod shares;
+pub mod single_sign_on;
 pub mod tenants;
 mod upload_actions;
 pub mod upload_views;

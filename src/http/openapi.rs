@@ -45,7 +45,7 @@ use super::{
         tenants::create, tenants::list, tenants::inspect, tenants::suspend, tenants::resume, tenants::cut_off,
         tenants::impersonate,
         histories::of_share, histories::of_link, histories::of_file_request, histories::audit,
-        console::sign_in, console::inspect, console::sign_out, console::draw,
+        console::sign_in, console::providers, console::inspect, console::sign_out, console::draw,
         administration::usage, administration::set_quota, administration::sweep, administration::reconcile,
     ),
     tags(

@@ -34,6 +34,9 @@ pub struct ProblemDocument {
     /// The field concerned, as a JSON pointer or the name of a parameter.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pointer: Option<String>,
+    /// For `too_large`: the most it may be, in bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u64>,
     /// Finds the request in the operator's logs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,
@@ -47,13 +50,14 @@ pub struct Problem {
     title: &'static str,
     detail: Option<String>,
     pointer: Option<String>,
+    limit: Option<u64>,
     retry_after: Option<u32>,
 }
 
 impl Problem {
     /// A problem of this kind.
     pub fn new(status: StatusCode, code: &'static str, title: &'static str) -> Self {
-        Self { status, code, title, detail: None, pointer: None, retry_after: None }
+        Self { status, code, title, detail: None, pointer: None, limit: None, retry_after: None }
     }
 
     /// Says what is wrong in this case.
@@ -107,6 +111,7 @@ impl Problem {
             code: self.code.to_owned(),
             detail: self.detail.clone(),
             pointer: self.pointer.clone(),
+            limit: self.limit,
             request_id,
         }
     }
@@ -184,9 +189,12 @@ impl From<service::Error> for Problem {
                 "the storage does not enforce what is signed for it; use the method put, for files of up to {put_cap} \
                  bytes; larger ones cannot be sent here"
             )),
-            Error::TooLarge { cap } => Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", "This is too large")
-                .pointer("/size")
-                .detail(format!("at most {cap} bytes")),
+            Error::TooLarge { cap } => Self {
+                limit: Some(cap),
+                ..Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", "This is too large")
+                    .pointer("/size")
+                    .detail(format!("at most {cap} bytes"))
+            },
             Error::QuotaExceeded { detail } => {
                 Self::new(StatusCode::CONFLICT, "quota_exceeded", "A quota has no room for this")
                     .detail(format!("{detail}; delete files, or wait until uploads that were called off have ended"))

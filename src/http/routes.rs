@@ -9,7 +9,7 @@ use crate::web::pages;
 
 use super::{
     administration, api_keys, archives, artifacts, console, file_requests, histories, json::LARGEST_BODY, links,
-    objects, openapi, problem::Problem, session_uploads, sessions, shares, tenants, uploads, users,
+    objects, openapi, problem::Problem, session_uploads, sessions, shares, single_sign_on, tenants, uploads, users,
 };
 
 /// The route table.
@@ -126,6 +126,9 @@ pub fn configure(routes: &mut web::ServiceConfig) {
                 .route(delete().to(console::sign_out)),
         )
         .service(resource("/v1/console/qr").route(post().to(console::draw)))
+        .service(resource("/v1/console/providers").route(get().to(console::providers)))
+        .service(resource("/console/sign-in/{provider}").route(get().to(single_sign_on::depart)))
+        .service(resource("/console/sign-in/{provider}/callback").route(get().to(single_sign_on::arrive)))
         // The description of all this
         .service(resource("/openapi.json").route(get().to(openapi::json)))
         .service(resource("/docs").route(get().to(openapi::page)))

@@ -355,11 +355,11 @@ pub struct SharePreviewView {
     /// What could be done.
     #[schema(value_type = String)]
     pub permission: SharePermission,
-    /// How many files, up to 10,000.
+    /// How many files, up to 1,000.
     pub item_count: usize,
     /// Whether there are more.
     pub more_items: bool,
-    /// Their size together, in bytes.
+    /// The size of those together, in bytes: where there are more, it is at least this.
     pub total_size: u64,
     /// Until when it may be claimed (RFC 3339).
     pub claim_by: String,

@@ -6,11 +6,12 @@ use utoipa::ToSchema;
 
 use crate::{
     domain::{
+        identity::{Issuer, NotAName, Subject},
         ids::UserId,
         instant::Instant,
         metadata::Metadata,
         permission::{PathGrant, Role},
-        principal::{Identity, Principal, PrincipalId},
+        principal::{KnownBy, Principal, PrincipalId},
         quota::Limits,
         tenant::Mode,
     },
@@ -25,9 +26,6 @@ use super::{
     problem::{Problem, ProblemDocument},
     render::{self, Listing, PageQuery},
 };
-
-/// The longest issuer or subject, in bytes (OpenID Connect Core 1.0, section 2, of subjects: 255 ASCII characters).
-const LONGEST_NAME: usize = 255;
 
 /// Whom to let in.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -69,9 +67,10 @@ pub struct CreateBody {
 
 impl CreateBody {
     fn parse(self, default: Mode, now: Instant) -> Result<CreateUser, Problem> {
+        let wrong = |pointer: &'static str| move |fault: NotAName| Problem::invalid(pointer, fault.to_string());
         Ok(CreateUser {
-            issuer: named("/issuer", self.issuer)?,
-            subject: named("/subject", self.subject)?,
+            issuer: Issuer::parse(&self.issuer).map_err(wrong("/issuer"))?,
+            subject: Subject::parse(&self.subject).map_err(wrong("/subject"))?,
             label: render::label(self.label)?,
             metadata: self.metadata,
             mode: self.mode.unwrap_or(default),
@@ -98,9 +97,9 @@ pub struct UserView {
 
 impl UserView {
     fn new(user: Principal, usage: Option<UsageView>, now: Instant) -> Self {
-        let (issuer, subject) = match &user.identity {
-            Identity::User { issuer, subject } => (issuer.clone(), subject.clone()),
-            Identity::ApiKey { .. } | Identity::Impersonation { .. } => Default::default(),
+        let (issuer, subject) = match &user.known_by {
+            KnownBy::User { issuer, subject } => (issuer.to_string(), subject.expose().to_owned()),
+            KnownBy::ApiKey { .. } | KnownBy::Impersonation { .. } => Default::default(),
         };
         Self { principal: PrincipalView::new(user, usage, now), issuer, subject }
     }
@@ -108,11 +107,6 @@ impl UserView {
 
 fn id(text: &str) -> Result<PrincipalId, Problem> {
     render::id::<UserId>(text).map(PrincipalId::User)
-}
-
-fn named(pointer: &str, text: String) -> Result<String, Problem> {
-    let fits = !text.is_empty() && text.len() <= LONGEST_NAME && !text.chars().any(char::is_control);
-    fits.then_some(text).ok_or_else(|| Problem::invalid(pointer, "must have 1 to 255 bytes, and no control characters"))
 }
 
 /// Let somebody in whom a provider of identities vouches for.

@@ -16,7 +16,7 @@ use crate::{
         instant::Instant,
         path::{PathPin, VaultPath},
         permission::Permission,
-        principal::{Identity, Principal, PrincipalId},
+        principal::{KnownBy, Principal, PrincipalId},
         redemption::Claim,
         tenant::{Namespace, Tenant},
     },
@@ -65,8 +65,8 @@ impl Caller {
 
     pub(super) fn actor(&self) -> Actor {
         let principal = self.principal.id;
-        match (&self.principal.identity, principal, &self.console) {
-            (Identity::Impersonation { operator, .. }, PrincipalId::ApiKey(id), _) => {
+        match (&self.principal.known_by, principal, &self.console) {
+            (KnownBy::Impersonation { operator, .. }, PrincipalId::ApiKey(id), _) => {
                 Actor::Impersonation { id, operator: *operator }
             }
             (_, _, Some(console)) => Actor::Console { principal, session: console.session.id },
@@ -118,12 +118,23 @@ fn outside(path: impl std::fmt::Display) -> Error {
 }
 
 impl Broker {
+    /// The caller who bears this: an API key, or a provider's access token.
+    ///
+    /// # Errors
+    /// [`Error::Unauthenticated`], the same for everything that is not accepted; [`Error::Forbidden`] for an
+    /// administrator without a second factor.
+    pub async fn authenticate(&self, bearer: &SecretText, request: RequestId) -> Result<Caller, Error> {
+        match ApiKeySecret::parse(bearer) {
+            Ok(secret) => self.with_key(&secret, request).await,
+            Err(_) => self.vouched_for(&self.identify(bearer).await?, request).await,
+        }
+    }
+
     /// The caller with this API key.
     ///
     /// # Errors
     /// [`Error::Unauthenticated`], the same for every key that is not accepted.
-    pub async fn authenticate(&self, secret: &SecretText, request: RequestId) -> Result<Caller, Error> {
-        let secret = ApiKeySecret::parse(secret).map_err(|_| Error::Unauthenticated)?;
+    pub async fn with_key(&self, secret: &ApiKeySecret, request: RequestId) -> Result<Caller, Error> {
         let [pointer] = self.store.get([rows::api_key_pointer(secret.hash())]).await?;
         let pointer: ApiKeyPointer = pointer.and_then(|row| self.readable(&row)).ok_or(Error::Unauthenticated)?;
 
@@ -156,7 +167,7 @@ impl Broker {
 
     /// Whether whoever acts for a tenant is still an operator.
     pub(super) async fn operator_stands(&self, principal: &Principal, now: Instant) -> Result<(), Error> {
-        let Identity::Impersonation { operator, operator_namespace, .. } = &principal.identity else { return Ok(()) };
+        let KnownBy::Impersonation { operator, operator_namespace, .. } = &principal.known_by else { return Ok(()) };
         let home = [rows::principal(*operator_namespace, *operator), rows::tenant(operator_namespace.tenant)];
         let [operator, home] = self.store.get(home).await?;
         let operator: Principal = operator.and_then(|row| self.readable(&row)).ok_or(Error::Unauthenticated)?;

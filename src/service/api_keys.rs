@@ -10,7 +10,7 @@ use crate::{
         instant::Instant,
         metadata::Metadata,
         permission::{Grants, Role},
-        principal::{Identity, KeySecret, Principal, PrincipalId},
+        principal::{KeySecret, KnownBy, Principal, PrincipalId},
         quota::{Limits, Scope},
         tenant::{Generation, Mode, Namespace, Tenant},
     },
@@ -58,7 +58,7 @@ impl Broker {
         operator: bool,
         now: Instant,
     ) -> Result<(CreatedApiKey, [Write; 2]), Error> {
-        self.new_key_of(tenant, wanted, operator, now, |secret| Identity::ApiKey { secrets: vec![secret] })
+        self.new_key_of(tenant, wanted, operator, now, |secret| KnownBy::ApiKey { secrets: vec![secret] })
     }
 
     /// As [`Broker::new_api_key`], of whatever kind.
@@ -68,7 +68,7 @@ impl Broker {
         wanted: CreateApiKey,
         operator: bool,
         now: Instant,
-        identity: impl FnOnce(KeySecret) -> Identity,
+        known_by: impl FnOnce(KeySecret) -> KnownBy,
     ) -> Result<(CreatedApiKey, [Write; 2]), Error> {
         let role =
             Role::with(wanted.role, &wanted.grants).map_err(|fault| Error::invalid("/role", fault.to_string()))?;
@@ -80,7 +80,7 @@ impl Broker {
             namespace,
             label: wanted.label,
             metadata: wanted.metadata,
-            identity: identity(KeySecret { number: 0, preview: secret.preview(), until: None }),
+            known_by: known_by(KeySecret { number: 0, preview: secret.preview(), until: None }),
             role,
             grants: wanted.grants,
             operator,

@@ -3,18 +3,21 @@
 //! A session gives what its key gives, as that is at each request; nothing that
 //! is looked up when signing in is kept but which key it was.
 
+use serde::{Deserialize, Serialize};
+
 use crate::{
     crypto::{
-        opaque::{ConsoleSecret, ConsoleSecretHash},
+        opaque::{ApiKeySecret, ConsoleSecret, ConsoleSecretHash},
         secret::SecretText,
     },
     domain::{
         console::ConsoleSession,
         event::EventType,
+        identity::SecondFactor,
         ids::{ConsoleSessionId, RequestId},
         lifetime,
     },
-    store::Expected,
+    store::{Expected, Write},
 };
 
 use super::{
@@ -22,7 +25,13 @@ use super::{
     access::{Authority, Console},
     records::{Committed, ROUNDS, committed, outrun},
     rows,
+    single_sign_on::Arrival,
+    users::surely,
 };
+
+/// Marks an attempt to sign in that has begun a session.
+#[derive(Debug, Serialize, Deserialize)]
+struct Used {}
 
 /// Somebody who has just signed in. No `Debug`: the secret is a credential.
 pub struct SignedIn {
@@ -38,19 +47,44 @@ impl Broker {
     /// # Errors
     /// [`Error::Unauthenticated`], the same for every key that is not accepted.
     pub async fn sign_in(&self, key: &SecretText, request: RequestId) -> Result<SignedIn, Error> {
-        let caller = self.authenticate(key, request).await?;
+        let secret = ApiKeySecret::parse(key).map_err(|_| Error::Unauthenticated)?;
+        let caller = self.with_key(&secret, request).await?;
+        self.begin_session(caller, SecondFactor::NotSaid, None).await
+    }
+
+    /// Begins a session of the console for whom a provider has vouched: one for each attempt to sign in.
+    ///
+    /// # Errors
+    /// [`Error::Unauthenticated`], the same for everybody who was not let in, and for an attempt that was used.
+    pub async fn sign_in_by_provider(&self, arrival: &Arrival, request: RequestId) -> Result<SignedIn, Error> {
+        let caller = self.vouched_for(&arrival.identity, request).await?;
+        let used = rows::attempt_used(&arrival.attempt);
+        let once = self.put(used, Expected::Absent, &Used {}, Some(arrival.expires_at))?;
+        self.begin_session(caller, arrival.identity.second_factor, Some(once)).await
+    }
+
+    async fn begin_session(
+        &self,
+        caller: Caller,
+        second_factor: SecondFactor,
+        once: Option<Write>,
+    ) -> Result<SignedIn, Error> {
         let origin = caller.origin(self);
         let id = ConsoleSessionId::new(origin.at, self.entropy.bytes());
-        let session = ConsoleSession::begin(id, &caller.tenant, &caller.principal, origin.at);
+        let session = ConsoleSession::begin(id, &caller.tenant, &caller.principal, second_factor, origin.at);
         let secret = ConsoleSecret::generate(self.entropy.as_ref());
         let console = Console { session: session.clone(), hash: secret.hash() };
         let caller = Caller { console: Some(console), ..caller };
         let purge = Some(session.expires_at.plus(lifetime::REMEMBERED));
         let row = self.put(rows::console_session(secret.hash()), Expected::Absent, &session, purge)?;
         let event = origin.done(EventType::ConsoleSignedIn, caller.actor(), id);
-        match committed(self.store.commit(self.recording(&event)?.write(row)).await)? {
+        let mut transaction = self.recording(&event)?.write(row);
+        if let Some(once) = once {
+            transaction = transaction.write(once);
+        }
+        match committed(self.store.commit(transaction).await)? {
             Committed::Done => Ok(SignedIn { caller, secret }),
-            Committed::ReadAgain => Err(Error::Internal("a new session's secret was taken".into())),
+            Committed::ReadAgain => Err(Error::Unauthenticated),
         }
     }
 
@@ -79,6 +113,7 @@ impl Broker {
         session.stands(tenant.as_ref(), principal.as_ref(), now).map_err(|_| Error::Unauthenticated)?;
         let (Some(tenant), Some(principal)) = (tenant, principal) else { return Err(Error::Unauthenticated) };
         self.operator_stands(&principal, now).await?;
+        surely(&principal, session.second_factor)?;
         Ok(Caller { principal, tenant, console: Some(Console { session, hash }), request })
     }
 

@@ -9,7 +9,7 @@ use crate::domain::{
     metadata::Metadata,
     path::PathPin,
     permission::{Grants, PathGrant, Permission, Role},
-    principal::Identity,
+    principal::KnownBy,
     quota::Limits,
     tenant::{Mode, Namespace, Tenant},
 };
@@ -69,8 +69,11 @@ impl Broker {
         };
         let now = self.now();
         let (operator, operator_namespace) = (caller.principal.id, caller.namespace());
-        let (created, [key, pointer]) = self.new_key_of(&tenant, key, false, now, |secret| {
-            Identity::Impersonation { secrets: vec![secret], operator, operator_namespace, reason: wanted.reason }
+        let (created, [key, pointer]) = self.new_key_of(&tenant, key, false, now, |secret| KnownBy::Impersonation {
+            secrets: vec![secret],
+            operator,
+            operator_namespace,
+            reason: wanted.reason,
         })?;
         // In the ledger of the tenant, which is to see it.
         let namespace = Namespace { tenant: tenant.id, mode: wanted.mode };

@@ -31,6 +31,7 @@ pub mod security;
 pub mod sessions;
 pub mod share_redemption;
 pub mod shares;
+pub mod single_sign_on;
 pub mod submissions;
 pub mod sweep;
 mod tallies;
@@ -50,6 +51,7 @@ use crate::{
     domain::{instant::Instant, network::Networks, upload::Method},
     entropy::Entropy,
     objects::ObjectStorage,
+    oidc::Providers,
     scanner::Scanner,
     store::Store,
 };
@@ -154,6 +156,8 @@ pub struct Broker {
     pub archives: Arc<ArchivePlaces>,
     /// Looks into uploads before they are completed, where operators want that.
     pub scanner: Option<Arc<dyn Scanner>>,
+    /// Whose word is taken about who somebody is.
+    pub providers: Arc<Providers>,
     /// What operators set.
     pub settings: Settings,
 }

@@ -6,7 +6,7 @@ use crate::{
     domain::{
         event::EventType,
         permission::{Grants, Role},
-        principal::{Changes, Identity, Principal, PrincipalId},
+        principal::{Changes, KnownBy, Principal, PrincipalId},
         tenant::Generation,
     },
     store::Expected,
@@ -44,11 +44,11 @@ impl Caller {
     /// must leave nothing behind that outlives it.
     pub(super) fn administers_principals(&self) -> Result<(), Error> {
         self.administers()?;
-        match self.principal.identity {
-            Identity::Impersonation { .. } => {
+        match self.principal.known_by {
+            KnownBy::Impersonation { .. } => {
                 Err(Error::Forbidden("whoever acts for a tenant changes no keys and no users".into()))
             }
-            Identity::ApiKey { .. } | Identity::User { .. } => Ok(()),
+            KnownBy::ApiKey { .. } | KnownBy::User { .. } => Ok(()),
         }
     }
 

@@ -25,6 +25,7 @@
 //! | `usage#T#M#S#n` | `account` | what is charged to scope S |
 //! | `vault#T#M` | path | what lies under a path |
 //! | `console#H` | `session` | a session of the console |
+//! | `signing-in#A` | `used` | an attempt to sign in that has begun one |
 //! | `idempotency#H` | `reply` | the reply to a request that is carried out once |
 //! | `history#T#M#R` | attempt and number | what happened to R: a share, link or file request |
 //! | `limits#T#M` | number of a window | a counter: what replicas have leased of the tenant's limit |
@@ -38,6 +39,7 @@ use std::fmt::Display;
 use crate::{
     crypto::{
         claim::ClaimHash,
+        digest::Sha256Digest,
         identity::ProvidedUserHash,
         kept_reply::AskedOnce,
         opaque::{ApiKeyHash, ConsoleSecretHash, FileRequestTokenHash, LinkTokenHash},
@@ -235,6 +237,10 @@ pub(super) fn console_session(secret: ConsoleSecretHash) -> RowKey {
 
 pub(super) fn kept_reply(asked: &AskedOnce) -> RowKey {
     RowKey::new(format!("idempotency#{}", asked.place()), "reply")
+}
+
+pub(super) fn attempt_used(attempt: &Sha256Digest) -> RowKey {
+    RowKey::new(format!("signing-in#{}", base16ct::lower::encode_string(attempt)), "used")
 }
 
 pub(super) fn history(namespace: Namespace, subject: Subject) -> String {

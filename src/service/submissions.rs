@@ -21,7 +21,7 @@ use crate::{
         redemption::{Redemption, UseState},
         refusal::Refusal,
         tenant::{Namespace, Tenant},
-        upload::{Method, Within},
+        upload::{LARGEST_SINGLE_REQUEST, Method, Within},
     },
     store::Expected,
 };
@@ -43,6 +43,8 @@ pub struct FileRequestPreview {
     pub sender: String,
     /// What is asked for.
     pub request: FileRequest,
+    /// The largest file that is taken, in bytes: by the request, the key that made it, and the deployment.
+    pub largest_file: u64,
     /// How much has been delivered, of how much.
     pub usage: Usage,
     /// Whether a password is wanted.
@@ -170,7 +172,11 @@ impl Broker {
 
     async fn request_preview(&self, rows: RequestRows) -> Result<FileRequestPreview, Error> {
         let usage = self.usage_of(rows.request.made.namespace, Scope::FileRequest(rows.request.id)).await?;
+        let by_method = (!self.settings.offered.multipart).then_some(LARGEST_SINGLE_REQUEST);
+        let by_key = rows.minter.as_ref().and_then(|key| key.largest_upload);
+        let caps = [by_method, by_key, rows.request.largest_file].into_iter().flatten();
         Ok(FileRequestPreview {
+            largest_file: caps.fold(self.settings.largest_upload, u64::min),
             sender: rows.tenant.map(|tenant| tenant.name).unwrap_or_default(),
             needs_password: rows.request.password.is_some() && rows.submission.is_none(),
             request: rows.request,

@@ -8,11 +8,12 @@ use crate::{
     crypto::identity::ProvidedUserHash,
     domain::{
         event::EventType,
-        ids::{RequestId, TenantId, UserId},
+        identity::{Identity, Issuer, SecondFactor, Subject},
+        ids::{RequestId, UserId},
         instant::Instant,
         metadata::Metadata,
         permission::{Grants, Role},
-        principal::{Identity, Principal, PrincipalId},
+        principal::{KnownBy, Principal, PrincipalId},
         quota::{Limits, Scope},
         tenant::{Generation, Mode, Namespace},
     },
@@ -25,9 +26,9 @@ use super::{Broker, Caller, Error, events::Origin, idempotency::Reply, rows};
 #[derive(Clone, Debug)]
 pub struct CreateUser {
     /// Who vouches for them.
-    pub issuer: String,
+    pub issuer: Issuer,
     /// What the issuer calls them.
-    pub subject: String,
+    pub subject: Subject,
     /// The administrators' name for them.
     pub label: Option<String>,
     /// Words of the owner's own.
@@ -44,19 +45,6 @@ pub struct CreateUser {
     pub quota: Limits,
     /// When their access ends, if ever.
     pub expires_at: Option<Instant>,
-}
-
-/// Whom a provider vouches for, and how surely.
-#[derive(Clone, Copy, Debug)]
-pub struct Vouched<'a> {
-    /// Of which tenant the provider is.
-    pub tenant: TenantId,
-    /// Who vouches.
-    pub issuer: &'a str,
-    /// For whom.
-    pub subject: &'a str,
-    /// Whether they used a second factor; none where the provider does not say.
-    pub second_factor: Option<bool>,
 }
 
 /// What tenant, issuer and subject lead to.
@@ -101,7 +89,7 @@ impl Broker {
             namespace,
             label: wanted.label,
             metadata: wanted.metadata,
-            identity: Identity::User { issuer: wanted.issuer, subject: wanted.subject },
+            known_by: KnownBy::User { issuer: wanted.issuer, subject: wanted.subject },
             role,
             grants: wanted.grants,
             operator: false,
@@ -129,21 +117,27 @@ impl Broker {
     /// The caller whom a provider vouches for.
     ///
     /// # Errors
-    /// [`Error::Unauthenticated`] for whoever was not let in; [`Error::Forbidden`] for an administrator of whom the provider says that
-    /// they did without a second factor.
-    pub async fn vouched_for(&self, who: &Vouched<'_>, request: RequestId) -> Result<Caller, Error> {
-        let place = rows::user_pointer(ProvidedUserHash::new(who.tenant, who.issuer, who.subject));
+    /// [`Error::Unauthenticated`] for whoever was not let in; [`Error::Forbidden`] for an administrator of whom the
+    /// provider says that they did without a second factor.
+    pub async fn vouched_for(&self, identity: &Identity, request: RequestId) -> Result<Caller, Error> {
+        let place = rows::user_pointer(ProvidedUserHash::new(identity.tenant, &identity.issuer, &identity.subject));
         let [row] = self.store.get([place]).await?;
         let pointer: UserPointer = row.and_then(|row| self.readable(&row)).ok_or(Error::Unauthenticated)?;
         let id = PrincipalId::User(pointer.id);
         let (principal, tenant) = self.principal_of(pointer.namespace, id, self.now()).await?;
-        let Identity::User { issuer, subject } = &principal.identity else { return Err(Error::Unauthenticated) };
-        if (issuer.as_str(), subject.as_str(), tenant.id) != (who.issuer, who.subject, who.tenant) {
+        let KnownBy::User { issuer, subject } = &principal.known_by else { return Err(Error::Unauthenticated) };
+        if (issuer, subject, tenant.id) != (&identity.issuer, &identity.subject, identity.tenant) {
             return Err(Error::Unauthenticated);
         }
-        if principal.role == Role::Admin && who.second_factor == Some(false) {
-            return Err(Error::Forbidden("administrators sign in with a second factor".into()));
-        }
+        surely(&principal, identity.second_factor)?;
         Ok(Caller { principal, tenant, console: None, request })
     }
+}
+
+/// Administrators have used a second factor, where their provider says how they signed in.
+pub(super) fn surely(principal: &Principal, second_factor: SecondFactor) -> Result<(), Error> {
+    if principal.role == Role::Admin && second_factor == SecondFactor::Said(false) {
+        return Err(Error::Forbidden("administrators sign in with a second factor".into()));
+    }
+    Ok(())
 }

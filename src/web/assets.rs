@@ -18,7 +18,7 @@ macro_rules! assets {
 
 /// All files, the same in every language. Scripts import each other, and the words of their
 /// language, by relative names, so that they stay within one version and one language.
-pub(super) const FILES: [(&str, &str); 26] = assets![
+pub(super) const FILES: [(&str, &str); 30] = assets![
     "icon.svg",
     "unsupported.js",
     "view.js",
@@ -34,9 +34,13 @@ pub(super) const FILES: [(&str, &str); 26] = assets![
     "session.js",
     "session-list.js",
     "session-preview.js",
+    "session-saving.js",
     "session-tree.js",
     "upload.js",
     "queue.js",
+    "transfer.js",
+    "transport.js",
+    "declarations.js",
     "console.js",
     "console-ask.js",
     "console-make.js",

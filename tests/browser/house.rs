@@ -17,7 +17,7 @@ use crate::{
     relaying::{Arriving, relay},
 };
 
-/// What becomes of a request. A browser repeats by itself what it was not answered, so two of these hold for all
+/// What becomes of a request. A browser repeats by itself what it was not answered, so some of these hold for all
 /// that follow, until [`House::mend`].
 #[derive(Clone)]
 pub enum Fate {
@@ -29,6 +29,10 @@ pub enum Fate {
     Meet(Arc<Barrier>),
     /// So many bytes of its body pass; then the connection breaks.
     CutAfter(usize),
+    /// It, and all that follow, are answered with this status and this script. Nobody else is asked.
+    Answer(u16, &'static str),
+    /// So many bytes of its body pass; then its client is gone, and the server is not told before somebody comes to meet.
+    LeaveOpen(usize, Arc<Barrier>),
     /// So many bytes of its answer pass; then the connection breaks.
     CutAnswerAfter(u64),
 }
@@ -91,7 +95,7 @@ impl House {
         (Self { api, url, record }, more)
     }
 
-    /// What becomes of the next request whose line begins like this.
+    /// What becomes of the next request whose line begins like this, and has in it what stands behind a star.
     pub fn plan(&self, line: &str, fate: Fate) {
         self.record.lock().unwrap().planned.push((line.into(), fate));
     }
@@ -106,20 +110,25 @@ impl House {
         self.record.lock().unwrap().planned.is_empty()
     }
 
-    /// All requests whose line begins like this.
+    /// All requests whose line begins like this, and has in it what stands behind a star.
     pub fn seen(&self, line: &str) -> Vec<Seen> {
-        self.record.lock().unwrap().seen.iter().filter(|seen| seen.line.starts_with(line)).cloned().collect()
+        self.record.lock().unwrap().seen.iter().filter(|seen| matches(&seen.line, line)).cloned().collect()
     }
 }
 
-fn meet(record: &Mutex<Record>, arriving: Arriving, behind: &str) -> io::Result<()> {
+/// Whether a line begins like this, and has in it what stands behind a star.
+fn matches(line: &str, pattern: &str) -> bool {
+    let (begin, within) = pattern.split_once('*').unwrap_or((pattern, ""));
+    line.starts_with(begin) && line.contains(within)
+}
+
+fn meet(record: &Mutex<Record>, mut arriving: Arriving, behind: &str) -> io::Result<()> {
     let (place, fate) = {
         let mut record = record.lock().unwrap();
         let (line, headers) = (arriving.line.clone(), arriving.headers.clone());
-        let planned = record.planned.iter().position(|(begin, _)| line.starts_with(begin.as_str()));
+        let planned = record.planned.iter().position(|(pattern, _)| matches(&line, pattern));
         let fate = planned.map(|place| match record.planned[place].1 {
-            Fate::BreakOff => Fate::BreakOff,
-            Fate::LoseAnswer => Fate::LoseAnswer,
+            ref lasting @ (Fate::BreakOff | Fate::LoseAnswer | Fate::Answer(..)) => lasting.clone(),
             _ => record.planned.remove(place).1,
         });
         record.seen.push(Seen { line, headers, status: String::new() });
@@ -135,6 +144,13 @@ fn meet(record: &Mutex<Record>, arriving: Arriving, behind: &str) -> io::Result<
         Some(Fate::LoseAnswer) => lose_answer(arriving, behind),
         Some(Fate::CutAfter(bytes)) => cut(arriving, behind, bytes),
         Some(Fate::CutAnswerAfter(bytes)) => cut_answer(arriving, behind, bytes),
+        Some(Fate::Answer(status, script)) => answer(arriving, status, script),
+        Some(Fate::LeaveOpen(bytes, others)) => {
+            let server = passed(&mut arriving, behind, bytes)?;
+            arriving.break_off()?;
+            others.wait();
+            server.shutdown(Shutdown::Both)
+        }
         Some(Fate::BreakOff) => arriving.break_off(),
     }
 }
@@ -144,6 +160,15 @@ fn lose_answer(mut arriving: Arriving, behind: &str) -> io::Result<()> {
     // Once all of the answer is here, it has been done.
     io::copy(&mut server, &mut io::sink())?;
     arriving.break_off()
+}
+
+fn answer(mut arriving: Arriving, status: u16, script: &str) -> io::Result<()> {
+    let length = script.len();
+    let headers = "Access-Control-Allow-Origin: *\r\nConnection: close\r\nContent-Type: text/javascript";
+    write!(arriving.client, "HTTP/1.1 {status} X\r\n{headers}\r\nContent-Length: {length}\r\n\r\n{script}")?;
+    arriving.client.shutdown(Shutdown::Write)?;
+    // What still comes is read, or the client would lose the answer.
+    io::copy(&mut arriving.client, &mut io::sink()).map(|_| ())
 }
 
 fn cut_answer(mut arriving: Arriving, behind: &str, bytes: u64) -> io::Result<()> {
@@ -164,10 +189,15 @@ fn done(arriving: &mut Arriving, behind: &str) -> io::Result<TcpStream> {
 }
 
 fn cut(mut arriving: Arriving, behind: &str, bytes: usize) -> io::Result<()> {
+    passed(&mut arriving, behind, bytes)?.shutdown(Shutdown::Both)?;
+    arriving.break_off()
+}
+
+/// Hands on so much of a request's body.
+fn passed(arriving: &mut Arriving, behind: &str, bytes: usize) -> io::Result<TcpStream> {
     let mut server = arriving.begun(behind)?;
     let mut part = vec![0; bytes];
     arriving.client.read_exact(&mut part)?;
     server.write_all(&part)?;
-    server.shutdown(Shutdown::Both)?;
-    arriving.break_off()
+    Ok(server)
 }

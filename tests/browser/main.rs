@@ -37,8 +37,11 @@ mod previews;
 mod requests;
 mod roles;
 mod sending;
+mod sending_many;
+mod sending_trouble;
 mod sharing;
 mod signing_in;
+mod truths;
 mod unable;
 
 #[path = "../suite/relaying.rs"]

@@ -109,7 +109,7 @@ fn a_file_link_is_made_opened_by_somebody_else_followed_and_revoked() {
     house.api.redeem(url.rsplit('#').next().unwrap(), &claim_key()).problem(404, "dead_token");
     owner.reload();
     let history = owner.history_of(4);
-    let refused = said("because")
+    let refused = said("same.because")
         .replace("{what}", &said("event.share.refused"))
         .replace("{reason}", &said("reason.already_claimed"));
     let told = ["share.claimed", "share.previewed", "share.created"].map(|kind| said(&format!("event.{kind}")));
@@ -173,7 +173,7 @@ fn a_site_is_published_from_a_folder_and_its_link_asks_for_the_password() {
     reader.finds("#site");
     owner.reload();
     owner.sees("thing");
-    let tried = said("because")
+    let tried = said("same.because")
         .replace("{what}", &said("event.link.refused"))
         .replace("{reason}", &said("reason.wrong_password"));
     owner.until(

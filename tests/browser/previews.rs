@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::{
-    browser::{ARROW_LEFT, ARROW_RIGHT, Browser, DOWN, ENTER, ESCAPE, browser},
+    browser::{ARROW_LEFT, ARROW_RIGHT, Browser, DOWN, ENTER, ESCAPE, browser, until},
     folders::opened,
     house::House,
 };
@@ -32,7 +32,7 @@ fn wav() -> Vec<u8> {
 
 impl Browser {
     /// A film of a few frames, as this browser records it.
-    fn film(&self) -> Vec<u8> {
+    pub fn film(&self) -> Vec<u8> {
         let film: String = self.eval_async(
             "const done = arguments[0];
              const canvas = document.createElement('canvas');
@@ -63,6 +63,11 @@ impl Browser {
     fn staged(&self) -> String {
         self.eval("return document.querySelector('dialog[open] [data-slot=title]').innerText")
     }
+}
+
+/// How many URLs of files were given.
+fn downloads(house: &House) -> usize {
+    house.api.history().iter().filter(|(kind, _)| kind == "download.issued").count()
 }
 
 #[test]
@@ -115,14 +120,20 @@ fn files_are_looked_at_one_after_the_other_and_nothing_of_them_runs() {
     reader.stages("p.quiet");
     reader.pictures("session", "preview-none");
     reader.types(ARROW_RIGHT);
-    reader.stages("a[data-do=open-pdf][target=_blank][rel~=noopener]");
+    reader.stages("button[data-do=open-pdf]");
     reader.pictures("session", "preview-pdf");
-    let paper: (u16, String) = reader.eval_async(
-        "const done = arguments[0];
-         fetch(document.querySelector('[data-do=open-pdf]').href)
-           .then((got) => done([got.status, got.headers.get('Content-Type')]), (fault) => done([0, String(fault)]))",
-    );
-    assert_eq!(paper, (200, "application/pdf".to_owned()));
+    let fetched = || house.seen("GET /o/").len();
+    let (issued, before) = (downloads(&house), fetched());
+    reader.clicks("[data-do=open-pdf]");
+    until("it is opened, in a tab of its own", || fetched() == before + 1);
+    assert_eq!(downloads(&house), issued + 1, "who only looks leaves no trace of opening it");
+    // What is not in front plays nothing.
+    reader.cdp("Page.bringToFront", json!({}));
+    reader.stages("button[data-do=open-pdf]");
+    reader.types(ARROW_RIGHT);
+    reader.types(ARROW_LEFT);
+    reader.stages("button[data-do=open-pdf]");
+    assert_eq!(downloads(&house), issued + 2, "of the one beside it");
     for (name, kind) in [("6 sound.wav", "audio"), ("7 film.webm", "video")] {
         reader.types(ARROW_RIGHT);
         assert_eq!(reader.staged(), name);

@@ -28,6 +28,7 @@ fn files_that_were_asked_for_are_sent_within_the_limits_that_were_said() {
 
     sender.sends("large.bin", &[0; 3_001]);
     sender.until("it says that it is too large", "return document.querySelector('[data-slot=sent] .alarm')?.innerText");
+    assert!(sender.texts("[data-slot=sent] .alarm")[0].contains("3 kB"), "and how large it may be");
     let colours: Vec<String> = sender.eval(
         "return ['[data-slot=sent] .alarm', '[data-slot=wrong]'].map((one) => getComputedStyle(document.querySelector(one)).color)",
     );

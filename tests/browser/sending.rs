@@ -23,7 +23,7 @@ fn large() -> Vec<u8> {
 impl Browser {
     /// Drops files and folders of this machine on an element, as from a folder's window.
     #[track_caller]
-    fn drops(&self, selector: &str, paths: &[&str]) {
+    pub fn drops(&self, selector: &str, paths: &[&str]) {
         self.finds(selector);
         let (x, y): (f64, f64) = self.eval(&format!(
             "const one = document.querySelector({});
@@ -38,16 +38,16 @@ impl Browser {
         }
     }
 
-    /// The state of a file on its way.
+    /// Waits until a file on its way is in this state.
     #[track_caller]
-    fn is(&self, path: &str, state: &str) {
+    pub fn is(&self, path: &str, state: &str) {
         let line = format!("[data-slot=sent] [data-path={}][data-state={state}]", json!(path));
         self.until(&line, &format!("return document.querySelector({}) !== null", json!(line)));
     }
 
     /// Does this with a file on its way.
     #[track_caller]
-    fn does(&self, deed: &str, path: &str) {
+    pub fn does(&self, deed: &str, path: &str) {
         self.clicks(&format!("[data-slot=sent] [data-path={}] [data-do={deed}]", json!(path)));
     }
 

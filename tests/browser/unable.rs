@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::{
     browser::{Setup, browser, browsers_as},
-    house::House,
+    house::{Fate, House},
 };
 
 const PAGES: [&str; 4] = ["share", "link", "request", "session"];
@@ -51,4 +51,28 @@ fn without_storage_or_cryptography_a_page_says_so() {
         readers[0].pictures(page, "unsupported");
     }
     assert!(house.seen("POST /v1/").iter().all(|seen| !seen.line.contains("redeem")));
+}
+
+#[test]
+fn a_browser_too_old_for_the_scripts_or_without_some_of_them_says_so() {
+    let house = House::open();
+    let reader = browser();
+    for (page, url) in PAGES.into_iter().zip(urls(&house)) {
+        reader.go(&house.url);
+        for (fate, view) in [(Fate::Answer(200, "await later() ??? now;"), "unsupported"), (Fate::BreakOff, "trouble")]
+        {
+            // What all pages need.
+            house.plan("GET /assets/*/view.js", fate);
+            reader.cdp("Network.clearBrowserCache", json!({}));
+            reader.go("about:blank");
+            reader.go(&url);
+            reader.sees(view);
+            reader.pictures(page, &format!("scripts-{view}"));
+            house.mend();
+        }
+        reader.presses("again");
+        reader.until("it goes on", "return document.querySelector('[data-view=trouble]')?.hidden");
+        let _planned = reader.complaints();
+    }
+    assert!(house.seen("POST /v1/").iter().all(|seen| !seen.line.ends_with("/redeem HTTP/1.1")));
 }

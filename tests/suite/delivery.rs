@@ -100,6 +100,7 @@ on_every_backend! {
         whoever_delivers_sees_nothing,
         no_path_leads_out_and_nothing_is_replaced,
         caps_hold_for_all_who_deliver_together,
+        the_least_of_all_limits_on_a_file_is_told,
         a_closed_request_takes_nothing_more,
         a_password_is_asked_for_once,
         a_request_is_its_makers,

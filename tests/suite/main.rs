@@ -13,6 +13,7 @@ mod architecture;
 mod delivery;
 mod doctor;
 mod objects;
+mod oidc;
 mod program;
 mod relaying;
 mod scanner;

@@ -17,7 +17,10 @@ export const isSignedIn = () => csrf() !== undefined;
 // somebody else, they are refused, and do not go to the wrong vault.
 export const stayInSession = () => (session = csrf() ?? "");
 
-export async function call(method, path, { body, headers = {} } = {}) {
+// How long an answer is waited for, in milliseconds.
+const PATIENCE = 60_000;
+
+export async function call(method, path, { body, headers = {}, patience = PATIENCE } = {}) {
   const request = { method, headers: { ...headers }, cache: "no-store", redirect: "error" };
   if (body !== undefined) {
     request.headers["Content-Type"] = "application/json";
@@ -25,7 +28,7 @@ export async function call(method, path, { body, headers = {} } = {}) {
   }
   const token = session ?? csrf();
   if (token) request.headers["Cloakroom-CSRF"] = token;
-  if (AbortSignal.timeout) request.signal = AbortSignal.timeout(60_000);
+  if (AbortSignal.timeout && patience < Infinity) request.signal = AbortSignal.timeout(patience);
   try {
     const response = await fetch(path, request);
     const date = Date.parse(response.headers.get("Date") ?? "");

@@ -16,9 +16,9 @@ export const signedIn = { view: null };
 let over = () => {};
 export const whenOver = (handler) => (over = handler);
 
-// A call in the session. When that has ended, somebody has to sign in again.
-export async function ask(method, path, body) {
-  const answer = await call(method, path, { body });
+// A call in the session; `more` is for `call`. When it has ended, somebody has to sign in again.
+export async function ask(method, path, body, more = {}) {
+  const answer = await call(method, path, { body, ...more });
   if (answer.status === 401 || answer.code === "csrf") over();
   return answer;
 }

@@ -74,7 +74,7 @@ export async function showFiles() {
   slot("hint").textContent = wanted === "site" ? t("choose_site") : t("choose_files");
   slot("items").replaceChildren();
   slot("none").hidden = true;
-  for (const name of ["fault", "status", "summary"]) say(name);
+  for (const name of ["fault", "status", "summary", "partial"]) say(name);
   tellSelected();
   await load(still);
 }
@@ -99,6 +99,7 @@ async function load(still) {
     entries = found;
     render();
   } while (cursor !== null && page < MOST_PAGES);
+  say("partial", isWhole ? "" : t("partial", { count: format.number(PAGE * MOST_PAGES) }));
   // What is gone is selected no more.
   selected = new Set([...selected].filter((path) => entries.has(path)));
   tellSelected();

@@ -19,7 +19,7 @@ export function what(event) {
   const done = t.has(key) ? t(`event.${event.type}`) : event.type;
   if (!event.reason) return done;
   const reason = t.has(`reason.${event.reason}`) ? t(`reason.${event.reason}`) : event.reason;
-  return t("because", { what: done, reason });
+  return t("same.because", { what: done, reason });
 }
 
 function who({ kind, label }) {

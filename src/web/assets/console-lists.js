@@ -143,7 +143,7 @@ function listSites() {
   slot("no-sites").hidden = published.length > 0;
 }
 
-export async function showThing(place, isAgain = false) {
+export async function showThing(place) {
   const still = arrive();
   const kind = KINDS[place];
   const path = `${kind.route}/${encodeURIComponent(parts()[1])}`;
@@ -171,9 +171,8 @@ export async function showThing(place, isAgain = false) {
   const button = document.querySelector('[data-view="thing"] [data-do="revoke"]');
   button.textContent = kind.end();
   button.hidden = !["pending", "claimed", "open", "full"].includes(thing.status);
-  button.onclick = () => confirm(kind.confirm, kind.end(), () => ask("DELETE", path), () => showThing(place, true));
+  button.onclick = () => confirm(kind.confirm, kind.end(), () => ask("DELETE", path), () => showThing(place));
   slot("none").textContent = t("history_empty");
-  if (isAgain) document.querySelector('[data-view="thing"] h1').focus();
   await fill(`${path}/events`, (event) => line(event, false), still);
 }
 

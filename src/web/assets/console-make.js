@@ -4,7 +4,7 @@ import { code } from "./code.js";
 import { ask, go, signedIn } from "./console-ask.js";
 import words from "./console.words.js";
 import { texts } from "./text.js";
-import { busy, copy, element, isBusy, named, slot } from "./view.js";
+import { busy, copy, element, focusHeading, isBusy, named, slot } from "./view.js";
 
 const t = texts(words);
 const DAY = "86400";
@@ -49,6 +49,8 @@ function askBy(id, send) {
 function faultOf(answer) {
   const field = String(answer.content.pointer ?? "").split("/")[1];
   if (answer.status === 422 && field && t.has(`fault.${field}`)) return t(`fault.${field}`);
+  // It may have been done, and only the answer be lost.
+  if (answer.status === 0 || answer.status >= 500) return t("fault.unknown");
   return t(answer.status === 403 ? "fault.forbidden" : "fault.other");
 }
 
@@ -78,7 +80,8 @@ export function makeLink(paths, artifact = null) {
     const label = given({ label: values.label.trim() });
     if (!published) {
       status.textContent = t("publishing");
-      const answer = await ask("POST", "/v1/artifacts", { paths, ...label });
+      // Everything is copied before there is an answer.
+      const answer = await ask("POST", "/v1/artifacts", { paths, ...label }, { patience: Infinity });
       if (!answer.ok) return answer;
       published = answer.content.id;
     }
@@ -151,6 +154,7 @@ async function showMade(kind, secret, place) {
   };
   box.onclose = () => {
     forgetMade();
+    focusHeading();
     go(place);
   };
   box.showModal();
@@ -183,6 +187,8 @@ export function confirm(kind, word, end, done) {
     if (!box.open) return;
     if (answer.ok || answer.status === 404) {
       box.close();
+      // What was pressed goes with what has ended.
+      focusHeading();
       done();
     } else slot("fault", form).textContent = t("not_revoked");
   };

@@ -8,6 +8,7 @@ import { isKind, showList, showThing } from "./console-lists.js";
 import { closeDialogs } from "./console-make.js";
 import words from "./console.words.js";
 import { texts } from "./text.js";
+import { giveUp } from "./upload.js";
 import { busy, element, isBusy, named, on, say, show, slot, title } from "./view.js";
 
 const t = texts(words);
@@ -72,6 +73,7 @@ function signIn(why) {
 
 // Nothing of what the page knew is left in it for whoever signs in next.
 function beginAnew(why, address = "") {
+  giveUp();
   history.replaceState(why, "", address || location.href);
   location.reload();
 }

@@ -26,15 +26,15 @@ export function files(count, more = false) {
 }
 
 // In the reader's own time zone, and naming it.
-export function moment(time) {
-  return new Intl.DateTimeFormat(language, {
-    weekday: "long", day: "numeric", month: "long", hour: "numeric", minute: "2-digit", timeZoneName: "short",
-  }).format(time);
-}
+export const moment = (time) => dated(time, { weekday: "long", day: "numeric", month: "long", timeZoneName: "short" });
 
 // The same, short, for lists.
-export function brief(time) {
-  return new Intl.DateTimeFormat(language, { day: "numeric", month: "short", hour: "numeric", minute: "2-digit" }).format(time);
+export const brief = (time) => dated(time, { day: "numeric", month: "short" });
+
+// The year is said where it is another one than now.
+function dated(time, parts) {
+  const year = new Date(time).getFullYear() === new Date().getFullYear() ? {} : { year: "numeric" };
+  return new Intl.DateTimeFormat(language, { ...parts, ...year, hour: "numeric", minute: "2-digit" }).format(time);
 }
 
 const STEPS = [["day", 86_400], ["hour", 3_600], ["minute", 60], ["second", 1]];

@@ -1,7 +1,7 @@
 // The page of a link: says what it would open, asks for a password where one
 // is wanted, and hands over to the artifact's own host.
 
-import { call, isDead } from "./api.js";
+import { call, isDead, now } from "./api.js";
 import common from "./common.words.js";
 import * as format from "./format.js";
 import { warnInsideApps } from "./inside.js";
@@ -37,8 +37,8 @@ async function begin() {
 
 // Without a link: those that this browser may still come back to.
 function listKept() {
-  tickets.prune();
-  const kept = tickets.allOpened("link");
+  // Only shown: what is over is forgotten once the server's clock is known.
+  const kept = tickets.allOpened("link").filter((entry) => entry.until > now());
   if (kept.length === 0) return show("cut");
   show("kept");
   slot("kept").replaceChildren(...kept.map((entry) => {

@@ -22,6 +22,7 @@ let wantsPassword = false;
 let credential = null;
 let renewal = null;
 let sending = null;
+let isOver = false;
 
 addEventListener("hashchange", () => location.reload());
 addEventListener("pageshow", (event) => event.persisted && location.reload());
@@ -105,31 +106,48 @@ function refuse(why) {
 
 // The token stays in the address: whoever has it may come back, and reload.
 function enter(delivery) {
-  until = Date.parse(delivery.access_expires_at);
+  const ends = Date.parse(delivery.access_expires_at);
+  // Whichever comes first: of coming back, and of the request itself.
+  until = Math.min(ends, Date.parse(delivery.closes_at));
   credential = delivery.session_token;
-  tickets.keepClaim(name, until);
+  tickets.keepClaim(name, ends);
   tickets.prune();
+  if (now() >= until) {
+    end();
+    return;
+  }
   show("open");
   describe(delivery);
   say("until", format.moment(until));
   if (sending) return;
   const place = slot("upload");
   place.querySelector("#chosen").accept = delivery.content_types.join(",");
-  sending = new Sending(slot("sent", place), { ask });
+  sending = new Sending(slot("sent", place), { ask, done: () => isOver && sayArrived() });
   offerFiles(place, (files) => sending.add(files.map(({ file, name }) => ({ file, path: name.normalize("NFC") }))));
   place.hidden = false;
 }
 
-// A call with the credential. One that has ended is renewed, once.
-async function ask(method, path, body) {
-  const headers = () => ({ Authorization: `Bearer ${credential}` });
+function end() {
+  isOver = true;
+  show("over");
+  sayArrived();
+  title();
+}
+
+// What was cut off is not there, and whoever sent it has to know.
+function sayArrived() {
+  if (sending?.queue.total.files) say("arrived", sending.arrived);
+}
+
+// A call with the credential; `more` is for `call`. One that has ended is renewed, once.
+async function ask(method, path, body, more = {}) {
+  const headers = () => ({ ...more.headers, Authorization: `Bearer ${credential}` });
   const answer = await call(method, path, { body, headers: headers() });
   if (answer.status !== 401) return answer;
   renewal ??= open({}).finally(() => (renewal = null));
   const renewed = await renewal;
   if (isDead(renewed) || now() >= until) {
-    show("over");
-    title();
+    end();
     return answer;
   }
   if (!renewed.ok) return { ...answer, status: 0 };

@@ -3,7 +3,7 @@
 import * as format from "./format.js";
 import words from "./session.words.js";
 import { texts } from "./text.js";
-import { busy, element, named, slot } from "./view.js";
+import { busy, element, isBusy, named, slot } from "./view.js";
 
 const t = texts(words);
 
@@ -64,6 +64,8 @@ export class Preview {
     const place = this.place + by;
     if (place < 0 || place >= this.files.length) return;
     this.place = place;
+    // What is shown goes, and would take the focus with it, and with that the keys.
+    if (this.stage.contains(document.activeElement)) this.button("close").focus();
     this.show();
   }
 
@@ -79,20 +81,13 @@ export class Preview {
     const put = (...nodes) => turn === this.shown && this.stage.replaceChildren(...nodes);
     const quiet = (text) => element("p", { className: "quiet", textContent: text });
     if (kind === "none") return put(quiet(t("no_preview")));
+    if (kind === "pdf") return put(quiet(t("pdf")), this.opener(file));
     put(quiet(t("fetching")));
     const url = await this.sign(file);
     if (turn !== this.shown) return undefined;
     const fault = () => put(quiet(t("not_shown")));
     if (url === null) return fault();
     if (kind === "text") return this.text(file, url, put, fault);
-    if (kind === "pdf") {
-      const link = element("a", { href: url, target: "_blank", rel: "noopener noreferrer", className: "button", textContent: t("open_pdf") });
-      link.dataset.do = "open-pdf";
-      // The URL lives a minute; another one is made for whoever comes later.
-      const timer = setTimeout(() => turn === this.shown && this.show(), 50_000);
-      link.addEventListener("click", () => clearTimeout(timer));
-      return put(quiet(t("pdf")), link);
-    }
     if (kind === "picture") {
       const picture = element("img", { alt: file.name });
       picture.addEventListener("error", fault);
@@ -100,6 +95,21 @@ export class Preview {
       return put(picture);
     }
     return this.play(kind, file, url, put, fault);
+  }
+
+  // A button that opens a file in a tab of its own. Its URL is made on a click: each is on record, and lives a minute.
+  opener(file) {
+    const button = element("button", { type: "button", className: "main", textContent: t("open_pdf") });
+    button.dataset.do = "open-pdf";
+    button.addEventListener("click", async () => {
+      if (isBusy(button)) return;
+      busy(button, true);
+      const url = await this.sign(file);
+      busy(button, false);
+      if (url !== null) element("a", { href: url, target: "_blank", rel: "noopener noreferrer" }).click();
+      else if (button.isConnected) this.stage.replaceChildren(element("p", { className: "quiet", textContent: t("not_shown") }));
+    });
+    return button;
   }
 
   async text(file, url, put, fault) {
@@ -122,10 +132,11 @@ export class Preview {
   play(kind, file, url, put, fault) {
     const player = element(kind === "video" ? "video" : "audio", { controls: true, preload: "metadata" });
     player.setAttribute("aria-label", file.name);
-    let renewed = 0;
+    let renewed = null;
     player.addEventListener("error", async () => {
       const at = player.currentTime;
-      if (!(at > renewed)) return fault();
+      // Another URL did not help there.
+      if (at === renewed) return fault();
       renewed = at;
       const again = await this.sign(file);
       if (again === null || !player.isConnected) return undefined;

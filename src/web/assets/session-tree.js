@@ -26,11 +26,11 @@ export function commonFolder(pins) {
 export class Tree {
   files = new Map();
   folders = new Map();
-  changes = 0;
+  // What was shown last: its order is kept, since sorting what is nearly sorted is little work.
+  last = { folder: null, order: null, entries: [] };
 
   // Adds a file, or what it has become.
   put({ path, size, content_type, created_at }) {
-    this.changes += 1;
     const known = this.files.get(path);
     const file = { path, name: nameOf(path), size, type: content_type.split(";")[0].trim().toLowerCase(), time: Date.parse(created_at) };
     this.files.set(path, file);
@@ -66,7 +66,12 @@ export class Tree {
       };
       return [...this.files.values()].filter(fits).sort(compare);
     }
-    const entries = [...(this.folders.get(folder)?.entries.values() ?? [])];
-    return entries.sort((a, b) => Number(Boolean(b.isFolder)) - Number(Boolean(a.isFolder)) || compare(a, b));
+    const known = this.folders.get(folder)?.entries ?? new Map();
+    const before = this.last.folder === folder && this.last.order === order ? this.last.entries : [];
+    // Nothing is ever taken out, and what is new comes last.
+    const entries = [...before.map(({ path }) => known.get(path)), ...[...known.values()].slice(before.length)];
+    entries.sort((a, b) => Number(Boolean(b.isFolder)) - Number(Boolean(a.isFolder)) || compare(a, b));
+    this.last = { folder, order, entries };
+    return entries;
   }
 }

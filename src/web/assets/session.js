@@ -7,6 +7,7 @@ import { code } from "./code.js";
 import * as format from "./format.js";
 import { List } from "./session-list.js";
 import { Preview } from "./session-preview.js";
+import { Saving } from "./session-saving.js";
 import { Tree, commonFolder, folderOf, nameOf } from "./session-tree.js";
 import words from "./session.words.js";
 import { texts } from "./text.js";
@@ -18,8 +19,6 @@ const t = texts({ ...common, ...words });
 const PAGE = 1000;
 // Beyond these, a page is no place to look for a file.
 const MOST_FILES = 50_000;
-// The most paths that an archive is asked for by.
-const MOST_PICKED = 1000;
 // This long before it ends, a credential is renewed.
 const AHEAD = 120_000;
 // When little time is left.
@@ -34,6 +33,8 @@ const filter = document.getElementById("filter");
 const sort = document.getElementById("sort");
 const everything = document.getElementById("everything");
 
+const saving = new Saving({ ask, id, route: routes.downloads, isOver });
+
 let expires = 0;
 let ends = Infinity;
 let renewal = null;
@@ -45,6 +46,9 @@ let complete = false;
 let tree = new Tree();
 let list = null;
 let preview = null;
+// Where files may be sent.
+let sending = null;
+let drawing = 0;
 
 addEventListener("pageshow", (event) => event.persisted && location.reload());
 document.addEventListener("visibilitychange", () => document.hidden || expires === 0 || keepAlive());
@@ -101,8 +105,9 @@ async function open(session) {
     keepAlive();
   }
   slot("picked").hidden = isOwner;
-  list ??= new List(slot("files"), { picks: !isOwner, open: enter, save: (file, button) => whileBusy(button, () => save(file)), up, chose });
-  preview ??= new Preview(slot("viewer"), { sign, save: (file, button) => whileBusy(button, () => save(file)), closed: back });
+  const save = (file, button) => whileBusy(button, () => saving.save(file));
+  list ??= new List(slot("files"), { picks: !isOwner, open: enter, save, up, chose });
+  preview ??= new Preview(slot("viewer"), { sign: (file) => saving.sign(file), save, closed: back });
   on("archive", "click", ({ currentTarget }) => whileBusy(currentTarget, archive));
   on("move", "click", offerMove);
   filter.addEventListener("input", () => redraw());
@@ -130,10 +135,10 @@ function isOver() {
   return !isOwner && expires === 0;
 }
 
-// A call in this session. A credential that has ended is renewed, once.
-async function ask(method, path, body) {
-  if (isOwner) return call(method, path, { body });
-  const headers = { "Cloakroom-Session": id };
+// A call in this session; `more` is for `call`. A credential that has ended is renewed, once.
+async function ask(method, path, body, more = {}) {
+  if (isOwner) return call(method, path, { body, ...more });
+  const headers = { ...more.headers, "Cloakroom-Session": id };
   const answer = await call(method, path, { body, headers });
   if (answer.status !== 401) return answer;
   const renewed = await renew();
@@ -186,14 +191,20 @@ function over() {
   expires = 0;
   for (const dialog of document.querySelectorAll("dialog[open]")) dialog.close();
   show("over");
+  sayArrived();
   title();
+}
+
+// What was cut off is not here, and whoever sent it has to know.
+function sayArrived() {
+  if (sending?.queue.total.files) say("arrived", sending.arrived);
 }
 
 function tick() {
   if (expires === 0) return;
   const left = (ends - now()) / 1000;
   say("left", left > 0 ? t("left", { span: format.span(left > 60 ? left - (left % 60) : left) }) : "");
-  const soon = left > 0 && left < SOON ? t("soon") : "";
+  const soon = left > 0 && left < SOON ? t(sending ? "soon_write" : "soon") : "";
   if (slot("soon").textContent !== soon) say("soon", soon);
 }
 
@@ -275,6 +286,16 @@ function redraw(from = null) {
   chose();
 }
 
+// Many files may arrive one after the other: they are shown together.
+function redrawSoon() {
+  drawing ||= setTimeout(() => {
+    drawing = 0;
+    if (isOver()) return;
+    redraw();
+    crumbs();
+  }, 500);
+}
+
 function crumbs() {
   const parts = folder.slice(root.length).split("/").filter(Boolean);
   let path = root;
@@ -293,78 +314,26 @@ function crumbs() {
   slot("crumbs").replaceChildren(crumb(top, root), ...rest);
 }
 
+// Of what is shown: something may be selected that a filter showed before.
+function isAllSelected() {
+  return list.entries.length > 0 && list.entries.every(({ path }) => list.selected.has(path));
+}
+
 function chose() {
   const count = list.selected.size;
-  everything.checked = count > 0 && count === list.entries.length;
+  everything.checked = isAllSelected();
   everything.indeterminate = count > 0 && !everything.checked;
   say("selected", count > 0 ? t("selected", { number: count, count: format.number(count) }) : t("select_all"));
   slot("archive").hidden = isOwner || list.entries.length === 0;
   slot("archive").textContent = count > 0 ? t("archive_selected") : t("archive_all");
 }
 
-// A URL to show or save a file from; null where there is none, after saying why.
-async function sign(file, disposition = "inline") {
-  say("fault");
-  const answer = await ask("POST", routes.downloads, { path: file.path, disposition });
-  if (answer.ok) return answer.content.url;
-  if (!isOver()) {
-    const why = answer.status === 404 ? t.nodes("gone", { name: named(file.name) }) : [t("not_begun")];
-    slot("fault").replaceChildren(...why);
-  }
-  return null;
-}
-
-// In a frame that nobody sees: the page stays, whatever comes of it.
-async function save(file) {
-  const url = await sign(file, "attachment");
-  if (url === null) return;
-  const link = element("a", { href: url, target: "_blank", rel: "noopener noreferrer", textContent: t("begun_link") });
-  slot("status").replaceChildren(...t.nodes("begun", { name: named(file.name), link }));
-  const frame = element("iframe", { hidden: true, src: url });
-  document.body.append(frame);
-  setTimeout(() => frame.remove(), 60_000);
-}
-
-// A form, so that the browser saves the archive by itself and no script holds it.
+// What is selected, else all that is shown; a whole folder by its own name.
 async function archive() {
-  say("fault");
   const chosen = [...list.selected];
-  const everythingHere = list.entries.map((entry) => entry.path);
-  const isAll = (chosen.length === 0 || chosen.length === everythingHere.length) && !filter.value.trim();
-  const paths = isAll ? [folder || "/"] : chosen.length > 0 ? chosen : everythingHere;
-  if (paths.length > MOST_PICKED) {
-    say("fault", t("too_many_picked", { count: format.number(MOST_PICKED) }));
-    return;
-  }
-  // Renews the credential if need be: a form cannot.
-  const answer = await ask("GET", "/v1/session");
-  if (!answer.ok) {
-    if (!isOver()) say("fault", t("not_begun"));
-    return;
-  }
-  const name = `archive-${Date.now()}`;
-  const frame = element("iframe", { hidden: true, name });
-  const field = (key, value) => element("input", { type: "hidden", name: key, value });
-  const form = element("form", { method: "post", action: "/v1/session/archives", target: name, hidden: true },
-    field("session", id), field("request", JSON.stringify({ paths })));
-  document.body.append(frame, form);
-  // A frame that shows something shows a refusal, which it keeps to itself: what is saved is not shown.
-  frame.addEventListener("load", () => {
-    if (isBlank(frame)) return;
-    say("status");
-    say("fault", t("archive_refused"));
-  });
-  form.submit();
-  form.remove();
-  say("status", t("archive_begun"));
-}
-
-function isBlank(frame) {
-  try {
-    return frame.contentWindow.location.href === "about:blank";
-  } catch {
-    return false;
-  }
+  const isAll = (chosen.length === 0 || isAllSelected()) && !filter.value.trim();
+  const paths = isAll ? [folder || "/"] : chosen.length > 0 ? chosen : list.entries.map((entry) => entry.path);
+  await saving.archive(paths);
 }
 
 function offerMove() {
@@ -405,19 +374,19 @@ function offerSending() {
   const may = (path) => pins.some((pin) => pin === "/" || pin === path || (pin.endsWith("/") && path.startsWith(pin)));
   // Into the folder that is shown; where nothing may be put there, into the first one that takes something.
   const target = () => (may(`${folder}x`) ? folder : pins.find((pin) => pin.endsWith("/")) ?? folder);
-  const sending = new Sending(slot("sent", place), {
+  sending = new Sending(slot("sent", place), {
     ask, mayReplace: true,
     done: (transfer, upload) => {
       tree.put({ ...upload, created_at: upload.completed_at ?? upload.created_at });
-      redraw();
-      crumbs();
+      if (isOver()) sayArrived();
+      else redrawSoon();
     },
   });
   offerFiles(place, (files) => {
     const into = target();
     sending.add(files.map(({ file, name }) => {
       const path = (into + name).normalize("NFC");
-      return { file, path: may(path) ? path : null };
+      return { file, path, why: may(path) ? "" : "forbidden" };
     }));
   });
   place.hidden = false;

@@ -46,7 +46,7 @@ function offer(share) {
   const nothing = share.item_count === 0;
   const count = format.files(share.item_count, share.more_items);
   sayAll("sender", share.sender);
-  say("items", nothing ? t("none") : t("in_all", { count, size: format.size(share.total_size) }));
+  say("items", nothing ? t("none") : t(share.more_items ? "at_least" : "in_all", { count, size: format.size(share.total_size) }));
   say("by", format.moment(Date.parse(share.claim_by)));
   say("rights", rights(share.permission === "write", nothing));
   const moves = token.startsWith("crm_");

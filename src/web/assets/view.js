@@ -18,9 +18,12 @@ export function show(name) {
   const before = shown;
   shown = views.find((view) => view.dataset.view === name);
   for (const view of views) view.hidden = view !== shown;
-  if (before !== shown) shown.querySelector("h1").focus({ preventScroll: true });
+  if (before !== shown) focusHeading();
   return shown;
 }
+
+// Where readers go on when what they were at is gone.
+export const focusHeading = () => shown.querySelector("h1").focus({ preventScroll: true });
 
 // Shows why there was no answer to go on with.
 export function showRefusal(answer) {

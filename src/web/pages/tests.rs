@@ -62,7 +62,8 @@ fn nothing_is_inline_but_the_styles_of_a_page() {
         assert_eq!(page.matches("<script").count(), page.matches("></script>").count(), "{name}");
         assert_eq!(
             page.matches("<script").count(),
-            page.matches("\" src=\"/assets/").count() + page.matches("nomodule src=\"/assets/").count(),
+            page.matches("<script defer src=\"/assets/").count()
+                + page.matches("<script type=\"module\" src=\"/assets/").count(),
             "{name}"
         );
     }

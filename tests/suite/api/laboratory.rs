@@ -71,6 +71,7 @@ impl Laboratory {
             under_way: UnderWay::on(Handle::current()),
             archives: Arc::default(),
             scanner: None,
+            providers: Arc::default(),
             settings: Settings {
                 public_url: public_url.into(),
                 content: ContentOrigin { scheme: scheme.into(), authority: authority.into() },

@@ -173,6 +173,20 @@ pub fn caps_hold_for_all_who_deliver_together(api: &Api) {
     );
 }
 
+pub fn the_least_of_all_limits_on_a_file_is_told(api: &Api) {
+    let grants = json!([{ "path": "incoming/", "permission": "write" }]);
+    let key = json!({ "grants": grants, "largest_upload": 30 });
+    let capped = text(&api.post(api.admin(), "/v1/api-keys", &key).expect(201), "secret");
+    for (asked, told) in [(json!({}), 30), (json!({ "largest_file": 20 }), 20), (json!({ "largest_file": 40 }), 30)] {
+        let made = api.request_files(&capped, asked);
+        let looked = api.public("/v1/file-requests/redeem/preview", &json!({ "token": made["token"] })).expect(200);
+        assert_eq!(looked["largest_file"], told);
+        let body = json!({ "path": "large.txt", "size": told + 1, "content_type": "text/plain" });
+        let problem = api.post(&api.delivery(&made), "/v1/session/uploads", &body).problem(413, "too_large");
+        assert_eq!(problem.limit, Some(told));
+    }
+}
+
 pub fn a_closed_request_takes_nothing_more(api: &Api) {
     let made = api.request_files(api.admin(), json!({ "submissions": 1 }));
     let token = api.delivery(&made);

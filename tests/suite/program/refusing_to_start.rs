@@ -172,3 +172,36 @@ fn an_objects_folder_in_use_is_told_too() {
     assert_says(&fault(&output), &["objects", "cannot be used"]);
     served.stop();
 }
+
+#[test]
+fn an_identity_provider_that_is_not_rightly_set_up() {
+    const TENANT: &str = "ten_00000000000000000000000000000001";
+    let place = Place::new();
+    let told = |settings: &[(&str, &str)]| {
+        let mut command = place.command("serve");
+        for (name, value) in settings {
+            command.env(format!("CLOAKROOM_OIDC_{name}"), value);
+        }
+        fault(&outcome(&mut command))
+    };
+    let (issuer, tenant) = (("ISSUER", "https://127.0.0.1:1"), ("TENANT", TENANT));
+    let client = ("CLIENT_ID", "cloakroom");
+    assert_says(&told(&[("ISSUER", "http://id.example"), tenant, client]), &["CLOAKROOM_OIDC_ISSUER", "must be https"]);
+    assert_says(&told(&[issuer, client]), &["CLOAKROOM_OIDC_TENANT", "ten_"]);
+    assert_says(&told(&[issuer, tenant]), &["CLOAKROOM_OIDC_AUDIENCE", "client_id"]);
+    let file = place.path("secret");
+    let secret = ("CLIENT_SECRET_FILE", file.to_str().unwrap());
+    assert_says(&told(&[issuer, tenant, client, secret]), &["secret cannot be read"]);
+    fs::write(&file, "hunter2\nhunter3\n").unwrap();
+    let fault = told(&[issuer, tenant, client, secret]);
+    assert_says(&fault, &["must be one line"]);
+    assert!(!fault.contains("hunter"), "{fault}");
+
+    // One that cannot be reached keeps nobody from starting.
+    fs::write(&file, "hunter2\n").unwrap();
+    let mut command = place.command("serve");
+    for (name, value) in [issuer, tenant, client, secret] {
+        command.env(format!("CLOAKROOM_OIDC_{name}"), value);
+    }
+    place.serve_as(command).stop();
+}
