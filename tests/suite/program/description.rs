@@ -57,6 +57,10 @@ fn every_described_route_answers() {
         let path = path.replace("{id}", "x").replace("{path}", "x");
         let answer = api.call(&method, &path).header("content-type", "application/json").body(b"").send();
         assert_ne!(answer.status, 405, "{route}");
+        if route == "get /v1/console/providers" {
+            answer.expect(200);
+            continue;
+        }
         let code = answer.text("code");
         // Without a key, or with nothing in the body; never "there is no such route".
         assert!(matches!((answer.status, code.as_str()), (401, _) | (400, "malformed")), "{route}: {answer:?}");
