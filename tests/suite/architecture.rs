@@ -138,3 +138,25 @@ fn every_promise_names_tests_that_are_there() {
         }
     }
 }
+
+#[test]
+fn every_test_that_the_threats_name_is_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = fs::read_to_string(root.join("docs/threats.md")).unwrap();
+    let threats: Vec<_> = page.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| |")).collect();
+    assert!(threats.len() > 80, "the tables were not found");
+    for threat in threats {
+        let cells: Vec<_> = threat.trim_matches('|').split(" | ").collect();
+        assert_eq!(cells.len(), 4, "{threat}");
+        let tests: Vec<_> = cells[3].split('`').skip(1).step_by(2).filter(|name| name.contains("::")).collect();
+        let excused = ["*not yet*", "the compiler", "`./test`"].iter().any(|excuse| cells[3].contains(excuse));
+        assert!(excused || !tests.is_empty(), "no test: {threat}");
+        for test in tests {
+            let (file, function) = test.rsplit_once("::").unwrap();
+            let file = format!("{}.rs", file.replace("::", "/"));
+            let places = ["tests/suite", "tests", "src"].map(|folder| root.join(folder).join(&file));
+            let texts: Vec<_> = places.iter().filter_map(|place| fs::read_to_string(place).ok()).collect();
+            assert!(texts.iter().any(|text| text.contains(&format!("fn {function}("))), "{test} is not there");
+        }
+    }
+}
