@@ -17,6 +17,7 @@ mod limiting;
 mod many_files;
 mod receipts;
 mod refusing_to_start;
+mod scanned;
 mod starting_again;
 mod stopping;
 mod terminal;
