@@ -38,7 +38,8 @@ fn a_scanner_finds_nothing() {
         .arg("--config-file")
         .arg(root.join("tests/schemathesis/schemathesis.toml"))
         .args(["run", &format!("http://127.0.0.1:{}/openapi.json", api.ports[0])])
-        .args(["--seed", "1", "--max-time", "100", "--workers", "2", "--no-color", "--output-sanitize", "false"])
+        // One worker: Python 3.11 parses on one thread at a time, and breaks off where two do.
+        .args(["--seed", "1", "--workers", "1", "--no-color", "--output-sanitize", "false"])
         .current_dir(folder.path())
         .env_clear()
         .env("PATH", std::env::var_os("PATH").unwrap_or_default())
