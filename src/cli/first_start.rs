@@ -53,6 +53,7 @@ pub(super) async fn greeting(broker: &Broker, config: &Config) -> Result<String,
         access_seconds: lifetime::SHARE_ACCESS.default,
         label: Some("first share".into()),
         metadata: Metadata::default(),
+        message: None,
         allow_missing: false,
     };
     let minted = broker.mint_share(&caller, share, &Reply::unkept()).await?;

@@ -7,6 +7,7 @@ use super::{
     ids::{ArtifactId, LinkId},
     metadata::Metadata,
     redemption::Terms,
+    text::Message,
 };
 
 /// What a link gives. Never changed once minted.
@@ -27,6 +28,9 @@ pub struct LinkGrant {
     /// Words of the owner's own.
     #[serde(default, skip_serializing_if = "Metadata::is_empty")]
     pub metadata: Metadata,
+    /// What recipients are told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<Message>,
 }
 
 impl std::fmt::Debug for LinkGrant {

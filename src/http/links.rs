@@ -6,7 +6,10 @@ use utoipa::ToSchema;
 
 use crate::{
     crypto::secret::SecretText,
-    domain::{ids::ArtifactId, instant::Instant, lifetime, metadata::Metadata, redemption::Status, tenant::Mode},
+    domain::{
+        ids::ArtifactId, instant::Instant, lifetime, metadata::Metadata, redemption::Status, tenant::Mode,
+        text::Message,
+    },
     service::{
         AddressClass, Broker,
         links::{Link, MintLink, MintedLink},
@@ -49,6 +52,10 @@ pub struct MintBody {
     #[serde(default)]
     #[schema(value_type = Option<std::collections::BTreeMap<String, String>>)]
     pub metadata: Metadata,
+    /// What recipients are told, as your words, before they open it and before any password: 1 to 1,000 characters,
+    /// without line breaks.
+    #[schema(value_type = Option<String>, max_length = 1000)]
+    pub message: Option<Message>,
 }
 
 impl MintBody {
@@ -60,6 +67,7 @@ impl MintBody {
             password: self.password,
             label: render::label(self.label)?,
             metadata: self.metadata,
+            message: self.message,
         })
     }
 }
@@ -83,6 +91,9 @@ pub struct LinkView {
     /// Words of your own that go with it.
     #[schema(value_type = std::collections::BTreeMap<String, String>)]
     pub metadata: Metadata,
+    /// What recipients are told.
+    #[schema(value_type = Option<String>)]
+    pub message: Option<Message>,
     /// How often it was claimed.
     pub claims: u32,
     /// When it was minted (RFC 3339).
@@ -128,6 +139,7 @@ impl From<Link> for LinkView {
             has_password: grant.password.is_some(),
             label: grant.label,
             metadata: grant.metadata,
+            message: grant.message,
             claims: link.claims,
             created_at: grant.terms.issued_at.to_string(),
             expires_at: grant.terms.expires_at.to_string(),
@@ -292,6 +304,9 @@ pub async fn redeem(
 pub struct LinkPreviewView {
     /// Who sends it: the tenant's name.
     pub sender: String,
+    /// What they say about it: their words, which nobody has checked.
+    #[schema(value_type = Option<String>)]
+    pub message: Option<Message>,
     /// What could be done: always `read`.
     pub permission: &'static str,
     /// How many files.
@@ -324,6 +339,7 @@ pub async fn preview(
     let preview = broker.preview_link(&body.token, claim_key.as_ref(), looking.as_ref(), id).await?;
     Ok(HttpResponse::Ok().json(LinkPreviewView {
         sender: preview.sender,
+        message: preview.message,
         permission: "read",
         item_count: preview.item_count,
         total_size: preview.total_size,

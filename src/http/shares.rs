@@ -15,6 +15,7 @@ use crate::{
         redemption::Status,
         share::Pins,
         tenant::Mode,
+        text::Message,
     },
     service::{
         AddressClass, Broker,
@@ -59,6 +60,10 @@ pub struct MintBody {
     #[serde(default)]
     #[schema(value_type = Option<std::collections::BTreeMap<String, String>>)]
     pub metadata: Metadata,
+    /// What recipients are told, as your words, before they open it and before any password: 1 to 1,000 characters,
+    /// without line breaks.
+    #[schema(value_type = Option<String>, max_length = 1000)]
+    pub message: Option<Message>,
     /// Whether files that are not there (yet) may be shared.
     #[serde(default)]
     pub allow_missing: bool,
@@ -80,6 +85,7 @@ impl MintBody {
             access_seconds: render::access_seconds(&lifetime::SHARE_ACCESS, self.access_expires_in)?,
             label: render::label(self.label)?,
             metadata: self.metadata,
+            message: self.message,
             allow_missing: self.allow_missing,
         })
     }
@@ -106,6 +112,9 @@ pub struct ShareView {
     /// Words of your own that go with it.
     #[schema(value_type = std::collections::BTreeMap<String, String>)]
     pub metadata: Metadata,
+    /// What recipients are told.
+    #[schema(value_type = Option<String>)]
+    pub message: Option<Message>,
     /// How often it was claimed.
     pub claims: u32,
     /// When it was minted (RFC 3339).
@@ -152,6 +161,7 @@ impl From<Share> for ShareView {
             paths: grant.pins.as_slice().iter().map(ToString::to_string).collect(),
             label: share.label,
             metadata: share.metadata,
+            message: share.message,
             claims: share.claims,
             created_at: grant.terms.issued_at.to_string(),
             expires_at: grant.terms.expires_at.to_string(),
@@ -352,6 +362,9 @@ impl Presents for PreviewBody {
 pub struct SharePreviewView {
     /// Who sends it: the tenant's name.
     pub sender: String,
+    /// What they say about it: their words, which nobody has checked.
+    #[schema(value_type = Option<String>)]
+    pub message: Option<Message>,
     /// What could be done.
     #[schema(value_type = String)]
     pub permission: SharePermission,
@@ -392,6 +405,7 @@ pub async fn preview(
     let preview = broker.preview_share(&body.token, claim_key.as_ref(), looking.as_ref(), id).await?;
     Ok(HttpResponse::Ok().json(SharePreviewView {
         sender: preview.sender,
+        message: preview.message,
         permission: preview.permission,
         item_count: preview.item_count,
         more_items: preview.more,

@@ -18,6 +18,7 @@ use crate::{
         quota::{Limits, Scope},
         redemption::{Status, Terms, UseState},
         tenant::Namespace,
+        text::Message,
     },
     store::Expected,
 };
@@ -56,7 +57,7 @@ pub struct MakeFileRequest {
     /// Words of the owner's own.
     pub metadata: Metadata,
     /// What whoever delivers is told.
-    pub message: Option<String>,
+    pub message: Option<Message>,
 }
 
 /// A file request as its owner sees it.

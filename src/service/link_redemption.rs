@@ -22,6 +22,7 @@ use crate::{
         redemption::{Claim, Redemption, UseState},
         refusal::Refusal,
         tenant::Tenant,
+        text::Message,
     },
     objects::ArtifactLabel,
     store::Expected,
@@ -53,6 +54,8 @@ pub struct OpenedLink {
 pub struct LinkPreview {
     /// The tenant's name.
     pub sender: String,
+    /// What its minter tells recipients.
+    pub message: Option<Message>,
     /// How many files.
     pub item_count: usize,
     /// Their size together, in bytes.
@@ -290,6 +293,7 @@ impl Broker {
         }
         Ok(LinkPreview {
             sender: tenant.name.clone(),
+            message: rows.grant.message.clone(),
             item_count: artifact.file_count,
             total_size: artifact.total_size,
             claim_by: rows.grant.terms.expires_at,

@@ -16,6 +16,7 @@ use crate::{
         link::LinkGrant,
         metadata::Metadata,
         redemption::{Status, Terms, UseState},
+        text::Message,
     },
     store::Expected,
 };
@@ -44,6 +45,8 @@ pub struct MintLink {
     pub label: Option<String>,
     /// Words of the owner's own.
     pub metadata: Metadata,
+    /// What recipients are told.
+    pub message: Option<Message>,
 }
 
 /// A link as its owner sees it.
@@ -126,6 +129,7 @@ impl Broker {
             },
             label: wanted.label,
             metadata: wanted.metadata,
+            message: wanted.message,
         };
         let purge = Some(grant.terms.ends_at().plus(lifetime::REMEMBERED));
         let pointer = LinkPointer { token: hash.to_string() };

@@ -22,6 +22,7 @@ use crate::{
         refusal::Refusal,
         share::ShareGrant,
         tenant::{Mode, Namespace, Tenant},
+        text::Message,
     },
     store::{Expected, Version},
 };
@@ -60,6 +61,8 @@ pub struct OpenedSession {
 pub struct SharePreview {
     /// The tenant's name.
     pub sender: String,
+    /// What its minter tells recipients.
+    pub message: Option<Message>,
     /// What could be done.
     pub permission: SharePermission,
     /// How many files.
@@ -105,6 +108,7 @@ enum Opening {
 /// The rows behind a share, as they are now.
 pub(super) struct ShareRows {
     pub(super) grant: ShareGrant,
+    message: Option<Message>,
     pub(super) state: Record<UseState>,
     pub(super) claim: Option<Claim>,
     pub(super) tenant: Option<Tenant>,
@@ -128,7 +132,7 @@ impl Broker {
         let (Ok(row), Ok(state)) = (self.decode::<ShareRow>(grant), self.decode::<UseState>(state)) else {
             return Ok(Err(Refusal::Altered));
         };
-        let grant = row.value.grant;
+        let ShareRow { grant, message, .. } = row.value;
         if grant.id != share || grant_hash(&grant) != *sealed_hash {
             return Ok(Err(Refusal::Altered));
         }
@@ -136,7 +140,7 @@ impl Broker {
         let claim = claim.map(|claim| rows::share_claim(share, claim));
         let Authority { tenant, minter, claim } = self.authority(&grant.made, claim).await?;
         match claim {
-            Ok(claim) => Ok(Ok(ShareRows { grant, state, claim, tenant, minter })),
+            Ok(claim) => Ok(Ok(ShareRows { grant, message, state, claim, tenant, minter })),
             Err(NotAuthentic) => Ok(Err(Refusal::Altered)),
         }
     }
@@ -339,6 +343,7 @@ impl Broker {
         }
         Ok(SharePreview {
             sender: tenant.name.clone(),
+            message: rows.message.clone(),
             permission: rows.grant.permission,
             item_count: files.len().min(MOST_COUNTED),
             total_size: files.iter().take(MOST_COUNTED).map(|file| file.size).sum(),

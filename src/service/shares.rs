@@ -20,6 +20,7 @@ use crate::{
         redemption::{Status, Terms, UseState},
         share::{Pins, ShareGrant},
         tenant::Namespace,
+        text::Message,
     },
     store::Expected,
 };
@@ -49,6 +50,8 @@ pub struct MintShare {
     pub label: Option<String>,
     /// Words of the owner's own.
     pub metadata: Metadata,
+    /// What recipients are told.
+    pub message: Option<Message>,
     /// Whether files that are not there (yet) may be shared.
     pub allow_missing: bool,
 }
@@ -62,6 +65,8 @@ pub struct Share {
     pub label: Option<String>,
     /// Words of the owner's own.
     pub metadata: Metadata,
+    /// What recipients are told.
+    pub message: Option<Message>,
     /// What became of it.
     pub status: Status,
     /// How often it was claimed.
@@ -88,6 +93,8 @@ pub(super) struct ShareRow {
     pub(super) label: Option<String>,
     #[serde(default, skip_serializing_if = "Metadata::is_empty")]
     pub(super) metadata: Metadata,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) message: Option<Message>,
 }
 
 /// The row that lists a share; everything about it lies elsewhere.
@@ -105,7 +112,8 @@ impl Share {
     fn seen(row: ShareRow, state: &UseState, maker: Maker, now: Instant) -> Self {
         let status = row.grant.terms.status(state, now);
         let UseState { claims, revoked_at } = *state;
-        Self { grant: row.grant, label: row.label, metadata: row.metadata, status, claims, revoked_at, maker }
+        let ShareRow { grant, label, metadata, message } = row;
+        Self { grant, label, metadata, message, status, claims, revoked_at, maker }
     }
 }
 
@@ -154,7 +162,8 @@ impl Broker {
 
         let (id, namespace) = (grant.id, grant.made.namespace);
         let purge = Some(grant.terms.ends_at().plus(lifetime::REMEMBERED));
-        let row = ShareRow { grant, label: wanted.label, metadata: wanted.metadata };
+        let MintShare { label, metadata, message, .. } = wanted;
+        let row = ShareRow { grant, label, metadata, message };
         let state = UseState::default();
         let event = origin.done(EventType::ShareCreated, caller.actor(), id);
         let transaction = self

@@ -29,6 +29,7 @@ const KINDS = {
       ["permission", t(share.permission)],
       ["until", time(share.expires_at)],
       ["access", spanOf(share.access_expires_in)],
+      ...told(share),
     ],
     viewAs: (share) => (["pending", "claimed"].includes(share.status) ? `/session/${share.id}` : null),
     ended: (share) => share.revoked_at,
@@ -44,6 +45,7 @@ const KINDS = {
       ["password", t(link.has_password ? "yes" : "no")],
       ["until", time(link.expires_at)],
       ["access", spanOf(link.access_expires_in)],
+      ...told(link),
     ],
     viewAs: () => null,
     ended: (link) => link.revoked_at,
@@ -61,12 +63,14 @@ const KINDS = {
       ["closes", time(request.expires_at)],
       ["limits", limits(request)],
       ["password", t(request.has_password ? "yes" : "no")],
-      ...(request.message ? [["message", named(request.message)]] : []),
+      ...told(request),
     ],
     viewAs: () => null,
     ended: (request) => request.closed_at,
   },
 };
+
+const told = (made) => (made.message ? [["message", named(made.message)]] : []);
 
 // In the words in which it was chosen.
 const spanOf = (seconds) => (t.has(`spans.${seconds}`) ? t(`spans.${seconds}`) : format.span(seconds));

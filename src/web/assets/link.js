@@ -8,7 +8,7 @@ import { warnInsideApps } from "./inside.js";
 import words from "./link.words.js";
 import { texts } from "./text.js";
 import * as tickets from "./tickets.js";
-import { busy, element, isBusy, named, on, say, sayAll, show, showRefusal, slot, title } from "./view.js";
+import { busy, element, isBusy, named, on, say, sayAll, sayNote, show, showRefusal, slot, title } from "./view.js";
 
 const t = texts({ ...common, ...words });
 let token = tickets.tokenIn(location.hash, "crl_", 47);
@@ -76,6 +76,7 @@ function offer(link, before) {
   const ends = tickets.opened(name)?.until;
   show("offer");
   sayAll("sender", sender);
+  sayNote(link.message);
   say("items", t("in_all", { count: format.files(link.item_count), size: format.size(link.total_size) }));
   say("by", format.moment(ends ?? Date.parse(link.claim_by)));
   say("span", t("span_after", { span: format.span(link.access_expires_in) }));

@@ -7,7 +7,7 @@ import { warnInsideApps } from "./inside.js";
 import words from "./share.words.js";
 import { texts } from "./text.js";
 import * as tickets from "./tickets.js";
-import { busy, isBusy, on, say, sayAll, show, showRefusal, slot, title } from "./view.js";
+import { busy, isBusy, on, say, sayAll, sayNote, show, showRefusal, slot, title } from "./view.js";
 
 const t = texts({ ...common, ...words });
 const token = tickets.shareTokenIn(location.hash);
@@ -46,6 +46,7 @@ function offer(share) {
   const nothing = share.item_count === 0;
   const count = format.files(share.item_count, share.more_items);
   sayAll("sender", share.sender);
+  sayNote(share.message);
   say("items", nothing ? t("none") : t(share.more_items ? "at_least" : "in_all", { count, size: format.size(share.total_size) }));
   say("by", format.moment(Date.parse(share.claim_by)));
   say("rights", rights(share.permission === "write", nothing));

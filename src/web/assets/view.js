@@ -47,6 +47,12 @@ export function sayAll(name, text) {
   for (const place of shown.querySelectorAll(`[data-slot="${name}"]`)) place.textContent = text;
 }
 
+// What the sender says, where they say anything: as text, so that no address in it becomes a link.
+export function sayNote(message) {
+  slot("note").hidden = !message;
+  say("message", message ?? "");
+}
+
 export function on(name, event, handler) {
   for (const element of document.querySelectorAll(`[data-do="${name}"]`)) {
     element.addEventListener(event, (happened) => {

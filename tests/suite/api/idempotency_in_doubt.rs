@@ -38,6 +38,7 @@ async fn ask(laboratory: &Laboratory, key: &str) -> Result<Answer, Error> {
         access_seconds: 3_600,
         label: None,
         metadata: Metadata::default(),
+        message: None,
         allow_missing: true,
     };
     let render = |minted: &MintedShare| serde_json::to_vec(minted.token.expose());

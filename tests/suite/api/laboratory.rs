@@ -172,6 +172,7 @@ impl Laboratory {
             access_seconds: 3_600,
             label: None,
             metadata: Metadata::default(),
+            message: None,
             allow_missing: true,
         };
         let caller = self.caller(&self.tenant.admin).await.unwrap();
