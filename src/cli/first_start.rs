@@ -54,6 +54,8 @@ pub(super) async fn greeting(broker: &Broker, config: &Config) -> Result<String,
         label: Some("first share".into()),
         metadata: Metadata::default(),
         message: None,
+        not_before: None,
+        redemptions: 1,
         allow_missing: false,
     };
     let minted = broker.mint_share(&caller, share, &Reply::unkept()).await?;

@@ -149,6 +149,7 @@ mod tests {
             pins: Pins::new(pins.iter().map(|text| pin(text)).collect()).unwrap(),
             terms: Terms {
                 issued_at: Instant::from_unix_seconds(1),
+                not_before: None,
                 expires_at: Instant::from_unix_seconds(2),
                 access_seconds: 3,
                 redemptions: 1,

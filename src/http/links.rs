@@ -25,6 +25,7 @@ use super::{
     limits::Presents,
     problem::{Problem, ProblemDocument},
     render::{self, Listing},
+    restrictions,
     shares::{PreviewBody, claim_key},
 };
 
@@ -42,6 +43,12 @@ pub struct MintBody {
     pub expires_at: Option<Instant>,
     /// For how many seconds after the claim the claimant may keep coming back: 60 to 604,800, by default 86,400.
     pub access_expires_in: Option<u64>,
+    /// From when on it may be claimed (RFC 3339), before it expires; at once where it is left out.
+    #[schema(value_type = Option<String>)]
+    pub not_before: Option<Instant>,
+    /// How many may claim it, each for themselves: 1 to 1,000, by default 1.
+    #[schema(minimum = 1, maximum = 1000)]
+    pub redemptions: Option<u32>,
     /// A password of 1 to 1,024 bytes, kept as Argon2id only.
     #[schema(value_type = Option<String>)]
     pub password: Option<SecretText>,
@@ -60,9 +67,12 @@ pub struct MintBody {
 
 impl MintBody {
     fn parse(self, now: Instant) -> Result<MintLink, Problem> {
+        let expires_at = render::ends_at(&lifetime::LINK, self.expires_in, self.expires_at, now)?;
         Ok(MintLink {
             artifact: self.artifact,
-            expires_at: render::ends_at(&lifetime::LINK, self.expires_in, self.expires_at, now)?,
+            not_before: restrictions::not_before(self.not_before, expires_at, now)?,
+            expires_at,
+            redemptions: restrictions::redemptions(self.redemptions)?,
             access_seconds: render::access_seconds(&lifetime::LINK_ACCESS, self.access_expires_in)?,
             password: self.password,
             label: render::label(self.label)?,
@@ -96,8 +106,12 @@ pub struct LinkView {
     pub message: Option<Message>,
     /// How often it was claimed.
     pub claims: u32,
+    /// How often it may be.
+    pub redemptions: u32,
     /// When it was minted (RFC 3339).
     pub created_at: String,
+    /// From when on it may be claimed (RFC 3339), where that is not from the beginning.
+    pub not_before: Option<String>,
     /// Until when it may be claimed (RFC 3339).
     pub expires_at: String,
     /// For how many seconds after the claim it stays open.
@@ -141,7 +155,9 @@ impl From<Link> for LinkView {
             metadata: grant.metadata,
             message: grant.message,
             claims: link.claims,
+            redemptions: grant.terms.redemptions,
             created_at: grant.terms.issued_at.to_string(),
+            not_before: grant.terms.not_before.map(|at| at.to_string()),
             expires_at: grant.terms.expires_at.to_string(),
             access_expires_in: grant.terms.access_seconds,
             revoked_at: link.revoked_at.map(|at| at.to_string()),
@@ -273,13 +289,14 @@ pub struct LinkOpened {
     pub access_expires_at: String,
 }
 
-/// Redeem a link: once.
+/// Redeem a link: once, or as often as its minter allowed.
 #[utoipa::path(
     post, path = "/v1/links/redeem", tag = "redeeming", request_body = RedeemBody,
     responses(
         (status = 200, description = "Claimed, or claimed before with the same claim key", body = LinkOpened),
         (status = 403, description = "The link lives, and wants a (or another) password", body = ProblemDocument),
         (status = 404, description = "The one answer to every token that opens nothing", body = ProblemDocument),
+        (status = 409, description = "It lives, and opens at `opens_at`", body = ProblemDocument),
         (status = 429, description = "Too many requests, or tries at a password; wait as Retry-After says", body = ProblemDocument),
         (status = 503, description = "No definite outcome; ask again with the same claim key", body = ProblemDocument),
     )
@@ -313,6 +330,10 @@ pub struct LinkPreviewView {
     pub item_count: usize,
     /// Their size together, in bytes.
     pub total_size: u64,
+    /// From when on it may be claimed (RFC 3339), where that is not yet so.
+    pub opens_at: Option<String>,
+    /// Whether one opens it and nobody else.
+    pub single_use: bool,
     /// Until when it may be claimed (RFC 3339).
     pub claim_by: String,
     /// For how many seconds it then stays open.
@@ -343,6 +364,8 @@ pub async fn preview(
         permission: "read",
         item_count: preview.item_count,
         total_size: preview.total_size,
+        opens_at: preview.opens_at.map(|at| at.to_string()),
+        single_use: preview.single_use,
         claim_by: preview.claim_by.to_string(),
         access_expires_in: preview.access_seconds,
         requires: if preview.needs_password { vec!["password"] } else { Vec::new() },

@@ -12,7 +12,7 @@ use actix_web::{
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::service;
+use crate::{domain::instant::Instant, service};
 
 /// The body of every error answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -37,6 +37,9 @@ pub struct ProblemDocument {
     /// For `too_large`: the most it may be, in bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<u64>,
+    /// For `not_yet`: from when on it may be redeemed (RFC 3339).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub opens_at: Option<String>,
     /// Finds the request in the operator's logs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,
@@ -51,13 +54,14 @@ pub struct Problem {
     detail: Option<String>,
     pointer: Option<String>,
     limit: Option<u64>,
+    opens_at: Option<Instant>,
     retry_after: Option<u32>,
 }
 
 impl Problem {
     /// A problem of this kind.
     pub fn new(status: StatusCode, code: &'static str, title: &'static str) -> Self {
-        Self { status, code, title, detail: None, pointer: None, limit: None, retry_after: None }
+        Self { status, code, title, detail: None, pointer: None, limit: None, opens_at: None, retry_after: None }
     }
 
     /// Says what is wrong in this case.
@@ -112,6 +116,7 @@ impl Problem {
             detail: self.detail.clone(),
             pointer: self.pointer.clone(),
             limit: self.limit,
+            opens_at: self.opens_at.map(|at| at.to_string()),
             request_id,
         }
     }
@@ -202,6 +207,11 @@ impl From<service::Error> for Problem {
             Error::DeadToken => Self::new(StatusCode::NOT_FOUND, "dead_token", "This cannot be opened").detail(
                 "It may have been opened already, have expired, been revoked, or be incomplete. Ask whoever sent it for a new one.",
             ),
+            Error::NotYet { opens_at } => Self {
+                opens_at: Some(opens_at),
+                ..Self::new(StatusCode::CONFLICT, "not_yet", "This cannot be opened yet")
+                    .detail(format!("nothing is used up; redeem it from {opens_at} on"))
+            },
             Error::PasswordRequired => {
                 Self::new(StatusCode::FORBIDDEN, "password_required", "A password is needed").pointer("/password")
             }

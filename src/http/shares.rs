@@ -33,6 +33,7 @@ use super::{
     limits::Presents,
     problem::{Problem, ProblemDocument},
     render::{self, Listing, ObjectView, ObjectsQuery},
+    restrictions,
     sessions::SessionCookie,
 };
 
@@ -53,6 +54,12 @@ pub struct MintBody {
     pub expires_at: Option<Instant>,
     /// For how many seconds after the claim the claimant may keep coming back: 60 to 604,800, by default 3,600.
     pub access_expires_in: Option<u64>,
+    /// From when on it may be claimed (RFC 3339), before it expires; at once where it is left out.
+    #[schema(value_type = Option<String>)]
+    pub not_before: Option<Instant>,
+    /// How many may claim it, each for themselves: 1 to 1,000, by default 1.
+    #[schema(minimum = 1, maximum = 1000)]
+    pub redemptions: Option<u32>,
     /// Your own name for it; recipients do not see it.
     pub label: Option<String>,
     /// Words of your own that go with it: up to 20 texts of up to 500 characters, under keys of up to 40 characters
@@ -78,10 +85,13 @@ impl MintBody {
                 return Err(Problem::invalid("/permission", "admin can never be shared; choose read or write"));
             }
         };
+        let expires_at = render::ends_at(&lifetime::SHARE, self.expires_in, self.expires_at, now)?;
         Ok(MintShare {
             pins: Pins::new(self.paths).map_err(|fault| Problem::invalid("/paths", fault.to_string()))?,
             permission,
-            expires_at: render::ends_at(&lifetime::SHARE, self.expires_in, self.expires_at, now)?,
+            not_before: restrictions::not_before(self.not_before, expires_at, now)?,
+            expires_at,
+            redemptions: restrictions::redemptions(self.redemptions)?,
             access_seconds: render::access_seconds(&lifetime::SHARE_ACCESS, self.access_expires_in)?,
             label: render::label(self.label)?,
             metadata: self.metadata,
@@ -117,8 +127,12 @@ pub struct ShareView {
     pub message: Option<Message>,
     /// How often it was claimed.
     pub claims: u32,
+    /// How often it may be.
+    pub redemptions: u32,
     /// When it was minted (RFC 3339).
     pub created_at: String,
+    /// From when on it may be claimed (RFC 3339), where that is not from the beginning.
+    pub not_before: Option<String>,
     /// Until when it may be claimed (RFC 3339).
     pub expires_at: String,
     /// For how many seconds after the claim it stays open.
@@ -163,7 +177,9 @@ impl From<Share> for ShareView {
             metadata: share.metadata,
             message: share.message,
             claims: share.claims,
+            redemptions: grant.terms.redemptions,
             created_at: grant.terms.issued_at.to_string(),
+            not_before: grant.terms.not_before.map(|at| at.to_string()),
             expires_at: grant.terms.expires_at.to_string(),
             access_expires_in: grant.terms.access_seconds,
             revoked_at: share.revoked_at.map(|at| at.to_string()),
@@ -308,12 +324,13 @@ pub struct SessionOpened {
     pub access_expires_at: String,
 }
 
-/// Redeem a share: once.
+/// Redeem a share: once, or as often as its minter allowed.
 #[utoipa::path(
     post, path = "/v1/shares/redeem", tag = "redeeming", request_body = RedeemBody,
     responses(
         (status = 200, description = "Claimed, or claimed before with the same claim key", body = SessionOpened),
         (status = 404, description = "The one answer to every token that opens nothing", body = ProblemDocument),
+        (status = 409, description = "It lives, and opens at `opens_at`", body = ProblemDocument),
         (status = 429, description = "Too many requests, or tries at a password; wait as Retry-After says", body = ProblemDocument),
         (status = 503, description = "No definite outcome; ask again with the same claim key", body = ProblemDocument),
     )
@@ -374,6 +391,10 @@ pub struct SharePreviewView {
     pub more_items: bool,
     /// The size of those together, in bytes: where there are more, it is at least this.
     pub total_size: u64,
+    /// From when on it may be claimed (RFC 3339), where that is not yet so.
+    pub opens_at: Option<String>,
+    /// Whether one opens it and nobody else.
+    pub single_use: bool,
     /// Until when it may be claimed (RFC 3339).
     pub claim_by: String,
     /// For how many seconds it then stays open.
@@ -410,6 +431,8 @@ pub async fn preview(
         item_count: preview.item_count,
         more_items: preview.more,
         total_size: preview.total_size,
+        opens_at: preview.opens_at.map(|at| at.to_string()),
+        single_use: preview.single_use,
         claim_by: preview.claim_by.to_string(),
         access_expires_in: preview.access_seconds,
         requires: Vec::new(),

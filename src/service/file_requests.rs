@@ -144,6 +144,7 @@ impl Broker {
             password,
             terms: Terms {
                 issued_at: origin.at,
+                not_before: None,
                 expires_at: wanted.closes_at,
                 access_seconds: wanted.access_seconds,
                 redemptions: wanted.submissions,

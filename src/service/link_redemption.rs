@@ -60,6 +60,10 @@ pub struct LinkPreview {
     pub item_count: usize,
     /// Their size together, in bytes.
     pub total_size: u64,
+    /// From when on it may be claimed, where that is not now.
+    pub opens_at: Option<Instant>,
+    /// Whether one claims it and nobody else.
+    pub single_use: bool,
     /// Until when it may be claimed.
     pub claim_by: Instant,
     /// For how many seconds it then stays open.
@@ -158,7 +162,7 @@ impl Broker {
             // Whoever comes back proved it at the claim.
             if let Some(stored) = &rows.grant.password
                 && !password_checked
-                && rows.claim.is_none()
+                && matches!(redemption, Redemption::First { .. })
             {
                 let password = password.ok_or(Error::PasswordRequired)?;
                 let tried = (EventType::LinkPasswordTried, rows.grant.id.to_string());
@@ -187,6 +191,10 @@ impl Broker {
                         transaction = transaction.write(self.forget_tries(rows::link_tries(token), purge).await?);
                     }
                     (claim, transaction)
+                }
+                Redemption::Later { opens_at } => {
+                    self.refuse_link(&rows, origin, Refusal::NotYet).await;
+                    return Err(Error::NotYet { opens_at });
                 }
                 Redemption::Again { claim } => {
                     (claim, self.recording(&origin.done(EventType::LinkRenewed, Actor::Bearer, id))?)
@@ -246,7 +254,7 @@ impl Broker {
         let origin = Origin { namespace: rows.grant.made.namespace, request: Some(request), at: now };
         let claim = match rows.redeem(now) {
             Ok(Redemption::Again { claim }) => claim,
-            Ok(Redemption::First { .. }) => return Err(Error::DeadToken),
+            Ok(Redemption::First { .. } | Redemption::Later { .. }) => return Err(Error::DeadToken),
             Err(why) => return Err(self.refuse_link(&rows, origin, why).await),
         };
 
@@ -279,10 +287,14 @@ impl Broker {
         let claim_hash = claim_key.map(|key| key.hash(&claimed(token)));
         let rows = self.link_rows(token, claim_hash).await?.ok_or_else(|| self.refuse_unattributed())?;
         let now = self.now();
-        if let Err(why) = rows.redeem(now) {
-            let origin = Origin { namespace: rows.grant.made.namespace, request: Some(request), at: now };
-            return Err(self.refuse_link(&rows, origin, why).await);
-        }
+        let opens_at = match rows.redeem(now) {
+            Ok(Redemption::Later { opens_at }) => Some(opens_at),
+            Ok(_) => None,
+            Err(why) => {
+                let origin = Origin { namespace: rows.grant.made.namespace, request: Some(request), at: now };
+                return Err(self.refuse_link(&rows, origin, why).await);
+            }
+        };
         let (Some(tenant), Some(artifact)) = (&rows.tenant, &rows.artifact) else { return Err(Error::DeadToken) };
         let yours = looking.is_some_and(|caller| {
             caller.principal.id == rows.grant.made.minter && caller.namespace() == rows.grant.made.namespace
@@ -296,6 +308,8 @@ impl Broker {
             message: rows.grant.message.clone(),
             item_count: artifact.file_count,
             total_size: artifact.total_size,
+            opens_at,
+            single_use: rows.grant.terms.redemptions == 1,
             claim_by: rows.grant.terms.expires_at,
             access_seconds: rows.grant.terms.access_seconds,
             needs_password: rows.grant.password.is_some() && rows.claim.is_none(),

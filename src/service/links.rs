@@ -35,10 +35,14 @@ use super::{
 pub struct MintLink {
     /// What it opens.
     pub artifact: ArtifactId,
+    /// From when on it may be claimed, where that is not at once.
+    pub not_before: Option<Instant>,
     /// Until when it may be claimed.
     pub expires_at: Instant,
     /// For how many seconds the claimant may come back.
     pub access_seconds: u64,
+    /// How many claimants there may be.
+    pub redemptions: u32,
     /// The password, if it is to have one.
     pub password: Option<SecretText>,
     /// The owner's name for it.
@@ -123,9 +127,10 @@ impl Broker {
             password,
             terms: Terms {
                 issued_at: origin.at,
+                not_before: wanted.not_before,
                 expires_at: wanted.expires_at,
                 access_seconds: wanted.access_seconds,
-                redemptions: 1,
+                redemptions: wanted.redemptions,
             },
             label: wanted.label,
             metadata: wanted.metadata,

@@ -71,6 +71,10 @@ pub struct SharePreview {
     pub total_size: u64,
     /// Whether there are more files than were counted.
     pub more: bool,
+    /// From when on it may be claimed, where that is not now.
+    pub opens_at: Option<Instant>,
+    /// Whether one claims it and nobody else.
+    pub single_use: bool,
     /// Until when it may be claimed.
     pub claim_by: Instant,
     /// For how many seconds it then stays open.
@@ -103,6 +107,7 @@ enum Opening {
     Claims { state: UseState, claim: Claim },
     Moves { from: ClaimHash, version: Version, ended: Claim, claim: Claim },
     Returns { claim: Claim },
+    Later { opens_at: Instant },
 }
 
 /// The rows behind a share, as they are now.
@@ -248,6 +253,10 @@ impl Broker {
                         .write(self.put(claim_row, Expected::Absent, &claim, purge)?);
                     (claim, transaction)
                 }
+                Opening::Later { opens_at } => {
+                    self.refuse_share(&token, Some(&rows), origin, Refusal::NotYet).await;
+                    return Err(Error::NotYet { opens_at });
+                }
                 Opening::Returns { claim } => {
                     (claim, self.recording(&origin.done(EventType::ShareRenewed, actor, token.share))?)
                 }
@@ -327,6 +336,7 @@ impl Broker {
         files.retain(|file| rights.allow(&file.path, Permission::Read));
         files.sort_unstable_by(|a, b| a.path.cmp(&b.path));
         files.dedup_by(|a, b| a.path == b.path);
+        let opens_at = if let Opening::Later { opens_at } = &opening { Some(*opens_at) } else { None };
         let (claim_by, access_seconds) = match (token.way, opening) {
             (Way::Moving { offered_until, .. }, Opening::Moves { claim, .. } | Opening::Returns { claim }) => {
                 (offered_until, claim.access_until.since(now).as_secs())
@@ -348,6 +358,8 @@ impl Broker {
             item_count: files.len().min(MOST_COUNTED),
             total_size: files.iter().take(MOST_COUNTED).map(|file| file.size).sum(),
             more: files.len() > MOST_COUNTED,
+            opens_at,
+            single_use: rows.grant.terms.redemptions == 1,
             claim_by,
             access_seconds,
             moving: matches!(token.way, Way::Moving { .. }),
@@ -368,6 +380,7 @@ impl ShareRows {
             return Ok(match self.grant.terms.redeem(state, existing, now)? {
                 Redemption::First { state, claim } => Opening::Claims { state, claim },
                 Redemption::Again { claim } => Opening::Returns { claim },
+                Redemption::Later { opens_at } => Opening::Later { opens_at },
             });
         };
         let moved = state.move_claim(leaving.map(|leaving| &leaving.value), existing, offered_until, now)?;

@@ -42,10 +42,14 @@ pub struct MintShare {
     pub pins: Pins,
     /// What.
     pub permission: SharePermission,
+    /// From when on it may be claimed, where that is not at once.
+    pub not_before: Option<Instant>,
     /// Until when it may be claimed.
     pub expires_at: Instant,
     /// For how many seconds the claimant may come back.
     pub access_seconds: u64,
+    /// How many claimants there may be.
+    pub redemptions: u32,
     /// The owner's name for it.
     pub label: Option<String>,
     /// Words of the owner's own.
@@ -145,9 +149,10 @@ impl Broker {
             pins: wanted.pins,
             terms: Terms {
                 issued_at: origin.at,
+                not_before: wanted.not_before,
                 expires_at: wanted.expires_at,
                 access_seconds: wanted.access_seconds,
-                redemptions: 1,
+                redemptions: wanted.redemptions,
             },
         };
         let contents = ShareTokenContents {

@@ -27,8 +27,10 @@ const KINDS = {
     facts: (share) => [
       ["paths", listOf(share.paths)],
       ["permission", t(share.permission)],
+      ...(share.not_before ? [["opens", time(share.not_before)]] : []),
       ["until", time(share.expires_at)],
       ["access", spanOf(share.access_expires_in)],
+      ...(share.redemptions > 1 ? [["openings", t("of", { some: format.number(share.claims), all: format.number(share.redemptions) })]] : []),
       ...told(share),
     ],
     viewAs: (share) => (["pending", "claimed"].includes(share.status) ? `/session/${share.id}` : null),
@@ -43,8 +45,10 @@ const KINDS = {
     facts: (link) => [
       ["site", named(nameOfSite(sites.get(link.artifact)) ?? link.artifact)],
       ["password", t(link.has_password ? "yes" : "no")],
+      ...(link.not_before ? [["opens", time(link.not_before)]] : []),
       ["until", time(link.expires_at)],
       ["access", spanOf(link.access_expires_in)],
+      ...(link.redemptions > 1 ? [["openings", t("of", { some: format.number(link.claims), all: format.number(link.redemptions) })]] : []),
       ...told(link),
     ],
     viewAs: () => null,

@@ -58,6 +58,11 @@ const given = (fields) => Object.fromEntries(Object.entries(fields).filter(([, v
 const seconds = (values) => ({ expires_in: Number(values.expires_in), access_expires_in: Number(values.access_expires_in) });
 // A message has no line breaks.
 const texted = (values) => given({ label: values.label.trim(), message: values.message.trim().replace(/\s+/g, " ") });
+// The time is the reader's own; an empty field restricts nothing.
+const restricted = (values) => ({
+  redemptions: Number(values.redemptions),
+  ...(values.not_before && { not_before: new Date(values.not_before).toISOString() }),
+});
 const shownPath = (path) => (path === "/" ? t("everything") : path);
 
 function list(form, paths) {
@@ -66,7 +71,7 @@ function list(form, paths) {
 
 export function makeShare(paths) {
   const form = askBy("new-share", async (values) => {
-    const body = { paths, permission: values.permission, ...seconds(values), ...texted(values) };
+    const body = { paths, permission: values.permission, ...seconds(values), ...restricted(values), ...texted(values) };
     const answer = await ask("POST", "/v1/shares", body);
     if (answer.ok) showMade("share", answer.content.url, `/console/file-links/${answer.content.id}`);
     return answer;
@@ -87,7 +92,7 @@ export function makeLink(paths, artifact = null) {
       if (!answer.ok) return answer;
       published = answer.content.id;
     }
-    const body = { artifact: published, ...seconds(values), ...given({ password: values.password }), ...texted(values) };
+    const body = { artifact: published, ...seconds(values), ...restricted(values), ...given({ password: values.password }), ...texted(values) };
     const answer = await ask("POST", "/v1/links", body);
     if (answer.ok) showMade("link", answer.content.url, `/console/site-links/${answer.content.id}`);
     return answer;

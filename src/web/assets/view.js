@@ -53,6 +53,12 @@ export function sayNote(message) {
   say("message", message ?? "");
 }
 
+// From when on it may be opened, where that is not now.
+export function sayLater(opensAt) {
+  slot("later").hidden = !opensAt;
+  if (opensAt) say("opens", format.moment(Date.parse(opensAt)));
+}
+
 export function on(name, event, handler) {
   for (const element of document.querySelectorAll(`[data-do="${name}"]`)) {
     element.addEventListener(event, (happened) => {

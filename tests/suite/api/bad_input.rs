@@ -124,7 +124,14 @@ fn shares() {
         ("allow_missing", json!(false), "/paths"),
         ("tenant", json!("ten_1"), "/tenant"),
         ("id", json!("shr_1"), "/id"),
-        ("redemptions", json!(2), "/redemptions"),
+        ("redemptions", json!(0), "/redemptions"),
+        ("redemptions", json!(1_001), "/redemptions"),
+        ("redemptions", json!(-1), "/redemptions"),
+        ("redemptions", json!("2"), "/redemptions"),
+        ("not_before", json!("2001-01-01T00:00:00Z"), "/not_before"),
+        ("not_before", json!("2999-01-01T00:00:00Z"), "/not_before"),
+        ("not_before", json!("soon"), "/not_before"),
+        ("not_before", json!(0), "/not_before"),
         ("Paths", json!([]), "/Paths"),
     ];
     for path in not_paths() {

@@ -39,6 +39,8 @@ async fn ask(laboratory: &Laboratory, key: &str) -> Result<Answer, Error> {
         label: None,
         metadata: Metadata::default(),
         message: None,
+        not_before: None,
+        redemptions: 1,
         allow_missing: true,
     };
     let render = |minted: &MintedShare| serde_json::to_vec(minted.token.expose());

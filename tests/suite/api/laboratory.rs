@@ -173,6 +173,8 @@ impl Laboratory {
             label: None,
             metadata: Metadata::default(),
             message: None,
+            not_before: None,
+            redemptions: 1,
             allow_missing: true,
         };
         let caller = self.caller(&self.tenant.admin).await.unwrap();
