@@ -7,6 +7,7 @@ use super::{
     ids::{ArtifactId, LinkId},
     metadata::Metadata,
     redemption::Terms,
+    restrictions::Restrictions,
     text::Message,
 };
 
@@ -23,6 +24,9 @@ pub struct LinkGrant {
     pub password: Option<String>,
     /// For how long, and how often.
     pub terms: Terms,
+    /// From where it may be used.
+    #[serde(default, skip_serializing_if = "Restrictions::is_empty")]
+    pub restrictions: Restrictions,
     /// The owner's name for it.
     pub label: Option<String>,
     /// Words of the owner's own.

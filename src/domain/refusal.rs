@@ -13,6 +13,8 @@ pub enum Refusal {
     Unknown,
     /// It may not be claimed yet. It lives on.
     NotYet,
+    /// It may not be used from where it was presented.
+    WrongNetwork,
     /// Its time to be claimed is over.
     Expired,
     /// Somebody else has claimed it.
@@ -46,6 +48,7 @@ impl Refusal {
             Self::Malformed => "malformed",
             Self::Unknown => "unknown",
             Self::NotYet => "not_yet",
+            Self::WrongNetwork => "wrong_network",
             Self::Expired => "expired",
             Self::AlreadyClaimed => "already_claimed",
             Self::AccessEnded => "access_ended",

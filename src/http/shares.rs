@@ -13,6 +13,7 @@ use crate::{
         path::PathPin,
         permission::{Permission, SharePermission},
         redemption::Status,
+        restrictions::{AllowedNetworks, Restrictions},
         share::Pins,
         tenant::Mode,
         text::Message,
@@ -25,7 +26,7 @@ use crate::{
 };
 
 use super::{
-    extract::{Authenticated, MaybeAuthenticated, With, request_id},
+    extract::{Authenticated, MaybeAuthenticated, With, asking},
     filters::{Claimable, FilterQuery, Filtered, RevokeBody, RevokedView},
     histories::MakerView,
     idempotency::{Creating, IdempotencyHeader, created},
@@ -57,6 +58,9 @@ pub struct MintBody {
     /// From when on it may be claimed (RFC 3339), before it expires; at once where it is left out.
     #[schema(value_type = Option<String>)]
     pub not_before: Option<Instant>,
+    /// From which networks alone it may be looked at, claimed and used: 1 to 50, such as `192.0.2.0/24`.
+    #[schema(value_type = Option<Vec<String>>)]
+    pub allowed_networks: Option<AllowedNetworks>,
     /// How many may claim it, each for themselves: 1 to 1,000, by default 1.
     #[schema(minimum = 1, maximum = 1000)]
     pub redemptions: Option<u32>,
@@ -92,6 +96,7 @@ impl MintBody {
             not_before: restrictions::not_before(self.not_before, expires_at, now)?,
             expires_at,
             redemptions: restrictions::redemptions(self.redemptions)?,
+            restrictions: Restrictions { networks: self.allowed_networks },
             access_seconds: render::access_seconds(&lifetime::SHARE_ACCESS, self.access_expires_in)?,
             label: render::label(self.label)?,
             metadata: self.metadata,
@@ -129,6 +134,9 @@ pub struct ShareView {
     pub claims: u32,
     /// How often it may be.
     pub redemptions: u32,
+    /// From which networks alone it may be used; null for all.
+    #[schema(value_type = Option<Vec<String>>)]
+    pub allowed_networks: Option<AllowedNetworks>,
     /// When it was minted (RFC 3339).
     pub created_at: String,
     /// From when on it may be claimed (RFC 3339), where that is not from the beginning.
@@ -178,6 +186,7 @@ impl From<Share> for ShareView {
             message: share.message,
             claims: share.claims,
             redemptions: grant.terms.redemptions,
+            allowed_networks: grant.restrictions.networks,
             created_at: grant.terms.issued_at.to_string(),
             not_before: grant.terms.not_before.map(|at| at.to_string()),
             expires_at: grant.terms.expires_at.to_string(),
@@ -341,7 +350,7 @@ pub async fn redeem(
     Json(body): Json<RedeemBody>,
 ) -> Result<HttpResponse, Problem> {
     let claim_key = claim_key(&body.claim_key)?;
-    let opened = broker.redeem_share(&body.token, &claim_key, request_id(&request)).await?;
+    let opened = broker.redeem_share(&body.token, &claim_key, asking(&request)).await?;
     let session = opened.session.to_string();
     let cookie = SessionCookie::new(&broker, &session, opened.token.expose(), opened.expires_at);
     Ok(HttpResponse::Ok().cookie(cookie.into()).json(SessionOpened {
@@ -422,7 +431,7 @@ pub async fn preview(
     broker: web::Data<Broker>,
 ) -> Result<HttpResponse, Problem> {
     let claim_key = body.claim_key.as_ref().map(claim_key).transpose()?;
-    let id = request_id(&request);
+    let id = asking(&request);
     let preview = broker.preview_share(&body.token, claim_key.as_ref(), looking.as_ref(), id).await?;
     Ok(HttpResponse::Ok().json(SharePreviewView {
         sender: preview.sender,

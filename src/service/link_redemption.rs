@@ -14,10 +14,10 @@ use crate::{
     domain::{
         artifact::Artifact,
         event::{Actor, EventType},
-        ids::RequestId,
         instant::Instant,
         lifetime,
         link::LinkGrant,
+        network::ClientAddress,
         principal::Principal,
         redemption::{Claim, Redemption, UseState},
         refusal::Refusal,
@@ -29,7 +29,7 @@ use crate::{
 };
 
 use super::{
-    Broker, Caller, Error,
+    Asking, Broker, Caller, Error,
     access::Authority,
     events::Origin,
     records::{Committed, ROUNDS, Record, committed, outrun},
@@ -96,9 +96,10 @@ struct LinkRows {
 
 impl LinkRows {
     /// Everything that can refuse a link but its password.
-    fn redeem(&self, now: Instant) -> Result<Redemption, Refusal> {
+    fn redeem(&self, now: Instant, from: ClientAddress) -> Result<Redemption, Refusal> {
         self.grant.made.is_backed(self.tenant.as_ref(), self.minter.as_ref(), now)?;
         self.artifact.as_ref().ok_or(Refusal::TargetGone)?;
+        self.grant.restrictions.admits(from)?;
         self.grant.terms.redeem(&self.state.value, self.claim.as_ref(), now)
     }
 }
@@ -146,7 +147,7 @@ impl Broker {
         token: &SecretText,
         claim_key: &ClaimKey,
         password: Option<&SecretText>,
-        request: RequestId,
+        Asking { request, from }: Asking,
     ) -> Result<OpenedLink, Error> {
         let token = LinkToken::parse(token).map_err(|_| self.refuse_unattributed())?.hash();
         let mut password_checked = false;
@@ -155,7 +156,7 @@ impl Broker {
             let rows = self.link_rows(token, Some(claim_hash)).await?.ok_or_else(|| self.refuse_unattributed())?;
             let now = self.now();
             let origin = Origin { namespace: rows.grant.made.namespace, request: Some(request), at: now };
-            let redemption = match rows.redeem(now) {
+            let redemption = match rows.redeem(now, from) {
                 Ok(redemption) => redemption,
                 Err(why) => return Err(self.refuse_link(&rows, origin, why).await),
             };
@@ -241,7 +242,7 @@ impl Broker {
         &self,
         label: &ArtifactLabel,
         code: &str,
-        request: RequestId,
+        Asking { request, from }: Asking,
     ) -> Result<(EdgeCookies, Instant), Error> {
         let handoff = self.keyring.open(Purpose::Handoff, code).map_err(|_| Error::DeadToken)?;
         let handoff: Handoff = serde_json::from_slice(&handoff).map_err(|_| Error::DeadToken)?;
@@ -252,7 +253,7 @@ impl Broker {
         }
         let rows = self.link_rows(token, Some(handoff.claim)).await?.ok_or(Error::DeadToken)?;
         let origin = Origin { namespace: rows.grant.made.namespace, request: Some(request), at: now };
-        let claim = match rows.redeem(now) {
+        let claim = match rows.redeem(now, from) {
             Ok(Redemption::Again { claim }) => claim,
             Ok(Redemption::First { .. } | Redemption::Later { .. }) => return Err(Error::DeadToken),
             Err(why) => return Err(self.refuse_link(&rows, origin, why).await),
@@ -281,13 +282,13 @@ impl Broker {
         token: &SecretText,
         claim_key: Option<&ClaimKey>,
         looking: Option<&Caller>,
-        request: RequestId,
+        Asking { request, from }: Asking,
     ) -> Result<LinkPreview, Error> {
         let token = LinkToken::parse(token).map_err(|_| self.refuse_unattributed())?.hash();
         let claim_hash = claim_key.map(|key| key.hash(&claimed(token)));
         let rows = self.link_rows(token, claim_hash).await?.ok_or_else(|| self.refuse_unattributed())?;
         let now = self.now();
-        let opens_at = match rows.redeem(now) {
+        let opens_at = match rows.redeem(now, from) {
             Ok(Redemption::Later { opens_at }) => Some(opens_at),
             Ok(_) => None,
             Err(why) => {

@@ -16,6 +16,7 @@ use crate::{
         link::LinkGrant,
         metadata::Metadata,
         redemption::{Status, Terms, UseState},
+        restrictions::Restrictions,
         text::Message,
     },
     store::Expected,
@@ -43,6 +44,8 @@ pub struct MintLink {
     pub access_seconds: u64,
     /// How many claimants there may be.
     pub redemptions: u32,
+    /// From where it may be used.
+    pub restrictions: Restrictions,
     /// The password, if it is to have one.
     pub password: Option<SecretText>,
     /// The owner's name for it.
@@ -132,6 +135,7 @@ impl Broker {
                 access_seconds: wanted.access_seconds,
                 redemptions: wanted.redemptions,
             },
+            restrictions: wanted.restrictions,
             label: wanted.label,
             metadata: wanted.metadata,
             message: wanted.message,

@@ -15,6 +15,7 @@ use crate::{
         ids::{RequestId, SessionId, ShareId, TenantId},
         instant::Instant,
         lifetime,
+        network::ClientAddress,
         path::PathPin,
         permission::{Permission, SharePermission},
         principal::Principal,
@@ -28,7 +29,7 @@ use crate::{
 };
 
 use super::{
-    Broker, Caller, Error,
+    Asking, Broker, Caller, Error,
     access::Authority,
     events::Origin,
     records::{Committed, ROUNDS, Record, committed, outrun},
@@ -214,7 +215,7 @@ impl Broker {
         &self,
         token: &SecretText,
         claim_key: &ClaimKey,
-        request: RequestId,
+        Asking { request, from }: Asking,
     ) -> Result<OpenedSession, Error> {
         let token = self.presented(token)?;
         let claim_hash = claim_key.hash(token.share.as_bytes());
@@ -225,7 +226,7 @@ impl Broker {
             };
             let now = self.now();
             let origin = Origin { namespace: rows.grant.made.namespace, request: Some(request), at: now };
-            let opening = match rows.open(&token, leaving.as_ref(), now) {
+            let opening = match rows.open(&token, leaving.as_ref(), now, from) {
                 Ok(opening) => opening,
                 Err(why) => return Err(self.refuse_share(&token, Some(&rows), origin, why).await),
             };
@@ -306,7 +307,7 @@ impl Broker {
         token: &SecretText,
         claim_key: Option<&ClaimKey>,
         looking: Option<&Caller>,
-        request: RequestId,
+        Asking { request, from }: Asking,
     ) -> Result<SharePreview, Error> {
         let token = self.presented(token)?;
         let claim_hash = claim_key.map(|key| key.hash(token.share.as_bytes()));
@@ -315,7 +316,7 @@ impl Broker {
             Err(why) => return Err(self.refuse_unread_share(&token, request, why).await),
         };
         let now = self.now();
-        let opening = match rows.open(&token, leaving.as_ref(), now) {
+        let opening = match rows.open(&token, leaving.as_ref(), now, from) {
             Ok(opening) => opening,
             Err(why) => {
                 let origin = Origin { namespace: rows.grant.made.namespace, request: Some(request), at: now };
@@ -370,11 +371,17 @@ impl Broker {
 
 impl ShareRows {
     /// Everything that can refuse a share, in one order for redeeming and looking.
-    fn open(&self, token: &Presented, leaving: Option<&Record<Claim>>, now: Instant) -> Result<Opening, Refusal> {
+    fn open(
+        &self,
+        token: &Presented,
+        leaving: Option<&Record<Claim>>,
+        now: Instant,
+        from: ClientAddress,
+    ) -> Result<Opening, Refusal> {
         if token.tenant != self.grant.made.namespace.tenant {
             return Err(Refusal::Altered);
         }
-        self.stands(now)?;
+        self.stands(now, from)?;
         let (state, existing) = (&self.state.value, self.claim.as_ref());
         let Way::Moving { from, offered_until } = token.way else {
             return Ok(match self.grant.terms.redeem(state, existing, now)? {
@@ -393,10 +400,11 @@ impl ShareRows {
         }
     }
 
-    /// Whether tenant and minter still stand behind the share, with something left to give.
-    pub(super) fn stands(&self, now: Instant) -> Result<(), Refusal> {
+    /// Whether tenant and minter still stand behind the share, with something left to give to somebody there.
+    pub(super) fn stands(&self, now: Instant, from: ClientAddress) -> Result<(), Refusal> {
         self.grant.made.is_backed(self.tenant.as_ref(), self.minter.as_ref(), now)?;
         let minter = self.minter.as_ref().ok_or(Refusal::MinterEnded)?;
-        self.grant.rights(&minter.grants).map(|_| ())
+        self.grant.rights(&minter.grants)?;
+        self.grant.restrictions.admits(from)
     }
 }

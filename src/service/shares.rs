@@ -18,6 +18,7 @@ use crate::{
         path::{PathPin, VaultPath},
         permission::{Permission, SharePermission},
         redemption::{Status, Terms, UseState},
+        restrictions::Restrictions,
         share::{Pins, ShareGrant},
         tenant::Namespace,
         text::Message,
@@ -50,6 +51,8 @@ pub struct MintShare {
     pub access_seconds: u64,
     /// How many claimants there may be.
     pub redemptions: u32,
+    /// From where it may be used.
+    pub restrictions: Restrictions,
     /// The owner's name for it.
     pub label: Option<String>,
     /// Words of the owner's own.
@@ -154,6 +157,7 @@ impl Broker {
                 access_seconds: wanted.access_seconds,
                 redemptions: wanted.redemptions,
             },
+            restrictions: wanted.restrictions,
         };
         let contents = ShareTokenContents {
             tenant: grant.made.namespace.tenant,

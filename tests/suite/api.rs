@@ -127,6 +127,7 @@ on_every_backend! {
         a_message_is_the_senders_own_and_goes_to_recipients,
         of_many_claimants_as_many_win_as_were_asked_for,
         each_of_several_claimants_has_a_session_of_their_own,
+        networks_are_kept_in_one_spelling,
         of_many_who_open_a_link_as_many_win_as_were_asked_for;
     recorded:
         the_life_of_a_share_is_told_event_by_event,

@@ -7,15 +7,22 @@ use cloakroom::{
     clock::{Clock, ManualClock, SystemClock},
     crypto::{claim::ClaimKey, secret::SecretText},
     domain::{
-        event::Event, ids::RequestId, instant::Instant, metadata::Metadata, network::Networks, path::PathPin,
-        permission::SharePermission, share::Pins,
+        event::Event,
+        ids::RequestId,
+        instant::Instant,
+        metadata::Metadata,
+        network::{ClientAddress, Networks},
+        path::PathPin,
+        permission::SharePermission,
+        restrictions::Restrictions,
+        share::Pins,
     },
     entropy::{Entropy, SystemEntropy},
     http::server::{Bound, Capacity, Listeners, bind},
     keys::{self, Keys},
     objects::embedded::EmbeddedStorage,
     service::{
-        Broker, Caller, ContentOrigin, Error, Limits, Offered, PasswordPool, Settings, UnderWay,
+        Asking, Broker, Caller, ContentOrigin, Error, Limits, Offered, PasswordPool, Settings, UnderWay,
         idempotency::Reply,
         share_redemption::OpenedSession,
         shares::{MintShare, MintedShare},
@@ -175,6 +182,7 @@ impl Laboratory {
             message: None,
             not_before: None,
             redemptions: 1,
+            restrictions: Restrictions::default(),
             allow_missing: true,
         };
         let caller = self.caller(&self.tenant.admin).await.unwrap();
@@ -182,7 +190,7 @@ impl Laboratory {
     }
 
     pub async fn redeem(&self, minted: &MintedShare, claimant: &Claimant) -> Result<OpenedSession, Error> {
-        self.broker.redeem_share(&SecretText::new(minted.token.expose()), &claimant.key(), request()).await
+        self.broker.redeem_share(&SecretText::new(minted.token.expose()), &claimant.key(), asking()).await
     }
 
     /// The events of the first tenant.
@@ -199,6 +207,11 @@ fn urls(bound: &[Bound; 3]) -> [String; 2] {
 
 fn listeners() -> [Bound; 3] {
     [(); 3].map(|()| bind("127.0.0.1:0".parse().unwrap()).unwrap())
+}
+
+/// From this machine.
+pub fn asking() -> Asking {
+    Asking { request: request(), from: ClientAddress::new([127, 0, 0, 1].into()) }
 }
 
 pub fn request() -> RequestId {
