@@ -59,10 +59,14 @@ const seconds = (values) => ({ expires_in: Number(values.expires_in), access_exp
 // A message has no line breaks.
 const texted = (values) => given({ label: values.label.trim(), message: values.message.trim().replace(/\s+/g, " ") });
 // The time is the reader's own; an empty field restricts nothing.
-const restricted = (values) => ({
-  redemptions: Number(values.redemptions),
-  ...(values.not_before && { not_before: new Date(values.not_before).toISOString() }),
-});
+function restricted(values) {
+  const networks = values.networks.split(",").map((network) => network.trim()).filter((network) => network !== "");
+  return {
+    redemptions: Number(values.redemptions),
+    ...(values.not_before && { not_before: new Date(values.not_before).toISOString() }),
+    ...(networks.length > 0 && { allowed_networks: networks }),
+  };
+}
 const shownPath = (path) => (path === "/" ? t("everything") : path);
 
 function list(form, paths) {
