@@ -53,15 +53,21 @@ pub struct Problem {
     title: &'static str,
     detail: Option<String>,
     pointer: Option<String>,
-    limit: Option<u64>,
-    opens_at: Option<Instant>,
+    particular: Option<Particular>,
     retry_after: Option<u32>,
+}
+
+/// What one kind of problem tells beside its words.
+#[derive(Clone, Copy, Debug)]
+enum Particular {
+    Limit(u64),
+    OpensAt(Instant),
 }
 
 impl Problem {
     /// A problem of this kind.
     pub fn new(status: StatusCode, code: &'static str, title: &'static str) -> Self {
-        Self { status, code, title, detail: None, pointer: None, limit: None, opens_at: None, retry_after: None }
+        Self { status, code, title, detail: None, pointer: None, particular: None, retry_after: None }
     }
 
     /// Says what is wrong in this case.
@@ -108,6 +114,11 @@ impl Problem {
 
     /// The document, with the request id if there is one yet.
     pub fn document(&self, request_id: Option<String>) -> ProblemDocument {
+        let (limit, opens_at) = match self.particular {
+            Some(Particular::Limit(limit)) => (Some(limit), None),
+            Some(Particular::OpensAt(at)) => (None, Some(at.to_string())),
+            None => (None, None),
+        };
         ProblemDocument {
             kind: format!("urn:cloakroom:problem:{}", self.code),
             title: self.title.to_owned(),
@@ -115,8 +126,8 @@ impl Problem {
             code: self.code.to_owned(),
             detail: self.detail.clone(),
             pointer: self.pointer.clone(),
-            limit: self.limit,
-            opens_at: self.opens_at.map(|at| at.to_string()),
+            limit,
+            opens_at,
             request_id,
         }
     }
@@ -195,7 +206,7 @@ impl From<service::Error> for Problem {
                  bytes; larger ones cannot be sent here"
             )),
             Error::TooLarge { cap } => Self {
-                limit: Some(cap),
+                particular: Some(Particular::Limit(cap)),
                 ..Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", "This is too large")
                     .pointer("/size")
                     .detail(format!("at most {cap} bytes"))
@@ -208,7 +219,7 @@ impl From<service::Error> for Problem {
                 "It may have been opened already, have expired, been revoked, or be incomplete. Ask whoever sent it for a new one.",
             ),
             Error::NotYet { opens_at } => Self {
-                opens_at: Some(opens_at),
+                particular: Some(Particular::OpensAt(opens_at)),
                 ..Self::new(StatusCode::CONFLICT, "not_yet", "This cannot be opened yet")
                     .detail(format!("nothing is used up; redeem it from {opens_at} on"))
             },
