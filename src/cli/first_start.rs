@@ -11,6 +11,7 @@ use crate::{
         metadata::Metadata,
         path::{PathPin, VaultPath},
         permission::SharePermission,
+        restrictions::Restrictions,
         share::Pins,
     },
     keys::file::write_new,
@@ -53,6 +54,10 @@ pub(super) async fn greeting(broker: &Broker, config: &Config) -> Result<String,
         access_seconds: lifetime::SHARE_ACCESS.default,
         label: Some("first share".into()),
         metadata: Metadata::default(),
+        message: None,
+        not_before: None,
+        redemptions: 1,
+        restrictions: Restrictions::default(),
         allow_missing: false,
     };
     let minted = broker.mint_share(&caller, share, &Reply::unkept()).await?;

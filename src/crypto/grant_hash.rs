@@ -19,6 +19,12 @@ pub fn grant_hash(grant: &ShareGrant) -> Sha256Digest {
     };
     let pins: Vec<String> = grant.pins.as_slice().iter().map(ToString::to_string).collect();
     let pins: Vec<&[u8]> = pins.iter().map(|pin| pin.as_bytes()).collect();
+    let not_before = grant.terms.not_before.map(|at| at.as_unix_millis().to_be_bytes());
+    let not_before: Vec<&[u8]> = not_before.iter().map(|at| at.as_slice()).collect();
+    let networks = grant.restrictions.networks.as_ref().map(|networks| networks.as_slice()).unwrap_or_default();
+    let networks: Vec<String> = networks.iter().map(ToString::to_string).collect();
+    // None where it may be used from everywhere; there is no empty list of networks.
+    let networks: Vec<&[u8]> = networks.iter().map(|network| network.as_bytes()).collect();
     labelled(
         "cloakroom/share-grant/v1",
         &[
@@ -31,9 +37,11 @@ pub fn grant_hash(grant: &ShareGrant) -> Sha256Digest {
             &permission,
             &framed(&pins),
             &grant.terms.issued_at.as_unix_millis().to_be_bytes(),
+            &framed(&not_before),
             &grant.terms.expires_at.as_unix_millis().to_be_bytes(),
             &grant.terms.access_seconds.to_be_bytes(),
             &grant.terms.redemptions.to_be_bytes(),
+            &framed(&networks),
         ],
     )
 }
@@ -48,6 +56,7 @@ mod tests {
         path::PathPin,
         principal::PrincipalId,
         redemption::Terms,
+        restrictions::Restrictions,
         share::Pins,
         tenant::{Generation, Namespace},
     };
@@ -65,10 +74,12 @@ mod tests {
             pins: Pins::new(vec![PathPin::parse("docs/").unwrap()]).unwrap(),
             terms: Terms {
                 issued_at: Instant::from_unix_millis(6),
+                not_before: None,
                 expires_at: Instant::from_unix_millis(7),
                 access_seconds: 8,
                 redemptions: 1,
             },
+            restrictions: Restrictions::default(),
         }
     }
 
@@ -91,9 +102,13 @@ mod tests {
             change(|grant| grant.permission = SharePermission::Write),
             change(|grant| grant.pins = Pins::new(vec![PathPin::parse("docs").unwrap()]).unwrap()),
             change(|grant| grant.terms.issued_at = Instant::from_unix_millis(9)),
+            change(|grant| grant.terms.not_before = Some(Instant::from_unix_millis(0))),
+            change(|grant| grant.terms.not_before = Some(Instant::from_unix_millis(9))),
             change(|grant| grant.terms.expires_at = Instant::from_unix_millis(9)),
             change(|grant| grant.terms.access_seconds = 9),
             change(|grant| grant.terms.redemptions = 9),
+            change(|grant| grant.restrictions = serde_json::from_str(r#"{"networks":["10.0.0.0/8"]}"#).unwrap()),
+            change(|grant| grant.restrictions = serde_json::from_str(r#"{"networks":["10.0.0.0/9"]}"#).unwrap()),
         ];
         for (index, hash) in hashes.iter().enumerate() {
             assert!(!hashes[..index].contains(hash), "field {index} does not count");

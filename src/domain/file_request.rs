@@ -10,6 +10,7 @@ use super::{
     path::{NotAPath, PathPin, VaultPath},
     quota::Limits,
     redemption::{Claim, Terms},
+    text::Message,
 };
 
 /// The most media types that a file request names.
@@ -43,7 +44,7 @@ pub struct FileRequest {
     #[serde(default, skip_serializing_if = "Metadata::is_empty")]
     pub metadata: Metadata,
     /// What whoever delivers is told.
-    pub message: Option<String>,
+    pub message: Option<Message>,
 }
 
 impl std::fmt::Debug for FileRequest {

@@ -7,6 +7,8 @@ use super::{
     ids::{ArtifactId, LinkId},
     metadata::Metadata,
     redemption::Terms,
+    restrictions::Restrictions,
+    text::Message,
 };
 
 /// What a link gives. Never changed once minted.
@@ -22,11 +24,17 @@ pub struct LinkGrant {
     pub password: Option<String>,
     /// For how long, and how often.
     pub terms: Terms,
+    /// From where it may be used.
+    #[serde(default, skip_serializing_if = "Restrictions::is_empty")]
+    pub restrictions: Restrictions,
     /// The owner's name for it.
     pub label: Option<String>,
     /// Words of the owner's own.
     #[serde(default, skip_serializing_if = "Metadata::is_empty")]
     pub metadata: Metadata,
+    /// What recipients are told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<Message>,
 }
 
 impl std::fmt::Debug for LinkGrant {

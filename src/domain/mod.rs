@@ -31,6 +31,7 @@ pub mod rate;
 pub mod receipt;
 pub mod redemption;
 pub mod refusal;
+pub mod restrictions;
 pub mod share;
 pub mod tenant;
 pub mod text;

@@ -4,7 +4,8 @@
 
 use std::{fmt, net::IpAddr, str::FromStr};
 
-use ipnet::{IpNet, Ipv6Net};
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use serde::{Deserialize, Serialize};
 
 /// Where a request comes from, as far as proxies that are trusted say so. An IPv4 address is one
 /// in whichever way it was written.
@@ -42,9 +43,64 @@ impl fmt::Display for ClientAddress {
     }
 }
 
+/// One network, or one address, in its one spelling: no bits beyond its length, and IPv4 as such in whichever
+/// way it was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Network(IpNet);
+
+/// A text that is no network; the wording is shown to callers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("is written as an address or network, such as 10.0.0.0/8, 192.0.2.7 or 2001:db8::/32")]
+pub struct NotANetwork;
+
+impl Network {
+    /// Whether the client is in it.
+    pub fn contains(&self, client: ClientAddress) -> bool {
+        self.0.contains(&client.ip())
+    }
+}
+
+impl FromStr for Network {
+    type Err = NotANetwork;
+
+    fn from_str(text: &str) -> Result<Self, NotANetwork> {
+        let network = text.parse::<IpAddr>().map(IpNet::from).or_else(|_| text.parse::<IpNet>());
+        let network = network.map_err(|_| NotANetwork)?.trunc();
+        let mapped = match network {
+            // ::ffff:0:0/96 holds the addresses of IPv4.
+            IpNet::V6(v6) if v6.prefix_len() >= 96 => {
+                v6.addr().to_ipv4_mapped().and_then(|address| Ipv4Net::new(address, v6.prefix_len() - 96).ok())
+            }
+            _ => None,
+        };
+        Ok(Self(mapped.map_or(network, IpNet::V4)))
+    }
+}
+
+impl TryFrom<String> for Network {
+    type Error = NotANetwork;
+
+    fn try_from(text: String) -> Result<Self, NotANetwork> {
+        text.parse()
+    }
+}
+
+impl From<Network> for String {
+    fn from(network: Network) -> Self {
+        network.to_string()
+    }
+}
+
+impl fmt::Display for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
 /// Networks, as operators write them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Networks(Vec<IpNet>);
+pub struct Networks(Vec<Network>);
 
 /// A text that is no list of networks.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -61,12 +117,12 @@ impl Networks {
 
     /// Whether the client is in one of them.
     pub fn contain(&self, client: ClientAddress) -> bool {
-        self.0.iter().any(|network| network.contains(&client.ip()))
+        self.0.iter().any(|network| network.contains(client))
     }
 
     /// Whether they hold every address there is of a kind: trusted proxies must not.
     pub fn are_everywhere(&self) -> bool {
-        self.0.iter().any(|network| network.prefix_len() == 0)
+        self.0.iter().any(|network| network.0.prefix_len() == 0)
     }
 }
 
@@ -74,10 +130,7 @@ impl FromStr for Networks {
     type Err = NotNetworks;
 
     fn from_str(text: &str) -> Result<Self, NotNetworks> {
-        let network = |text: &str| {
-            let address = text.parse::<IpAddr>().map(|address| IpNet::from(address.to_canonical()));
-            address.or_else(|_| text.parse::<IpNet>()).map_err(|_| NotNetworks(text.into()))
-        };
+        let network = |text: &str| text.parse::<Network>().map_err(|_| NotNetworks(text.into()));
         text.split(',').map(str::trim).filter(|text| !text.is_empty()).map(network).collect::<Result<_, _>>().map(Self)
     }
 }
@@ -112,6 +165,25 @@ mod tests {
             assert!(everywhere.parse::<Networks>().unwrap().are_everywhere());
         }
         assert!(!networks.are_everywhere());
+    }
+
+    #[test]
+    fn a_network_has_one_spelling() {
+        for (written, kept) in [
+            ("10.1.2.3/8", "10.0.0.0/8"),
+            ("192.0.2.7", "192.0.2.7/32"),
+            ("::ffff:192.0.2.7", "192.0.2.7/32"),
+            ("::ffff:10.1.2.3/104", "10.0.0.0/8"),
+            ("2001:DB8:0::1/32", "2001:db8::/32"),
+            ("::/0", "::/0"),
+        ] {
+            assert_eq!(written.parse::<Network>().unwrap().to_string(), kept);
+        }
+        for wrong in
+            ["", "10.0.0.0/33", "10.0.0", "localhost", "10.0.0.0/8,::1", "fe80::1%eth0", " 10.0.0.1", "10.0.0.1/"]
+        {
+            assert_eq!(wrong.parse::<Network>(), Err(NotANetwork), "{wrong}");
+        }
     }
 
     #[test]

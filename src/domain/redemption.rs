@@ -10,11 +10,17 @@ use serde::{Deserialize, Serialize};
 
 use super::{instant::Instant, refusal::Refusal};
 
+/// The most claimants of one share or link.
+pub const MOST_REDEMPTIONS: u32 = 1_000;
+
 /// What was fixed at minting.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Terms {
     /// When it was minted.
     pub issued_at: Instant,
+    /// From when on it may be claimed, where that is not from the beginning.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_before: Option<Instant>,
     /// Until when it may be claimed.
     pub expires_at: Instant,
     /// For how many seconds after the claim the claimant may come back.
@@ -76,6 +82,11 @@ pub enum Redemption {
         /// The claim as it was made.
         claim: Claim,
     },
+    /// Nobody may claim it yet: nothing changes. Who holds the token may know when they can.
+    Later {
+        /// From when on it may be claimed.
+        opens_at: Instant,
+    },
 }
 
 /// What an owner sees of a token.
@@ -111,13 +122,16 @@ impl Terms {
             };
         }
         self.may_be_claimed(state, now)?;
+        if let Some(opens_at) = self.not_before.filter(|opens_at| now < *opens_at) {
+            return Ok(Redemption::Later { opens_at });
+        }
         let access_until = now.plus(Duration::from_secs(self.access_seconds));
         let claim = Claim { claimed_at: now, access_until, moved_at: None };
         let state = UseState { claims: state.claims + 1, revoked_at: None };
         Ok(Redemption::First { state, claim })
     }
 
-    /// Whether somebody new could claim it now.
+    /// Whether somebody new could claim it now, or later.
     ///
     /// # Errors
     /// The real reason why not.
@@ -215,7 +229,7 @@ mod tests {
     }
 
     fn terms() -> Terms {
-        Terms { issued_at: at(100), expires_at: at(1_000), access_seconds: 3_600, redemptions: 1 }
+        Terms { issued_at: at(100), not_before: None, expires_at: at(1_000), access_seconds: 3_600, redemptions: 1 }
     }
 
     fn first(state: &UseState, now: Instant) -> (UseState, Claim) {
@@ -244,6 +258,19 @@ mod tests {
     fn expiry_is_exact() {
         assert!(terms().redeem(&UseState::default(), None, Instant::from_unix_millis(999_999)).is_ok());
         assert_eq!(terms().redeem(&UseState::default(), None, at(1_000)), Err(Refusal::Expired));
+    }
+
+    #[test]
+    fn nobody_claims_it_before_it_opens() {
+        let terms = Terms { not_before: Some(at(500)), ..terms() };
+        let (fresh, before) = (UseState::default(), Instant::from_unix_millis(499_999));
+        assert_eq!(terms.redeem(&fresh, None, before), Ok(Redemption::Later { opens_at: at(500) }));
+        assert_eq!(terms.status(&fresh, before), Status::Pending);
+        let Ok(Redemption::First { state, claim }) = terms.redeem(&fresh, None, at(500)) else { panic!() };
+        assert_eq!(terms.redeem(&state, Some(&claim), before), Ok(Redemption::Again { claim }));
+        // What is dead does not say that it would have opened.
+        assert_eq!(terms.redeem(&state, None, before), Err(Refusal::AlreadyClaimed));
+        assert_eq!(terms.redeem(&fresh.revoke(at(1)).unwrap(), None, before), Err(Refusal::Revoked));
     }
 
     #[test]

@@ -11,6 +11,10 @@ pub enum Refusal {
     Malformed,
     /// A token of ours, but nothing is known of it.
     Unknown,
+    /// It may not be claimed yet. It lives on.
+    NotYet,
+    /// It may not be used from where it was presented.
+    WrongNetwork,
     /// Its time to be claimed is over.
     Expired,
     /// Somebody else has claimed it.
@@ -43,6 +47,8 @@ impl Refusal {
         match self {
             Self::Malformed => "malformed",
             Self::Unknown => "unknown",
+            Self::NotYet => "not_yet",
+            Self::WrongNetwork => "wrong_network",
             Self::Expired => "expired",
             Self::AlreadyClaimed => "already_claimed",
             Self::AccessEnded => "access_ended",

@@ -9,6 +9,7 @@ use super::{
     permission::{Grants, Permission, SharePermission},
     redemption::Terms,
     refusal::Refusal,
+    restrictions::Restrictions,
 };
 
 /// The most paths of one share.
@@ -76,6 +77,9 @@ pub struct ShareGrant {
     pub pins: Pins,
     /// For how long, and how often.
     pub terms: Terms,
+    /// From where it may be used.
+    #[serde(default, skip_serializing_if = "Restrictions::is_empty")]
+    pub restrictions: Restrictions,
 }
 
 /// What somebody may do under a share: what the share says and, at the same
@@ -149,10 +153,12 @@ mod tests {
             pins: Pins::new(pins.iter().map(|text| pin(text)).collect()).unwrap(),
             terms: Terms {
                 issued_at: Instant::from_unix_seconds(1),
+                not_before: None,
                 expires_at: Instant::from_unix_seconds(2),
                 access_seconds: 3,
                 redemptions: 1,
             },
+            restrictions: Restrictions::default(),
         }
     }
 

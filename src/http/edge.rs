@@ -21,11 +21,12 @@ use crate::{
     crypto::edge_cookie::{EdgeCookies, NAMES},
     domain::ids::RequestId,
     objects::{ArtifactLabel, WantedRange},
-    service::{AddressClass, Broker, Error, edge::EdgeFile, link_redemption::ENTER_PATH},
+    service::{AddressClass, Asking, Broker, Error, edge::EdgeFile, link_redemption::ENTER_PATH},
     web::pages,
 };
 
 use super::{
+    client,
     conditional::{is_known, wanted_range},
     limits,
     problem::Problem,
@@ -94,8 +95,9 @@ async fn enter(request: HttpRequest, broker: web::Data<Broker>, form: web::Form<
         return slow_down(&request);
     }
     let id = RequestId::new(broker.now(), broker.entropy.bytes());
+    let asking = Asking { request: id, from: client::address(&request) };
     let entered = match label(&request) {
-        Ok(label) if comes_from_us(&request, &broker) => broker.enter(&label, &form.code, id).await,
+        Ok(label) if comes_from_us(&request, &broker) => broker.enter(&label, &form.code, asking).await,
         _ => Err(Error::DeadToken),
     };
     match entered {

@@ -16,10 +16,10 @@ use crate::{
         submission_token::SubmissionToken,
     },
     domain::ids::{RequestId, SessionId},
-    service::{Broker, Caller, Error, SessionSpender, sessions::Session, uploads::MayUpload},
+    service::{Asking, Broker, Caller, Error, SessionSpender, sessions::Session, uploads::MayUpload},
 };
 
-use super::{guards, json, limits, problem::Problem};
+use super::{client, guards, json, limits, problem::Problem};
 
 /// Chooses among several session cookies; scripts of the session page send it.
 pub const SESSION_HEADER: &str = "Cloakroom-Session";
@@ -30,6 +30,11 @@ pub const CSRF_HEADER: &str = "Cloakroom-CSRF";
 /// The id drawn for this request.
 pub fn request_id(request: &HttpRequest) -> RequestId {
     request.extensions().get::<RequestId>().copied().unwrap_or(RequestId::from_bytes([0; 16]))
+}
+
+/// What is known of whoever sends this request.
+pub(super) fn asking(request: &HttpRequest) -> Asking {
+    Asking { request: request_id(request), from: client::address(request) }
 }
 
 pub(super) fn broker(request: &HttpRequest) -> Result<web::Data<Broker>, Problem> {
@@ -142,12 +147,12 @@ impl FromRequest for InSession {
     type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let (broker, id) = (broker(request), request_id(request));
+        let broker = broker(request);
         let request = request.clone();
         Box::pin(async move {
             let broker = broker?;
             if let Some(token) = bearer(&request) {
-                let session = broker.session(&token, id).await?;
+                let session = broker.session(&token, asking(&request)).await?;
                 limits::of_session(&request, SessionSpender::Session(session.id))?;
                 return Ok(Self(session));
             }
@@ -172,7 +177,7 @@ impl InSession {
 
 async fn by_cookie(request: &HttpRequest, broker: &Broker, named: Option<&str>) -> Result<InSession, Problem> {
     let (named, token) = session_cookie(request, is_secure(broker), named).ok_or(Error::NoSession)?;
-    let session = broker.session(&token, request_id(request)).await?;
+    let session = broker.session(&token, asking(request)).await?;
     // A cookie under another session's name was put there by somebody else.
     if session.id != named {
         return Err(Error::NoSession.into());

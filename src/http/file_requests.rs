@@ -15,7 +15,7 @@ use crate::{
         quota::Limits,
         redemption::Status,
         tenant::Mode,
-        text,
+        text::{self, Message},
     },
     service::{
         AddressClass, Broker,
@@ -79,8 +79,9 @@ pub struct MakeBody {
     #[serde(default)]
     #[schema(value_type = Option<std::collections::BTreeMap<String, String>>)]
     pub metadata: Metadata,
-    /// What whoever delivers is told.
-    pub message: Option<String>,
+    /// What whoever delivers is told, as your words: 1 to 1,000 characters, without line breaks.
+    #[schema(value_type = Option<String>, max_length = 1000)]
+    pub message: Option<Message>,
 }
 
 impl MakeBody {
@@ -92,7 +93,6 @@ impl MakeBody {
         if self.content_types.len() > MOST_TYPES {
             return Err(Problem::invalid("/content_types", "at most 50 types"));
         }
-        let message = self.message.as_deref().map(text::label).transpose();
         Ok(MakeFileRequest {
             folder: self.folder,
             limits: self.limits,
@@ -104,7 +104,7 @@ impl MakeBody {
             password: self.password,
             label: render::label(self.label)?,
             metadata: self.metadata,
-            message: message.map_err(|fault| Problem::invalid("/message", fault.to_string()))?,
+            message: self.message,
         })
     }
 }
@@ -136,7 +136,8 @@ pub struct FileRequestView {
     #[schema(value_type = std::collections::BTreeMap<String, String>)]
     pub metadata: Metadata,
     /// What whoever delivers is told.
-    pub message: Option<String>,
+    #[schema(value_type = Option<String>)]
+    pub message: Option<Message>,
     /// How many have begun to deliver.
     pub submissions: u32,
     /// How many may.
@@ -325,7 +326,8 @@ pub struct AskedView {
     /// Who asks: the tenant's name.
     pub sender: String,
     /// What they say about it.
-    pub message: Option<String>,
+    #[schema(value_type = Option<String>)]
+    pub message: Option<Message>,
     /// Until when deliveries are taken (RFC 3339).
     pub closes_at: String,
     /// The largest file that is taken, in bytes.

@@ -6,7 +6,16 @@ use utoipa::ToSchema;
 
 use crate::{
     crypto::secret::SecretText,
-    domain::{ids::ArtifactId, instant::Instant, lifetime, metadata::Metadata, redemption::Status, tenant::Mode},
+    domain::{
+        ids::ArtifactId,
+        instant::Instant,
+        lifetime,
+        metadata::Metadata,
+        redemption::Status,
+        restrictions::{AllowedNetworks, Restrictions},
+        tenant::Mode,
+        text::Message,
+    },
     service::{
         AddressClass, Broker,
         links::{Link, MintLink, MintedLink},
@@ -14,7 +23,7 @@ use crate::{
 };
 
 use super::{
-    extract::{Authenticated, MaybeAuthenticated, With, request_id},
+    extract::{Authenticated, MaybeAuthenticated, With, asking},
     filters::{Claimable, FilterQuery, Filtered, RevokeBody, RevokedView},
     histories::MakerView,
     idempotency::{Creating, IdempotencyHeader, created},
@@ -22,6 +31,7 @@ use super::{
     limits::Presents,
     problem::{Problem, ProblemDocument},
     render::{self, Listing},
+    restrictions,
     shares::{PreviewBody, claim_key},
 };
 
@@ -40,6 +50,15 @@ pub struct MintBody {
     pub expires_at: Option<Instant>,
     /// For how many seconds after the claim the claimant may keep coming back: 60 to 604,800, by default 86,400.
     pub access_expires_in: Option<u64>,
+    /// From when on it may be claimed (RFC 3339), before it expires; at once where it is left out.
+    #[schema(value_type = Option<String>)]
+    pub not_before: Option<Instant>,
+    /// From which networks alone it may be looked at, claimed and used: 1 to 50, such as `192.0.2.0/24`.
+    #[schema(value_type = Option<Vec<String>>)]
+    pub allowed_networks: Option<AllowedNetworks>,
+    /// How many may claim it, each for themselves: 1 to 1,000, by default 1.
+    #[schema(minimum = 1, maximum = 1000)]
+    pub redemptions: Option<u32>,
     /// A password of 1 to 1,024 bytes, kept as Argon2id only.
     #[schema(value_type = Option<String>)]
     pub password: Option<SecretText>,
@@ -50,17 +69,26 @@ pub struct MintBody {
     #[serde(default)]
     #[schema(value_type = Option<std::collections::BTreeMap<String, String>>)]
     pub metadata: Metadata,
+    /// What recipients are told, as your words, before they open it and before any password: 1 to 1,000 characters,
+    /// without line breaks.
+    #[schema(value_type = Option<String>, max_length = 1000)]
+    pub message: Option<Message>,
 }
 
 impl MintBody {
     fn parse(self, now: Instant) -> Result<MintLink, Problem> {
+        let expires_at = render::ends_at(&lifetime::LINK, self.expires_in, self.expires_at, now)?;
         Ok(MintLink {
             artifact: self.artifact,
-            expires_at: render::ends_at(&lifetime::LINK, self.expires_in, self.expires_at, now)?,
+            not_before: restrictions::not_before(self.not_before, expires_at, now)?,
+            expires_at,
+            redemptions: restrictions::redemptions(self.redemptions)?,
+            restrictions: Restrictions { networks: self.allowed_networks },
             access_seconds: render::access_seconds(&lifetime::LINK_ACCESS, self.access_expires_in)?,
             password: self.password,
             label: render::label(self.label)?,
             metadata: self.metadata,
+            message: self.message,
         })
     }
 }
@@ -84,10 +112,20 @@ pub struct LinkView {
     /// Words of your own that go with it.
     #[schema(value_type = std::collections::BTreeMap<String, String>)]
     pub metadata: Metadata,
+    /// What recipients are told.
+    #[schema(value_type = Option<String>)]
+    pub message: Option<Message>,
     /// How often it was claimed.
     pub claims: u32,
+    /// How often it may be.
+    pub redemptions: u32,
+    /// From which networks alone it may be used; null for all.
+    #[schema(value_type = Option<Vec<String>>)]
+    pub allowed_networks: Option<AllowedNetworks>,
     /// When it was minted (RFC 3339).
     pub created_at: String,
+    /// From when on it may be claimed (RFC 3339), where that is not from the beginning.
+    pub not_before: Option<String>,
     /// Until when it may be claimed (RFC 3339).
     pub expires_at: String,
     /// For how many seconds after the claim it stays open.
@@ -130,8 +168,12 @@ impl From<Link> for LinkView {
             has_password: grant.password.is_some(),
             label: grant.label,
             metadata: grant.metadata,
+            message: grant.message,
             claims: link.claims,
+            redemptions: grant.terms.redemptions,
+            allowed_networks: grant.restrictions.networks,
             created_at: grant.terms.issued_at.to_string(),
+            not_before: grant.terms.not_before.map(|at| at.to_string()),
             expires_at: grant.terms.expires_at.to_string(),
             access_expires_in: grant.terms.access_seconds,
             revoked_at: link.revoked_at.map(|at| at.to_string()),
@@ -264,13 +306,14 @@ pub struct LinkOpened {
     pub access_expires_at: String,
 }
 
-/// Redeem a link: once.
+/// Redeem a link: once, or as often as its minter allowed.
 #[utoipa::path(
     post, path = "/v1/links/redeem", tag = "redeeming", request_body = RedeemBody,
     responses(
         (status = 200, description = "Claimed, or claimed before with the same claim key", body = LinkOpened),
         (status = 403, description = "The link lives, and wants a (or another) password", body = ProblemDocument),
         (status = 404, description = "The one answer to every token that opens nothing", body = ProblemDocument),
+        (status = 409, description = "It lives, and opens at `opens_at`", body = ProblemDocument),
         (status = 429, description = "Too many requests, or tries at a password; wait as Retry-After says", body = ProblemDocument),
         (status = 503, description = "No definite outcome; ask again with the same claim key", body = ProblemDocument),
     )
@@ -281,7 +324,7 @@ pub async fn redeem(
     Json(body): Json<RedeemBody>,
 ) -> Result<HttpResponse, Problem> {
     let claim_key = claim_key(&body.claim_key)?;
-    let id = request_id(&request);
+    let id = asking(&request);
     let opened = broker.redeem_link(&body.token, &claim_key, body.password.as_ref(), id).await?;
     Ok(HttpResponse::Ok().json(LinkOpened {
         enter: EnterView { url: opened.enter_url, code: opened.code },
@@ -295,12 +338,19 @@ pub async fn redeem(
 pub struct LinkPreviewView {
     /// Who sends it: the tenant's name.
     pub sender: String,
+    /// What they say about it: their words, which nobody has checked.
+    #[schema(value_type = Option<String>)]
+    pub message: Option<Message>,
     /// What could be done: always `read`.
     pub permission: &'static str,
     /// How many files.
     pub item_count: usize,
     /// Their size together, in bytes.
     pub total_size: u64,
+    /// From when on it may be claimed (RFC 3339), where that is not yet so.
+    pub opens_at: Option<String>,
+    /// Whether one opens it and nobody else.
+    pub single_use: bool,
     /// Until when it may be claimed (RFC 3339).
     pub claim_by: String,
     /// For how many seconds it then stays open.
@@ -323,13 +373,16 @@ pub async fn preview(
     broker: web::Data<Broker>,
 ) -> Result<HttpResponse, Problem> {
     let claim_key = body.claim_key.as_ref().map(claim_key).transpose()?;
-    let id = request_id(&request);
+    let id = asking(&request);
     let preview = broker.preview_link(&body.token, claim_key.as_ref(), looking.as_ref(), id).await?;
     Ok(HttpResponse::Ok().json(LinkPreviewView {
         sender: preview.sender,
+        message: preview.message,
         permission: "read",
         item_count: preview.item_count,
         total_size: preview.total_size,
+        opens_at: preview.opens_at.map(|at| at.to_string()),
+        single_use: preview.single_use,
         claim_by: preview.claim_by.to_string(),
         access_expires_in: preview.access_seconds,
         requires: if preview.needs_password { vec!["password"] } else { Vec::new() },

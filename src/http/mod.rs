@@ -30,6 +30,7 @@ pub mod problem;
 mod qr;
 pub mod receipt_views;
 pub mod render;
+mod restrictions;
 pub mod routes;
 pub mod server;
 pub mod session_uploads;

@@ -12,7 +12,7 @@ use actix_web::{
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::service;
+use crate::{domain::instant::Instant, service};
 
 /// The body of every error answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -37,6 +37,9 @@ pub struct ProblemDocument {
     /// For `too_large`: the most it may be, in bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<u64>,
+    /// For `not_yet`: from when on it may be redeemed (RFC 3339).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub opens_at: Option<String>,
     /// Finds the request in the operator's logs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,
@@ -50,14 +53,21 @@ pub struct Problem {
     title: &'static str,
     detail: Option<String>,
     pointer: Option<String>,
-    limit: Option<u64>,
+    particular: Option<Particular>,
     retry_after: Option<u32>,
+}
+
+/// What one kind of problem tells beside its words.
+#[derive(Clone, Copy, Debug)]
+enum Particular {
+    Limit(u64),
+    OpensAt(Instant),
 }
 
 impl Problem {
     /// A problem of this kind.
     pub fn new(status: StatusCode, code: &'static str, title: &'static str) -> Self {
-        Self { status, code, title, detail: None, pointer: None, limit: None, retry_after: None }
+        Self { status, code, title, detail: None, pointer: None, particular: None, retry_after: None }
     }
 
     /// Says what is wrong in this case.
@@ -104,6 +114,11 @@ impl Problem {
 
     /// The document, with the request id if there is one yet.
     pub fn document(&self, request_id: Option<String>) -> ProblemDocument {
+        let (limit, opens_at) = match self.particular {
+            Some(Particular::Limit(limit)) => (Some(limit), None),
+            Some(Particular::OpensAt(at)) => (None, Some(at.to_string())),
+            None => (None, None),
+        };
         ProblemDocument {
             kind: format!("urn:cloakroom:problem:{}", self.code),
             title: self.title.to_owned(),
@@ -111,7 +126,8 @@ impl Problem {
             code: self.code.to_owned(),
             detail: self.detail.clone(),
             pointer: self.pointer.clone(),
-            limit: self.limit,
+            limit,
+            opens_at,
             request_id,
         }
     }
@@ -190,7 +206,7 @@ impl From<service::Error> for Problem {
                  bytes; larger ones cannot be sent here"
             )),
             Error::TooLarge { cap } => Self {
-                limit: Some(cap),
+                particular: Some(Particular::Limit(cap)),
                 ..Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", "This is too large")
                     .pointer("/size")
                     .detail(format!("at most {cap} bytes"))
@@ -202,6 +218,11 @@ impl From<service::Error> for Problem {
             Error::DeadToken => Self::new(StatusCode::NOT_FOUND, "dead_token", "This cannot be opened").detail(
                 "It may have been opened already, have expired, been revoked, or be incomplete. Ask whoever sent it for a new one.",
             ),
+            Error::NotYet { opens_at } => Self {
+                particular: Some(Particular::OpensAt(opens_at)),
+                ..Self::new(StatusCode::CONFLICT, "not_yet", "This cannot be opened yet")
+                    .detail(format!("nothing is used up; redeem it from {opens_at} on"))
+            },
             Error::PasswordRequired => {
                 Self::new(StatusCode::FORBIDDEN, "password_required", "A password is needed").pointer("/password")
             }

@@ -13,8 +13,10 @@ use crate::{
         path::PathPin,
         permission::{Permission, SharePermission},
         redemption::Status,
+        restrictions::{AllowedNetworks, Restrictions},
         share::Pins,
         tenant::Mode,
+        text::Message,
     },
     service::{
         AddressClass, Broker,
@@ -24,7 +26,7 @@ use crate::{
 };
 
 use super::{
-    extract::{Authenticated, MaybeAuthenticated, With, request_id},
+    extract::{Authenticated, MaybeAuthenticated, With, asking},
     filters::{Claimable, FilterQuery, Filtered, RevokeBody, RevokedView},
     histories::MakerView,
     idempotency::{Creating, IdempotencyHeader, created},
@@ -32,6 +34,7 @@ use super::{
     limits::Presents,
     problem::{Problem, ProblemDocument},
     render::{self, Listing, ObjectView, ObjectsQuery},
+    restrictions,
     sessions::SessionCookie,
 };
 
@@ -53,6 +56,15 @@ pub struct MintBody {
     pub expires_at: Option<Instant>,
     /// For how many seconds after the claim the claimant may keep coming back: 60 to 604,800, by default 3,600.
     pub access_expires_in: Option<u64>,
+    /// From when on it may be claimed (RFC 3339), before it expires; at once where it is left out.
+    #[schema(value_type = Option<String>)]
+    pub not_before: Option<Instant>,
+    /// From which networks alone it may be looked at, claimed and used: 1 to 50, such as `192.0.2.0/24`.
+    #[schema(value_type = Option<Vec<String>>)]
+    pub allowed_networks: Option<AllowedNetworks>,
+    /// How many may claim it, each for themselves: 1 to 1,000, by default 1.
+    #[schema(minimum = 1, maximum = 1000)]
+    pub redemptions: Option<u32>,
     /// Your own name for it; recipients do not see it.
     pub label: Option<String>,
     /// Words of your own that go with it: up to 20 texts of up to 500 characters, under keys of up to 40 characters
@@ -60,6 +72,10 @@ pub struct MintBody {
     #[serde(default)]
     #[schema(value_type = Option<std::collections::BTreeMap<String, String>>)]
     pub metadata: Metadata,
+    /// What recipients are told, as your words, before they open it and before any password: 1 to 1,000 characters,
+    /// without line breaks.
+    #[schema(value_type = Option<String>, max_length = 1000)]
+    pub message: Option<Message>,
     /// Whether files that are not there (yet) may be shared.
     #[serde(default)]
     pub allow_missing: bool,
@@ -74,13 +90,18 @@ impl MintBody {
                 return Err(Problem::invalid("/permission", "admin can never be shared; choose read or write"));
             }
         };
+        let expires_at = render::ends_at(&lifetime::SHARE, self.expires_in, self.expires_at, now)?;
         Ok(MintShare {
             pins: Pins::new(self.paths).map_err(|fault| Problem::invalid("/paths", fault.to_string()))?,
             permission,
-            expires_at: render::ends_at(&lifetime::SHARE, self.expires_in, self.expires_at, now)?,
+            not_before: restrictions::not_before(self.not_before, expires_at, now)?,
+            expires_at,
+            redemptions: restrictions::redemptions(self.redemptions)?,
+            restrictions: Restrictions { networks: self.allowed_networks },
             access_seconds: render::access_seconds(&lifetime::SHARE_ACCESS, self.access_expires_in)?,
             label: render::label(self.label)?,
             metadata: self.metadata,
+            message: self.message,
             allow_missing: self.allow_missing,
         })
     }
@@ -107,10 +128,20 @@ pub struct ShareView {
     /// Words of your own that go with it.
     #[schema(value_type = std::collections::BTreeMap<String, String>)]
     pub metadata: Metadata,
+    /// What recipients are told.
+    #[schema(value_type = Option<String>)]
+    pub message: Option<Message>,
     /// How often it was claimed.
     pub claims: u32,
+    /// How often it may be.
+    pub redemptions: u32,
+    /// From which networks alone it may be used; null for all.
+    #[schema(value_type = Option<Vec<String>>)]
+    pub allowed_networks: Option<AllowedNetworks>,
     /// When it was minted (RFC 3339).
     pub created_at: String,
+    /// From when on it may be claimed (RFC 3339), where that is not from the beginning.
+    pub not_before: Option<String>,
     /// Until when it may be claimed (RFC 3339).
     pub expires_at: String,
     /// For how many seconds after the claim it stays open.
@@ -154,8 +185,12 @@ impl From<Share> for ShareView {
             paths: grant.pins.as_slice().iter().map(ToString::to_string).collect(),
             label: share.label,
             metadata: share.metadata,
+            message: share.message,
             claims: share.claims,
+            redemptions: grant.terms.redemptions,
+            allowed_networks: grant.restrictions.networks,
             created_at: grant.terms.issued_at.to_string(),
+            not_before: grant.terms.not_before.map(|at| at.to_string()),
             expires_at: grant.terms.expires_at.to_string(),
             access_expires_in: grant.terms.access_seconds,
             revoked_at: share.revoked_at.map(|at| at.to_string()),
@@ -301,12 +336,13 @@ pub struct SessionOpened {
     pub access_expires_at: String,
 }
 
-/// Redeem a share: once.
+/// Redeem a share: once, or as often as its minter allowed.
 #[utoipa::path(
     post, path = "/v1/shares/redeem", tag = "redeeming", request_body = RedeemBody,
     responses(
         (status = 200, description = "Claimed, or claimed before with the same claim key", body = SessionOpened),
         (status = 404, description = "The one answer to every token that opens nothing", body = ProblemDocument),
+        (status = 409, description = "It lives, and opens at `opens_at`", body = ProblemDocument),
         (status = 429, description = "Too many requests, or tries at a password; wait as Retry-After says", body = ProblemDocument),
         (status = 503, description = "No definite outcome; ask again with the same claim key", body = ProblemDocument),
     )
@@ -317,7 +353,7 @@ pub async fn redeem(
     Json(body): Json<RedeemBody>,
 ) -> Result<HttpResponse, Problem> {
     let claim_key = claim_key(&body.claim_key)?;
-    let opened = broker.redeem_share(&body.token, &claim_key, request_id(&request)).await?;
+    let opened = broker.redeem_share(&body.token, &claim_key, asking(&request)).await?;
     let session = opened.session.to_string();
     let cookie = SessionCookie::new(&broker, &session, opened.token.expose(), opened.expires_at);
     Ok(HttpResponse::Ok().cookie(cookie.into()).json(SessionOpened {
@@ -355,6 +391,9 @@ impl Presents for PreviewBody {
 pub struct SharePreviewView {
     /// Who sends it: the tenant's name.
     pub sender: String,
+    /// What they say about it: their words, which nobody has checked.
+    #[schema(value_type = Option<String>)]
+    pub message: Option<Message>,
     /// What could be done.
     #[schema(value_type = String)]
     pub permission: SharePermission,
@@ -364,6 +403,10 @@ pub struct SharePreviewView {
     pub more_items: bool,
     /// The size of those together, in bytes: where there are more, it is at least this.
     pub total_size: u64,
+    /// From when on it may be claimed (RFC 3339), where that is not yet so.
+    pub opens_at: Option<String>,
+    /// Whether one opens it and nobody else.
+    pub single_use: bool,
     /// Until when it may be claimed (RFC 3339).
     pub claim_by: String,
     /// For how many seconds it then stays open.
@@ -391,14 +434,17 @@ pub async fn preview(
     broker: web::Data<Broker>,
 ) -> Result<HttpResponse, Problem> {
     let claim_key = body.claim_key.as_ref().map(claim_key).transpose()?;
-    let id = request_id(&request);
+    let id = asking(&request);
     let preview = broker.preview_share(&body.token, claim_key.as_ref(), looking.as_ref(), id).await?;
     Ok(HttpResponse::Ok().json(SharePreviewView {
         sender: preview.sender,
+        message: preview.message,
         permission: preview.permission,
         item_count: preview.item_count,
         more_items: preview.more,
         total_size: preview.total_size,
+        opens_at: preview.opens_at.map(|at| at.to_string()),
+        single_use: preview.single_use,
         claim_by: preview.claim_by.to_string(),
         access_expires_in: preview.access_seconds,
         requires: Vec::new(),

@@ -14,6 +14,7 @@ use crate::{
         event::Actor,
         ids::{ApiKeyId, RequestId},
         instant::Instant,
+        network::ClientAddress,
         path::{PathPin, VaultPath},
         permission::Permission,
         principal::{KnownBy, Principal, PrincipalId},
@@ -37,6 +38,15 @@ pub struct Caller {
     pub console: Option<Console>,
     /// The request it calls in.
     pub request: RequestId,
+}
+
+/// What is known of whoever presents a token, beside what they present.
+#[derive(Clone, Copy, Debug)]
+pub struct Asking {
+    /// In which request.
+    pub request: RequestId,
+    /// From where.
+    pub from: ClientAddress,
 }
 
 /// A session of the console, and where it lies.

@@ -1,6 +1,10 @@
 //! What a use case answers when it does not do what was asked.
 
-use crate::{crypto::row_mac::NotAuthentic, domain::path::NotAPath, objects, store};
+use crate::{
+    crypto::row_mac::NotAuthentic,
+    domain::{instant::Instant, path::NotAPath},
+    objects, store,
+};
 
 /// A field that is not as it must be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,6 +73,12 @@ pub enum Error {
     /// The one answer to every token that opens nothing.
     #[error("this link cannot be opened")]
     DeadToken,
+    /// It lives, and may be claimed later.
+    #[error("not before {opens_at}")]
+    NotYet {
+        /// From when on.
+        opens_at: Instant,
+    },
     /// The link lives, and wants a password.
     #[error("a password is needed")]
     PasswordRequired,

@@ -18,6 +18,7 @@ use crate::{
         quota::{Limits, Scope},
         redemption::{Status, Terms, UseState},
         tenant::Namespace,
+        text::Message,
     },
     store::Expected,
 };
@@ -56,7 +57,7 @@ pub struct MakeFileRequest {
     /// Words of the owner's own.
     pub metadata: Metadata,
     /// What whoever delivers is told.
-    pub message: Option<String>,
+    pub message: Option<Message>,
 }
 
 /// A file request as its owner sees it.
@@ -143,6 +144,7 @@ impl Broker {
             password,
             terms: Terms {
                 issued_at: origin.at,
+                not_before: None,
                 expires_at: wanted.closes_at,
                 access_seconds: wanted.access_seconds,
                 redemptions: wanted.submissions,

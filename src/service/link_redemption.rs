@@ -14,21 +14,22 @@ use crate::{
     domain::{
         artifact::Artifact,
         event::{Actor, EventType},
-        ids::RequestId,
         instant::Instant,
         lifetime,
         link::LinkGrant,
+        network::ClientAddress,
         principal::Principal,
         redemption::{Claim, Redemption, UseState},
         refusal::Refusal,
         tenant::Tenant,
+        text::Message,
     },
     objects::ArtifactLabel,
     store::Expected,
 };
 
 use super::{
-    Broker, Caller, Error,
+    Asking, Broker, Caller, Error,
     access::Authority,
     events::Origin,
     records::{Committed, ROUNDS, Record, committed, outrun},
@@ -53,10 +54,16 @@ pub struct OpenedLink {
 pub struct LinkPreview {
     /// The tenant's name.
     pub sender: String,
+    /// What its minter tells recipients.
+    pub message: Option<Message>,
     /// How many files.
     pub item_count: usize,
     /// Their size together, in bytes.
     pub total_size: u64,
+    /// From when on it may be claimed, where that is not now.
+    pub opens_at: Option<Instant>,
+    /// Whether one claims it and nobody else.
+    pub single_use: bool,
     /// Until when it may be claimed.
     pub claim_by: Instant,
     /// For how many seconds it then stays open.
@@ -89,9 +96,10 @@ struct LinkRows {
 
 impl LinkRows {
     /// Everything that can refuse a link but its password.
-    fn redeem(&self, now: Instant) -> Result<Redemption, Refusal> {
+    fn redeem(&self, now: Instant, from: ClientAddress) -> Result<Redemption, Refusal> {
         self.grant.made.is_backed(self.tenant.as_ref(), self.minter.as_ref(), now)?;
         self.artifact.as_ref().ok_or(Refusal::TargetGone)?;
+        self.grant.restrictions.admits(from)?;
         self.grant.terms.redeem(&self.state.value, self.claim.as_ref(), now)
     }
 }
@@ -139,7 +147,7 @@ impl Broker {
         token: &SecretText,
         claim_key: &ClaimKey,
         password: Option<&SecretText>,
-        request: RequestId,
+        Asking { request, from }: Asking,
     ) -> Result<OpenedLink, Error> {
         let token = LinkToken::parse(token).map_err(|_| self.refuse_unattributed())?.hash();
         let mut password_checked = false;
@@ -148,14 +156,14 @@ impl Broker {
             let rows = self.link_rows(token, Some(claim_hash)).await?.ok_or_else(|| self.refuse_unattributed())?;
             let now = self.now();
             let origin = Origin { namespace: rows.grant.made.namespace, request: Some(request), at: now };
-            let redemption = match rows.redeem(now) {
+            let redemption = match rows.redeem(now, from) {
                 Ok(redemption) => redemption,
                 Err(why) => return Err(self.refuse_link(&rows, origin, why).await),
             };
             // Whoever comes back proved it at the claim.
             if let Some(stored) = &rows.grant.password
                 && !password_checked
-                && rows.claim.is_none()
+                && matches!(redemption, Redemption::First { .. })
             {
                 let password = password.ok_or(Error::PasswordRequired)?;
                 let tried = (EventType::LinkPasswordTried, rows.grant.id.to_string());
@@ -184,6 +192,10 @@ impl Broker {
                         transaction = transaction.write(self.forget_tries(rows::link_tries(token), purge).await?);
                     }
                     (claim, transaction)
+                }
+                Redemption::Later { opens_at } => {
+                    self.refuse_link(&rows, origin, Refusal::NotYet).await;
+                    return Err(Error::NotYet { opens_at });
                 }
                 Redemption::Again { claim } => {
                     (claim, self.recording(&origin.done(EventType::LinkRenewed, Actor::Bearer, id))?)
@@ -230,7 +242,7 @@ impl Broker {
         &self,
         label: &ArtifactLabel,
         code: &str,
-        request: RequestId,
+        Asking { request, from }: Asking,
     ) -> Result<(EdgeCookies, Instant), Error> {
         let handoff = self.keyring.open(Purpose::Handoff, code).map_err(|_| Error::DeadToken)?;
         let handoff: Handoff = serde_json::from_slice(&handoff).map_err(|_| Error::DeadToken)?;
@@ -241,9 +253,9 @@ impl Broker {
         }
         let rows = self.link_rows(token, Some(handoff.claim)).await?.ok_or(Error::DeadToken)?;
         let origin = Origin { namespace: rows.grant.made.namespace, request: Some(request), at: now };
-        let claim = match rows.redeem(now) {
+        let claim = match rows.redeem(now, from) {
             Ok(Redemption::Again { claim }) => claim,
-            Ok(Redemption::First { .. }) => return Err(Error::DeadToken),
+            Ok(Redemption::First { .. } | Redemption::Later { .. }) => return Err(Error::DeadToken),
             Err(why) => return Err(self.refuse_link(&rows, origin, why).await),
         };
 
@@ -270,16 +282,20 @@ impl Broker {
         token: &SecretText,
         claim_key: Option<&ClaimKey>,
         looking: Option<&Caller>,
-        request: RequestId,
+        Asking { request, from }: Asking,
     ) -> Result<LinkPreview, Error> {
         let token = LinkToken::parse(token).map_err(|_| self.refuse_unattributed())?.hash();
         let claim_hash = claim_key.map(|key| key.hash(&claimed(token)));
         let rows = self.link_rows(token, claim_hash).await?.ok_or_else(|| self.refuse_unattributed())?;
         let now = self.now();
-        if let Err(why) = rows.redeem(now) {
-            let origin = Origin { namespace: rows.grant.made.namespace, request: Some(request), at: now };
-            return Err(self.refuse_link(&rows, origin, why).await);
-        }
+        let opens_at = match rows.redeem(now, from) {
+            Ok(Redemption::Later { opens_at }) => Some(opens_at),
+            Ok(_) => None,
+            Err(why) => {
+                let origin = Origin { namespace: rows.grant.made.namespace, request: Some(request), at: now };
+                return Err(self.refuse_link(&rows, origin, why).await);
+            }
+        };
         let (Some(tenant), Some(artifact)) = (&rows.tenant, &rows.artifact) else { return Err(Error::DeadToken) };
         let yours = looking.is_some_and(|caller| {
             caller.principal.id == rows.grant.made.minter && caller.namespace() == rows.grant.made.namespace
@@ -290,8 +306,11 @@ impl Broker {
         }
         Ok(LinkPreview {
             sender: tenant.name.clone(),
+            message: rows.grant.message.clone(),
             item_count: artifact.file_count,
             total_size: artifact.total_size,
+            opens_at,
+            single_use: rows.grant.terms.redemptions == 1,
             claim_by: rows.grant.terms.expires_at,
             access_seconds: rows.grant.terms.access_seconds,
             needs_password: rows.grant.password.is_some() && rows.claim.is_none(),

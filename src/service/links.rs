@@ -16,6 +16,8 @@ use crate::{
         link::LinkGrant,
         metadata::Metadata,
         redemption::{Status, Terms, UseState},
+        restrictions::Restrictions,
+        text::Message,
     },
     store::Expected,
 };
@@ -34,16 +36,24 @@ use super::{
 pub struct MintLink {
     /// What it opens.
     pub artifact: ArtifactId,
+    /// From when on it may be claimed, where that is not at once.
+    pub not_before: Option<Instant>,
     /// Until when it may be claimed.
     pub expires_at: Instant,
     /// For how many seconds the claimant may come back.
     pub access_seconds: u64,
+    /// How many claimants there may be.
+    pub redemptions: u32,
+    /// From where it may be used.
+    pub restrictions: Restrictions,
     /// The password, if it is to have one.
     pub password: Option<SecretText>,
     /// The owner's name for it.
     pub label: Option<String>,
     /// Words of the owner's own.
     pub metadata: Metadata,
+    /// What recipients are told.
+    pub message: Option<Message>,
 }
 
 /// A link as its owner sees it.
@@ -120,12 +130,15 @@ impl Broker {
             password,
             terms: Terms {
                 issued_at: origin.at,
+                not_before: wanted.not_before,
                 expires_at: wanted.expires_at,
                 access_seconds: wanted.access_seconds,
-                redemptions: 1,
+                redemptions: wanted.redemptions,
             },
+            restrictions: wanted.restrictions,
             label: wanted.label,
             metadata: wanted.metadata,
+            message: wanted.message,
         };
         let purge = Some(grant.terms.ends_at().plus(lifetime::REMEMBERED));
         let pointer = LinkPointer { token: hash.to_string() };

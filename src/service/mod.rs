@@ -56,7 +56,7 @@ use crate::{
     store::Store,
 };
 
-pub use access::Caller;
+pub use access::{Asking, Caller};
 pub use archives::ArchivePlaces;
 pub use error::{Error, Invalid};
 pub use limits::{AddressClass, Limits, RouteTaken, SessionSpender, Spent};

@@ -11,7 +11,7 @@ use crate::{
     },
     domain::{
         event::Actor,
-        ids::{RequestId, SessionId, ShareId},
+        ids::{SessionId, ShareId},
         instant::Instant,
         lifetime,
         object::VaultFile,
@@ -27,7 +27,7 @@ use crate::{
 };
 
 use super::{
-    Broker, Error,
+    Asking, Broker, Error,
     events::Origin,
     listing::{Page, PageRequest},
     uploads::{MayUpload, Uploader, scope_of},
@@ -47,7 +47,7 @@ pub struct Session {
     grant: ShareGrant,
     minter: Principal,
     tenant: Tenant,
-    request: RequestId,
+    asking: Asking,
 }
 
 /// The rows behind a session, once they are all as they must be.
@@ -104,7 +104,7 @@ impl Session {
     }
 
     pub(super) fn origin(&self, broker: &Broker) -> Origin {
-        Origin { namespace: self.grant.made.namespace, request: Some(self.request), at: broker.now() }
+        Origin { namespace: self.grant.made.namespace, request: Some(self.asking.request), at: broker.now() }
     }
 }
 
@@ -136,19 +136,19 @@ impl Broker {
     ///
     /// # Errors
     /// [`Error::NoSession`], the same for every token that is not accepted.
-    pub async fn session(&self, token: &SecretText, request: RequestId) -> Result<Session, Error> {
+    pub async fn session(&self, token: &SecretText, asking: Asking) -> Result<Session, Error> {
         let token: SessionTokenContents = SessionToken::open(token, &self.keyring).map_err(|_| Error::NoSession)?;
         let now = self.now();
         if now >= token.expires_at {
             return Err(Error::NoSession);
         }
         let (claim_hash, id, expires_at) = (token.claim, token.session, token.expires_at);
-        let standing = self.standing(token.share, claim_hash, &token.grant_hash, now).await?;
+        let standing = self.standing(token.share, claim_hash, &token.grant_hash, now, asking).await?;
         let Standing { grant, claim, tenant, minter } = standing;
         if claim.returns(now).is_err() || tenant.id != token.tenant {
             return Err(Error::NoSession);
         }
-        Ok(Session { id, expires_at, claim, claim_hash, grant, minter, tenant, request })
+        Ok(Session { id, expires_at, claim, claim_hash, grant, minter, tenant, asking })
     }
 
     /// A session as it stands now, but for its time: what has begun in it may go on beyond that.
@@ -157,9 +157,10 @@ impl Broker {
     /// [`Error::NoSession`] when something else has ended it.
     pub(super) async fn session_still_stands(&self, session: &Session) -> Result<Session, Error> {
         let (share, claim_hash, hash) = (session.share(), session.claim_hash, grant_hash(&session.grant));
-        let Standing { grant, claim, tenant, minter } = self.standing(share, claim_hash, &hash, self.now()).await?;
-        let Session { id, expires_at, request, .. } = *session;
-        Ok(Session { id, expires_at, claim, claim_hash, grant, minter, tenant, request })
+        let Standing { grant, claim, tenant, minter } =
+            self.standing(share, claim_hash, &hash, self.now(), session.asking).await?;
+        let Session { id, expires_at, asking, .. } = *session;
+        Ok(Session { id, expires_at, claim, claim_hash, grant, minter, tenant, asking })
     }
 
     /// What a session stands on; whether its time is over is another question.
@@ -169,10 +170,11 @@ impl Broker {
         claim: ClaimHash,
         sealed_hash: &Sha256Digest,
         now: Instant,
+        asking: Asking,
     ) -> Result<Standing, Error> {
         let rows = self.share_rows(share, Some(claim), sealed_hash).await?;
         let rows = rows.map_err(|_| Error::NoSession)?;
-        rows.stands(now).map_err(|_| Error::NoSession)?;
+        rows.stands(now, asking.from).map_err(|_| Error::NoSession)?;
         match (rows.claim, rows.tenant, rows.minter) {
             (Some(claim), Some(tenant), Some(minter))
                 if rows.state.value.revoked_at.is_none() && claim.moved_at.is_none() =>

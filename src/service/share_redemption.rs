@@ -15,6 +15,7 @@ use crate::{
         ids::{RequestId, SessionId, ShareId, TenantId},
         instant::Instant,
         lifetime,
+        network::ClientAddress,
         path::PathPin,
         permission::{Permission, SharePermission},
         principal::Principal,
@@ -22,12 +23,13 @@ use crate::{
         refusal::Refusal,
         share::ShareGrant,
         tenant::{Mode, Namespace, Tenant},
+        text::Message,
     },
     store::{Expected, Version},
 };
 
 use super::{
-    Broker, Caller, Error,
+    Asking, Broker, Caller, Error,
     access::Authority,
     events::Origin,
     records::{Committed, ROUNDS, Record, committed, outrun},
@@ -60,6 +62,8 @@ pub struct OpenedSession {
 pub struct SharePreview {
     /// The tenant's name.
     pub sender: String,
+    /// What its minter tells recipients.
+    pub message: Option<Message>,
     /// What could be done.
     pub permission: SharePermission,
     /// How many files.
@@ -68,6 +72,10 @@ pub struct SharePreview {
     pub total_size: u64,
     /// Whether there are more files than were counted.
     pub more: bool,
+    /// From when on it may be claimed, where that is not now.
+    pub opens_at: Option<Instant>,
+    /// Whether one claims it and nobody else.
+    pub single_use: bool,
     /// Until when it may be claimed.
     pub claim_by: Instant,
     /// For how many seconds it then stays open.
@@ -100,11 +108,13 @@ enum Opening {
     Claims { state: UseState, claim: Claim },
     Moves { from: ClaimHash, version: Version, ended: Claim, claim: Claim },
     Returns { claim: Claim },
+    Later { opens_at: Instant },
 }
 
 /// The rows behind a share, as they are now.
 pub(super) struct ShareRows {
     pub(super) grant: ShareGrant,
+    message: Option<Message>,
     pub(super) state: Record<UseState>,
     pub(super) claim: Option<Claim>,
     pub(super) tenant: Option<Tenant>,
@@ -128,7 +138,7 @@ impl Broker {
         let (Ok(row), Ok(state)) = (self.decode::<ShareRow>(grant), self.decode::<UseState>(state)) else {
             return Ok(Err(Refusal::Altered));
         };
-        let grant = row.value.grant;
+        let ShareRow { grant, message, .. } = row.value;
         if grant.id != share || grant_hash(&grant) != *sealed_hash {
             return Ok(Err(Refusal::Altered));
         }
@@ -136,7 +146,7 @@ impl Broker {
         let claim = claim.map(|claim| rows::share_claim(share, claim));
         let Authority { tenant, minter, claim } = self.authority(&grant.made, claim).await?;
         match claim {
-            Ok(claim) => Ok(Ok(ShareRows { grant, state, claim, tenant, minter })),
+            Ok(claim) => Ok(Ok(ShareRows { grant, message, state, claim, tenant, minter })),
             Err(NotAuthentic) => Ok(Err(Refusal::Altered)),
         }
     }
@@ -205,7 +215,7 @@ impl Broker {
         &self,
         token: &SecretText,
         claim_key: &ClaimKey,
-        request: RequestId,
+        Asking { request, from }: Asking,
     ) -> Result<OpenedSession, Error> {
         let token = self.presented(token)?;
         let claim_hash = claim_key.hash(token.share.as_bytes());
@@ -216,7 +226,7 @@ impl Broker {
             };
             let now = self.now();
             let origin = Origin { namespace: rows.grant.made.namespace, request: Some(request), at: now };
-            let opening = match rows.open(&token, leaving.as_ref(), now) {
+            let opening = match rows.open(&token, leaving.as_ref(), now, from) {
                 Ok(opening) => opening,
                 Err(why) => return Err(self.refuse_share(&token, Some(&rows), origin, why).await),
             };
@@ -243,6 +253,10 @@ impl Broker {
                         .write(self.put(ended_row, Expected::Version(version), &ended, purge)?)
                         .write(self.put(claim_row, Expected::Absent, &claim, purge)?);
                     (claim, transaction)
+                }
+                Opening::Later { opens_at } => {
+                    self.refuse_share(&token, Some(&rows), origin, Refusal::NotYet).await;
+                    return Err(Error::NotYet { opens_at });
                 }
                 Opening::Returns { claim } => {
                     (claim, self.recording(&origin.done(EventType::ShareRenewed, actor, token.share))?)
@@ -293,7 +307,7 @@ impl Broker {
         token: &SecretText,
         claim_key: Option<&ClaimKey>,
         looking: Option<&Caller>,
-        request: RequestId,
+        Asking { request, from }: Asking,
     ) -> Result<SharePreview, Error> {
         let token = self.presented(token)?;
         let claim_hash = claim_key.map(|key| key.hash(token.share.as_bytes()));
@@ -302,7 +316,7 @@ impl Broker {
             Err(why) => return Err(self.refuse_unread_share(&token, request, why).await),
         };
         let now = self.now();
-        let opening = match rows.open(&token, leaving.as_ref(), now) {
+        let opening = match rows.open(&token, leaving.as_ref(), now, from) {
             Ok(opening) => opening,
             Err(why) => {
                 let origin = Origin { namespace: rows.grant.made.namespace, request: Some(request), at: now };
@@ -323,6 +337,7 @@ impl Broker {
         files.retain(|file| rights.allow(&file.path, Permission::Read));
         files.sort_unstable_by(|a, b| a.path.cmp(&b.path));
         files.dedup_by(|a, b| a.path == b.path);
+        let opens_at = if let Opening::Later { opens_at } = &opening { Some(*opens_at) } else { None };
         let (claim_by, access_seconds) = match (token.way, opening) {
             (Way::Moving { offered_until, .. }, Opening::Moves { claim, .. } | Opening::Returns { claim }) => {
                 (offered_until, claim.access_until.since(now).as_secs())
@@ -339,10 +354,13 @@ impl Broker {
         }
         Ok(SharePreview {
             sender: tenant.name.clone(),
+            message: rows.message.clone(),
             permission: rows.grant.permission,
             item_count: files.len().min(MOST_COUNTED),
             total_size: files.iter().take(MOST_COUNTED).map(|file| file.size).sum(),
             more: files.len() > MOST_COUNTED,
+            opens_at,
+            single_use: rows.grant.terms.redemptions == 1,
             claim_by,
             access_seconds,
             moving: matches!(token.way, Way::Moving { .. }),
@@ -353,16 +371,23 @@ impl Broker {
 
 impl ShareRows {
     /// Everything that can refuse a share, in one order for redeeming and looking.
-    fn open(&self, token: &Presented, leaving: Option<&Record<Claim>>, now: Instant) -> Result<Opening, Refusal> {
+    fn open(
+        &self,
+        token: &Presented,
+        leaving: Option<&Record<Claim>>,
+        now: Instant,
+        from: ClientAddress,
+    ) -> Result<Opening, Refusal> {
         if token.tenant != self.grant.made.namespace.tenant {
             return Err(Refusal::Altered);
         }
-        self.stands(now)?;
+        self.stands(now, from)?;
         let (state, existing) = (&self.state.value, self.claim.as_ref());
         let Way::Moving { from, offered_until } = token.way else {
             return Ok(match self.grant.terms.redeem(state, existing, now)? {
                 Redemption::First { state, claim } => Opening::Claims { state, claim },
                 Redemption::Again { claim } => Opening::Returns { claim },
+                Redemption::Later { opens_at } => Opening::Later { opens_at },
             });
         };
         let moved = state.move_claim(leaving.map(|leaving| &leaving.value), existing, offered_until, now)?;
@@ -375,10 +400,11 @@ impl ShareRows {
         }
     }
 
-    /// Whether tenant and minter still stand behind the share, with something left to give.
-    pub(super) fn stands(&self, now: Instant) -> Result<(), Refusal> {
+    /// Whether tenant and minter still stand behind the share, with something left to give to somebody there.
+    pub(super) fn stands(&self, now: Instant, from: ClientAddress) -> Result<(), Refusal> {
         self.grant.made.is_backed(self.tenant.as_ref(), self.minter.as_ref(), now)?;
         let minter = self.minter.as_ref().ok_or(Refusal::MinterEnded)?;
-        self.grant.rights(&minter.grants).map(|_| ())
+        self.grant.rights(&minter.grants)?;
+        self.grant.restrictions.admits(from)
     }
 }

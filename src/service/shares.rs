@@ -18,8 +18,10 @@ use crate::{
         path::{PathPin, VaultPath},
         permission::{Permission, SharePermission},
         redemption::{Status, Terms, UseState},
+        restrictions::Restrictions,
         share::{Pins, ShareGrant},
         tenant::Namespace,
+        text::Message,
     },
     store::Expected,
 };
@@ -41,14 +43,22 @@ pub struct MintShare {
     pub pins: Pins,
     /// What.
     pub permission: SharePermission,
+    /// From when on it may be claimed, where that is not at once.
+    pub not_before: Option<Instant>,
     /// Until when it may be claimed.
     pub expires_at: Instant,
     /// For how many seconds the claimant may come back.
     pub access_seconds: u64,
+    /// How many claimants there may be.
+    pub redemptions: u32,
+    /// From where it may be used.
+    pub restrictions: Restrictions,
     /// The owner's name for it.
     pub label: Option<String>,
     /// Words of the owner's own.
     pub metadata: Metadata,
+    /// What recipients are told.
+    pub message: Option<Message>,
     /// Whether files that are not there (yet) may be shared.
     pub allow_missing: bool,
 }
@@ -62,6 +72,8 @@ pub struct Share {
     pub label: Option<String>,
     /// Words of the owner's own.
     pub metadata: Metadata,
+    /// What recipients are told.
+    pub message: Option<Message>,
     /// What became of it.
     pub status: Status,
     /// How often it was claimed.
@@ -88,6 +100,8 @@ pub(super) struct ShareRow {
     pub(super) label: Option<String>,
     #[serde(default, skip_serializing_if = "Metadata::is_empty")]
     pub(super) metadata: Metadata,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) message: Option<Message>,
 }
 
 /// The row that lists a share; everything about it lies elsewhere.
@@ -105,7 +119,8 @@ impl Share {
     fn seen(row: ShareRow, state: &UseState, maker: Maker, now: Instant) -> Self {
         let status = row.grant.terms.status(state, now);
         let UseState { claims, revoked_at } = *state;
-        Self { grant: row.grant, label: row.label, metadata: row.metadata, status, claims, revoked_at, maker }
+        let ShareRow { grant, label, metadata, message } = row;
+        Self { grant, label, metadata, message, status, claims, revoked_at, maker }
     }
 }
 
@@ -137,10 +152,12 @@ impl Broker {
             pins: wanted.pins,
             terms: Terms {
                 issued_at: origin.at,
+                not_before: wanted.not_before,
                 expires_at: wanted.expires_at,
                 access_seconds: wanted.access_seconds,
-                redemptions: 1,
+                redemptions: wanted.redemptions,
             },
+            restrictions: wanted.restrictions,
         };
         let contents = ShareTokenContents {
             tenant: grant.made.namespace.tenant,
@@ -154,7 +171,8 @@ impl Broker {
 
         let (id, namespace) = (grant.id, grant.made.namespace);
         let purge = Some(grant.terms.ends_at().plus(lifetime::REMEMBERED));
-        let row = ShareRow { grant, label: wanted.label, metadata: wanted.metadata };
+        let MintShare { label, metadata, message, .. } = wanted;
+        let row = ShareRow { grant, label, metadata, message };
         let state = UseState::default();
         let event = origin.done(EventType::ShareCreated, caller.actor(), id);
         let transaction = self

@@ -239,6 +239,7 @@ impl Broker {
                     }
                     (submission.claim.access_until, transaction)
                 }
+                Redemption::Later { opens_at } => return Err(Error::NotYet { opens_at }),
                 Redemption::Again { claim } => {
                     let event = origin.done(EventType::FileRequestRenewed, actor, id);
                     (claim.access_until, self.recording(&event)?)

@@ -35,6 +35,7 @@ mod making;
 mod names;
 mod previews;
 mod requests;
+mod restrictions;
 mod roles;
 mod sending;
 mod sending_many;

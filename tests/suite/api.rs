@@ -53,6 +53,7 @@ mod once_in_doubt;
 mod one_answer;
 mod principals;
 mod recorded;
+mod restrictions;
 mod smoke;
 mod tenants_apart;
 
@@ -124,6 +125,12 @@ on_every_backend! {
         what_a_key_minted_ends_with_the_key,
         a_revoked_share_ends_its_session,
         an_owner_sees_what_a_recipient_would;
+    restrictions:
+        a_message_is_the_senders_own_and_goes_to_recipients,
+        of_many_claimants_as_many_win_as_were_asked_for,
+        each_of_several_claimants_has_a_session_of_their_own,
+        networks_are_kept_in_one_spelling,
+        of_many_who_open_a_link_as_many_win_as_were_asked_for;
     recorded:
         the_life_of_a_share_is_told_event_by_event,
         every_act_has_one_event;

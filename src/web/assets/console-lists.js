@@ -27,8 +27,12 @@ const KINDS = {
     facts: (share) => [
       ["paths", listOf(share.paths)],
       ["permission", t(share.permission)],
+      ...(share.not_before ? [["opens", time(share.not_before)]] : []),
       ["until", time(share.expires_at)],
       ["access", spanOf(share.access_expires_in)],
+      ...(share.redemptions > 1 ? [["openings", t("of", { some: format.number(share.claims), all: format.number(share.redemptions) })]] : []),
+      ...(share.allowed_networks ? [["networks", share.allowed_networks.join(", ")]] : []),
+      ...told(share),
     ],
     viewAs: (share) => (["pending", "claimed"].includes(share.status) ? `/session/${share.id}` : null),
     ended: (share) => share.revoked_at,
@@ -42,8 +46,12 @@ const KINDS = {
     facts: (link) => [
       ["site", named(nameOfSite(sites.get(link.artifact)) ?? link.artifact)],
       ["password", t(link.has_password ? "yes" : "no")],
+      ...(link.not_before ? [["opens", time(link.not_before)]] : []),
       ["until", time(link.expires_at)],
       ["access", spanOf(link.access_expires_in)],
+      ...(link.redemptions > 1 ? [["openings", t("of", { some: format.number(link.claims), all: format.number(link.redemptions) })]] : []),
+      ...(link.allowed_networks ? [["networks", link.allowed_networks.join(", ")]] : []),
+      ...told(link),
     ],
     viewAs: () => null,
     ended: (link) => link.revoked_at,
@@ -61,12 +69,14 @@ const KINDS = {
       ["closes", time(request.expires_at)],
       ["limits", limits(request)],
       ["password", t(request.has_password ? "yes" : "no")],
-      ...(request.message ? [["message", named(request.message)]] : []),
+      ...told(request),
     ],
     viewAs: () => null,
     ended: (request) => request.closed_at,
   },
 };
+
+const told = (made) => (made.message ? [["message", named(made.message)]] : []);
 
 // In the words in which it was chosen.
 const spanOf = (seconds) => (t.has(`spans.${seconds}`) ? t(`spans.${seconds}`) : format.span(seconds));

@@ -56,6 +56,17 @@ function faultOf(answer) {
 
 const given = (fields) => Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== "" && value !== undefined));
 const seconds = (values) => ({ expires_in: Number(values.expires_in), access_expires_in: Number(values.access_expires_in) });
+// A message has no line breaks.
+const texted = (values) => given({ label: values.label.trim(), message: values.message.trim().replace(/\s+/g, " ") });
+// The time is the reader's own; an empty field restricts nothing.
+function restricted(values) {
+  const networks = values.networks.split(",").map((network) => network.trim()).filter((network) => network !== "");
+  return {
+    redemptions: Number(values.redemptions),
+    ...(values.not_before && { not_before: new Date(values.not_before).toISOString() }),
+    ...(networks.length > 0 && { allowed_networks: networks }),
+  };
+}
 const shownPath = (path) => (path === "/" ? t("everything") : path);
 
 function list(form, paths) {
@@ -64,7 +75,7 @@ function list(form, paths) {
 
 export function makeShare(paths) {
   const form = askBy("new-share", async (values) => {
-    const body = { paths, permission: values.permission, ...seconds(values), ...given({ label: values.label.trim() }) };
+    const body = { paths, permission: values.permission, ...seconds(values), ...restricted(values), ...texted(values) };
     const answer = await ask("POST", "/v1/shares", body);
     if (answer.ok) showMade("share", answer.content.url, `/console/file-links/${answer.content.id}`);
     return answer;
@@ -85,7 +96,7 @@ export function makeLink(paths, artifact = null) {
       if (!answer.ok) return answer;
       published = answer.content.id;
     }
-    const body = { artifact: published, ...seconds(values), ...given({ password: values.password }), ...label };
+    const body = { artifact: published, ...seconds(values), ...restricted(values), ...given({ password: values.password }), ...texted(values) };
     const answer = await ask("POST", "/v1/links", body);
     if (answer.ok) showMade("link", answer.content.url, `/console/site-links/${answer.content.id}`);
     return answer;

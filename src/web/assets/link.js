@@ -8,7 +8,7 @@ import { warnInsideApps } from "./inside.js";
 import words from "./link.words.js";
 import { texts } from "./text.js";
 import * as tickets from "./tickets.js";
-import { busy, element, isBusy, named, on, say, sayAll, show, showRefusal, slot, title } from "./view.js";
+import { busy, element, isBusy, named, on, say, sayAll, sayLater, sayNote, show, showRefusal, slot, title } from "./view.js";
 
 const t = texts({ ...common, ...words });
 let token = tickets.tokenIn(location.hash, "crl_", 47);
@@ -76,15 +76,19 @@ function offer(link, before) {
   const ends = tickets.opened(name)?.until;
   show("offer");
   sayAll("sender", sender);
+  sayNote(link.message);
   say("items", t("in_all", { count: format.files(link.item_count), size: format.size(link.total_size) }));
   say("by", format.moment(ends ?? Date.parse(link.claim_by)));
   say("span", t("span_after", { span: format.span(link.access_expires_in) }));
   if (ends) say("by-name", t("open_until"));
-  for (const part of ["span", "span-name", "once"]) slot(part).hidden = before;
+  for (const part of ["span", "span-name"]) slot(part).hidden = before;
+  slot("once").hidden = before || !link.single_use;
+  slot("several").hidden = before || link.single_use;
   slot("password-field").hidden = !wantsPassword;
   password.required = wantsPassword;
   // Whoever made the link looks at it as a recipient would, and claims nothing.
-  button.form.hidden = link.yours;
+  button.form.hidden = link.yours || Boolean(link.opens_at);
+  sayLater(link.yours ? null : link.opens_at);
   slot("yours").hidden = !link.yours;
   if (!link.yours) warnInsideApps();
 }
@@ -101,6 +105,7 @@ async function open() {
   say("status");
   if (answer.ok) enter(answer.content);
   else if (isDead(answer)) show("dead");
+  else if (answer.code === "not_yet") await look();
   else if (answer.status === 403 && answer.code.startsWith("password_")) refuse(t("wrong_password"));
   else if (answer.status === 429) refuse(t("too_many", { wait: format.wait(answer) }));
   else say("status", t("not_now"));

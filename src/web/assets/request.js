@@ -7,7 +7,7 @@ import words from "./request.words.js";
 import { texts } from "./text.js";
 import * as tickets from "./tickets.js";
 import { Sending, offerFiles } from "./upload.js";
-import { busy, isBusy, on, say, sayAll, show, showRefusal, slot, title } from "./view.js";
+import { busy, isBusy, on, say, sayAll, sayNote, show, showRefusal, slot, title } from "./view.js";
 
 const t = texts({ ...common, ...words });
 const token = tickets.tokenIn(location.hash, "crf_", 47);
@@ -61,7 +61,7 @@ function offer(asked) {
 
 function describe(asked) {
   sayAll("sender", asked.sender);
-  say("message", asked.message ?? "");
+  sayNote(asked.message);
   const few = asked.objects_left === null ? t("any_number") : t("at_most", { count: format.files(asked.objects_left) });
   const limits = [few];
   if (asked.largest_file !== null) limits.push(t("each", { size: format.size(asked.largest_file) }));

@@ -7,7 +7,7 @@ import { warnInsideApps } from "./inside.js";
 import words from "./share.words.js";
 import { texts } from "./text.js";
 import * as tickets from "./tickets.js";
-import { busy, isBusy, on, say, sayAll, show, showRefusal, slot, title } from "./view.js";
+import { busy, isBusy, on, say, sayAll, sayLater, sayNote, show, showRefusal, slot, title } from "./view.js";
 
 const t = texts({ ...common, ...words });
 const token = tickets.shareTokenIn(location.hash);
@@ -46,17 +46,20 @@ function offer(share) {
   const nothing = share.item_count === 0;
   const count = format.files(share.item_count, share.more_items);
   sayAll("sender", share.sender);
+  sayNote(share.message);
   say("items", nothing ? t("none") : t(share.more_items ? "at_least" : "in_all", { count, size: format.size(share.total_size) }));
   say("by", format.moment(Date.parse(share.claim_by)));
   say("rights", rights(share.permission === "write", nothing));
   const moves = token.startsWith("crm_");
   const span = format.span(share.access_expires_in - (moves ? share.access_expires_in % 60 : 0));
   say("span", t(moves ? "span_moved" : "span_after", { span }));
-  slot("once").hidden = moves;
+  slot("once").hidden = moves || !share.single_use;
+  slot("several").hidden = moves || share.single_use;
   slot("moved").hidden = !moves;
   // Whoever made the link looks at it as a recipient would, and claims nothing.
   const yours = share.yours && Boolean(share.share);
-  slot("claim").hidden = yours;
+  slot("claim").hidden = yours || Boolean(share.opens_at);
+  sayLater(yours ? null : share.opens_at);
   slot("yours").hidden = !yours;
   if (yours) slot("view").href = `/session/${encodeURIComponent(share.share)}`;
   else warnInsideApps();
@@ -80,6 +83,7 @@ async function open(button) {
     say("status");
   }
   if (answer.ok) enter(answer.content, claim_key);
+  else if (answer.code === "not_yet") await look();
   else if (button && !isDead(answer) && answer.status !== 429) say("status", t("not_now"));
   else showRefusal(answer);
   title();

@@ -47,6 +47,18 @@ export function sayAll(name, text) {
   for (const place of shown.querySelectorAll(`[data-slot="${name}"]`)) place.textContent = text;
 }
 
+// What the sender says, where they say anything: as text, so that no address in it becomes a link.
+export function sayNote(message) {
+  slot("note").hidden = !message;
+  say("message", message ?? "");
+}
+
+// From when on it may be opened, where that is not now.
+export function sayLater(opensAt) {
+  slot("later").hidden = !opensAt;
+  if (opensAt) say("opens", format.moment(Date.parse(opensAt)));
+}
+
 export function on(name, event, handler) {
   for (const element of document.querySelectorAll(`[data-do="${name}"]`)) {
     element.addEventListener(event, (happened) => {

@@ -89,11 +89,13 @@ fn a_genuine_row_with_another_grant_opens_nothing() {
     let session = api.redeem(&minted.token, &claimant).text("session_token");
     let row = grant(&api, &minted);
     type Change = fn(&mut Value);
-    let changes: [(&str, Change); 8] = [
+    let changes: [(&str, Change); 10] = [
         ("pins", |value| value["grant"]["pins"] = json!(["a.txt", "b.txt"])),
         ("permission", |value| value["grant"]["permission"] = json!("write")),
         ("expiry", |value| value["grant"]["terms"]["expires_at"] = json!("2099-01-01T00:00:00Z")),
         ("access", |value| value["grant"]["terms"]["access_seconds"] = json!(604_800)),
+        ("networks", |value| value["grant"]["restrictions"]["networks"] = json!(["127.0.0.0/8"])),
+        ("opening", |value| value["grant"]["terms"]["not_before"] = json!("2020-01-01T00:00:00Z")),
         ("redemptions", |value| value["grant"]["terms"]["redemptions"] = json!(2)),
         ("mode", |value| value["grant"]["made"]["namespace"]["mode"] = json!("test")),
         ("minter", |value| value["grant"]["made"]["minter"] = json!(format!("key_{}", "1".repeat(32)))),

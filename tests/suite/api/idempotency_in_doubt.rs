@@ -8,7 +8,7 @@ use cloakroom::{
     crypto::secret::SecretText,
     domain::{
         event::EventType, idempotency::IdempotencyKey, metadata::Metadata, path::PathPin, permission::SharePermission,
-        share::Pins,
+        restrictions::Restrictions, share::Pins,
     },
     service::{
         Error,
@@ -38,6 +38,10 @@ async fn ask(laboratory: &Laboratory, key: &str) -> Result<Answer, Error> {
         access_seconds: 3_600,
         label: None,
         metadata: Metadata::default(),
+        message: None,
+        not_before: None,
+        redemptions: 1,
+        restrictions: Restrictions::default(),
         allow_missing: true,
     };
     let render = |minted: &MintedShare| serde_json::to_vec(minted.token.expose());

@@ -11,9 +11,10 @@ use cloakroom::{
         ids::{RequestId, TenantId},
         instant::Instant,
         metadata::Metadata,
-        network::Networks,
+        network::{ClientAddress, Networks},
         path::PathPin,
         permission::SharePermission,
+        restrictions::Restrictions,
         share::Pins,
     },
     entropy::{Entropy, SystemEntropy},
@@ -22,7 +23,7 @@ use cloakroom::{
     objects::embedded::EmbeddedStorage,
     oidc::{ProviderSettings, Providers},
     service::{
-        Broker, Caller, ContentOrigin, Error, Limits, Offered, PasswordPool, Settings, UnderWay,
+        Asking, Broker, Caller, ContentOrigin, Error, Limits, Offered, PasswordPool, Settings, UnderWay,
         idempotency::Reply,
         share_redemption::OpenedSession,
         shares::{MintShare, MintedShare},
@@ -191,6 +192,10 @@ impl Laboratory {
             access_seconds: 3_600,
             label: None,
             metadata: Metadata::default(),
+            message: None,
+            not_before: None,
+            redemptions: 1,
+            restrictions: Restrictions::default(),
             allow_missing: true,
         };
         let caller = self.caller(&self.tenant.admin).await.unwrap();
@@ -198,7 +203,7 @@ impl Laboratory {
     }
 
     pub async fn redeem(&self, minted: &MintedShare, claimant: &Claimant) -> Result<OpenedSession, Error> {
-        self.broker.redeem_share(&SecretText::new(minted.token.expose()), &claimant.key(), request()).await
+        self.broker.redeem_share(&SecretText::new(minted.token.expose()), &claimant.key(), asking()).await
     }
 
     /// The events of the first tenant.
@@ -215,6 +220,11 @@ fn urls(bound: &[Bound; 3]) -> [String; 2] {
 
 fn listeners() -> [Bound; 3] {
     [(); 3].map(|()| bind("127.0.0.1:0".parse().unwrap()).unwrap())
+}
+
+/// From this machine.
+pub fn asking() -> Asking {
+    Asking { request: request(), from: ClientAddress::new([127, 0, 0, 1].into()) }
 }
 
 pub fn request() -> RequestId {

@@ -11,7 +11,7 @@ use cloakroom::{
 };
 use futures_util::future::join_all;
 
-use super::laboratory::{Claimant, Laboratory, request};
+use super::laboratory::{Claimant, Laboratory, asking};
 
 /// More than fit before the deadline of a commit.
 const WITHOUT_END: usize = 1_000;
@@ -30,18 +30,18 @@ impl Offered {
         let claimant = Claimant::new();
         let opened = laboratory.redeem(&minted, &claimant).await.unwrap();
         let session = SecretText::new(opened.token.expose());
-        let offered = laboratory.broker.session(&session, request()).await.unwrap();
+        let offered = laboratory.broker.session(&session, asking()).await.unwrap();
         let offered = laboratory.broker.offer_move(&offered, &claimant.key()).await.unwrap();
         Self { minted, claimant, session, token: SecretText::new(offered.token.expose()) }
     }
 
     async fn follow(&self, laboratory: &Laboratory, mover: &Claimant) -> Result<OpenedSession, Error> {
-        laboratory.broker.redeem_share(&self.token, &mover.key(), request()).await
+        laboratory.broker.redeem_share(&self.token, &mover.key(), asking()).await
     }
 
     /// Whether the session lives that it was before.
     async fn lives(&self, laboratory: &Laboratory) -> bool {
-        laboratory.broker.session(&self.session, request()).await.is_ok()
+        laboratory.broker.session(&self.session, asking()).await.is_ok()
     }
 
     /// The session is this mover's alone.
@@ -171,7 +171,7 @@ async fn no_offer_outlives_the_access_that_it_moves() {
     laboratory.redeem(&minted, &claimant).await.unwrap();
     laboratory.clock.advance(Duration::from_secs(3_500));
     let opened = laboratory.redeem(&minted, &claimant).await.unwrap();
-    let session = laboratory.broker.session(&SecretText::new(opened.token.expose()), request()).await.unwrap();
+    let session = laboratory.broker.session(&SecretText::new(opened.token.expose()), asking()).await.unwrap();
     let offered = laboratory.broker.offer_move(&session, &claimant.key()).await.unwrap();
     assert_eq!(offered.expires_at, opened.access_until);
 }
@@ -180,7 +180,7 @@ async fn no_offer_outlives_the_access_that_it_moves() {
 async fn an_offer_that_cannot_be_recorded_is_not_made() {
     let laboratory = Laboratory::new().await;
     let offered = Offered::new(&laboratory).await;
-    let session = laboratory.broker.session(&offered.session, request()).await.unwrap();
+    let session = laboratory.broker.session(&offered.session, asking()).await.unwrap();
     laboratory.faults.plan(repeat_n(Fault::Failed, WITHOUT_END));
     assert!(matches!(
         laboratory.broker.offer_move(&session, &offered.claimant.key()).await,

@@ -30,7 +30,11 @@ pub fn a_link_lives_seven_days_by_default_and_at_most(api: &Api) {
         ("access_expires_in", json!(59)),
         ("expires_at", json!("2001-01-01T00:00:00Z")),
         ("expires_at", json!("2999-01-01T00:00:00Z")),
-        ("redemptions", json!(2)),
+        ("redemptions", json!(0)),
+        ("redemptions", json!(1_001)),
+        ("not_before", json!("2001-01-01T00:00:00Z")),
+        ("not_before", json!("2999-01-01T00:00:00Z")),
+        ("message", json!("a\nb")),
     ] {
         let body = json!({ "artifact": artifact.id, field: wrong });
         let problem = api.post(api.admin(), "/v1/links", &body).problem(422, "invalid");
