@@ -210,6 +210,7 @@ pub async fn open(
             protect_paths: config.path_policy == PathPolicy::Protect,
             offered: Offered::default(),
             trusted_proxies: config.trusted_proxies.clone(),
+            ops_hosts: config.ops_hosts.clone(),
         },
     };
     Ok(Parts { broker, embedded_store, embedded_objects, mark })

@@ -49,6 +49,9 @@ pub struct Given {
     /// Address of health and readiness [default: 127.0.0.1:8082]
     #[arg(long, env = "CLOAKROOM_OPS_LISTEN", value_name = "ADDRESS")]
     pub ops_listen: Option<SocketAddr>,
+    /// Names by which health and readiness are asked for, with commas between; addresses and localhost need none
+    #[arg(long, env = "CLOAKROOM_OPS_HOSTS", value_name = "NAMES")]
+    pub ops_hosts: Option<String>,
     /// How people reach the API [default: http://127.0.0.1 and its port]
     #[arg(long, env = "CLOAKROOM_PUBLIC_URL", value_name = "URL")]
     pub public_url: Option<String>,
@@ -152,6 +155,7 @@ pub struct Config {
     pub listen: SocketAddr,
     pub content_listen: SocketAddr,
     pub ops_listen: SocketAddr,
+    pub ops_hosts: Vec<String>,
     pub public_url: Option<String>,
     pub content_url: Option<String>,
     pub trusted_proxies: Networks,
@@ -239,6 +243,7 @@ impl Given {
             listen: address(self.listen.or(file.listen), 8080),
             content_listen: address(self.content_listen.or(file.content_listen), 8081),
             ops_listen: address(self.ops_listen.or(file.ops_listen), 8082),
+            ops_hosts: origins::names("CLOAKROOM_OPS_HOSTS", self.ops_hosts.or(file.ops_hosts))?,
             public_url: self.public_url.or(file.public_url),
             content_url: self.content_url.or(file.content_url),
             trusted_proxies: clients::trusted_proxies(self.trusted_proxies.or(file.trusted_proxies))?,

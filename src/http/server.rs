@@ -9,7 +9,6 @@ use std::{
 use actix_web::{
     App, HttpResponse, HttpServer,
     dev::{Server, ServerHandle},
-    http::{StatusCode, header},
     middleware::{NormalizePath, from_fn},
     web,
 };
@@ -18,7 +17,7 @@ use crate::{objects::embedded::EmbeddedStorage, service::Broker};
 
 use super::{
     content::{self, AllowedOrigins},
-    edge, guards, ops,
+    edge, guards, hosts, ops,
     problem::Problem,
     routes,
 };
@@ -130,10 +129,11 @@ fn serve_content(
         let own_host = authority.clone();
         App::new()
             .app_data(broker.clone())
+            .wrap(from_fn(guards::content))
             .configure(|routes| edge::configure(routes, authority))
             .service(
                 web::scope("")
-                    .guard(actix_web::guard::fn_guard(move |context| host_is(context, &own_host)))
+                    .guard(actix_web::guard::fn_guard(move |context| hosts::is_for(context.head(), &own_host)))
                     .configure(move |routes| {
                         if let Some(storage) = embedded {
                             content::configure(routes, storage, origins);
@@ -154,25 +154,28 @@ fn serve_content(
         .run())
 }
 
-fn host_is(context: &actix_web::guard::GuardContext<'_>, authority: &str) -> bool {
-    let head = context.head();
-    let host = head.headers().get(header::HOST).and_then(|host| host.to_str().ok());
-    host.or_else(|| head.uri.authority().map(|authority| authority.as_str()))
-        .is_some_and(|host| host.eq_ignore_ascii_case(authority))
-}
-
 async fn nothing_here() -> Result<HttpResponse, Problem> {
     Err(Problem::not_found())
 }
 
 async fn wrong_host() -> Result<HttpResponse, Problem> {
-    Err(Problem::new(StatusCode::MISDIRECTED_REQUEST, "wrong_host", "This host name is not served here"))
+    Err(hosts::misdirected())
 }
 
 fn serve_ops(broker: Broker, bound: Bound) -> std::io::Result<Server> {
     let broker = web::Data::new(broker);
     let server = HttpServer::new(move || {
-        App::new().app_data(broker.clone()).wrap(NormalizePath::trim()).configure(ops::configure)
+        App::new()
+            .app_data(broker.clone())
+            .wrap(NormalizePath::trim())
+            .wrap(from_fn(guards::operator))
+            .configure(ops::configure)
     });
-    Ok(server.workers(1).shutdown_timeout(1).disable_signals().listen(bound.listener)?.run())
+    Ok(server
+        .workers(1)
+        .client_request_timeout(HEAD_TIMEOUT)
+        .shutdown_timeout(1)
+        .disable_signals()
+        .listen(bound.listener)?
+        .run())
 }
