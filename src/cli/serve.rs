@@ -39,9 +39,14 @@ async fn serve(config: Config) -> Result<(), Failed> {
     tracing::info!(api = %running.api, content = %running.content, ops = %running.ops, "ready");
 
     let mut terminate = signal(SignalKind::terminate())?;
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        _ = terminate.recv() => {}
+    let mut hang_up = running.has_certificates().then(|| signal(SignalKind::hangup())).transpose()?;
+    loop {
+        tokio::select! {
+            _ = tokio::signal::ctrl_c() => break,
+            _ = terminate.recv() => break,
+            // Whoever renews certificates says so by this signal; without any, it ends the process as ever.
+            Some(()) = async { hang_up.as_mut()?.recv().await } => running.renew_certificates(),
+        }
     }
     remark("Stopping: requests under way may end; press Ctrl-C again to stop at once.");
     tokio::select! {

@@ -21,6 +21,21 @@ pub(super) fn host(url: &str) -> &str {
     outward::host(authority(url))
 }
 
+/// Where to report a weakness: a URI, as RFC 9116 wants it.
+pub(super) fn contact(given: Option<String>) -> Result<Option<String>, ConfigError> {
+    let right = |contact: &String| {
+        let rest = ["mailto:", "https://", "tel:"].iter().find_map(|scheme| contact.strip_prefix(scheme));
+        rest.is_some_and(|rest| !rest.is_empty()) && contact.bytes().all(|byte| byte.is_ascii_graphic())
+    };
+    match given {
+        Some(contact) if !right(&contact) => Err(wrong(
+            "CLOAKROOM_SECURITY_CONTACT",
+            format!("{} is not of the form mailto:name@host, https://host/path or tel:number", contact.escape_debug()),
+        )),
+        given => Ok(given),
+    }
+}
+
 /// Host names with commas between, without ports.
 pub(super) fn names(setting: &'static str, given: Option<String>) -> Result<Vec<String>, ConfigError> {
     let Some(given) = given else { return Ok(Vec::new()) };

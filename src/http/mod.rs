@@ -34,6 +34,7 @@ mod qr;
 pub mod receipt_views;
 pub mod render;
 pub mod routes;
+mod security_txt;
 pub mod server;
 pub mod session_uploads;
 pub mod sessions;

@@ -52,6 +52,7 @@ impl Capacity {
 #[derive(Debug)]
 pub struct Bound {
     listener: TcpListener,
+    tls: Option<rustls::ServerConfig>,
     /// Where it is.
     pub address: SocketAddr,
 }
@@ -63,7 +64,14 @@ pub struct Bound {
 pub fn bind(address: SocketAddr) -> std::io::Result<Bound> {
     let listener = TcpListener::bind(address)?;
     let address = listener.local_addr()?;
-    Ok(Bound { listener, address })
+    Ok(Bound { listener, tls: None, address })
+}
+
+impl Bound {
+    /// The same, to be served over TLS: HTTP/2 where a client knows it, HTTP/1.1 for others.
+    pub fn over_tls(self, tls: rustls::ServerConfig) -> Self {
+        Self { tls: Some(tls), ..self }
+    }
 }
 
 /// The listeners that are served.
@@ -106,13 +114,16 @@ fn serve_api(broker: Broker, bound: Bound, workers: usize) -> std::io::Result<Se
     let server = HttpServer::new(move || {
         App::new().app_data(broker.clone()).wrap(from_fn(guards::api)).configure(routes::configure)
     });
-    Ok(server
+    let server = server
         .workers(workers)
         .client_request_timeout(HEAD_TIMEOUT)
         .shutdown_timeout(DRAIN.as_secs())
-        .disable_signals()
-        .listen(bound.listener)?
-        .run())
+        .disable_signals();
+    Ok(match bound.tls {
+        None => server.listen(bound.listener)?,
+        Some(tls) => server.listen_rustls_0_23(bound.listener, tls)?,
+    }
+    .run())
 }
 
 fn serve_content(
@@ -143,15 +154,18 @@ fn serve_content(
             )
             .default_service(web::to(wrong_host))
     });
-    Ok(server
+    let server = server
         .workers(workers)
         // Counted by each worker for itself.
         .max_connections(content_connections.div_ceil(workers))
         .client_request_timeout(HEAD_TIMEOUT)
         .shutdown_timeout(DRAIN.as_secs())
-        .disable_signals()
-        .listen(bound.listener)?
-        .run())
+        .disable_signals();
+    Ok(match bound.tls {
+        None => server.listen(bound.listener)?,
+        Some(tls) => server.listen_rustls_0_23(bound.listener, tls)?,
+    }
+    .run())
 }
 
 async fn nothing_here() -> Result<HttpResponse, Problem> {

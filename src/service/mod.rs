@@ -84,6 +84,8 @@ pub struct Settings {
     pub trusted_proxies: Networks,
     /// By which names, besides addresses and `localhost`, the operator's listener is asked.
     pub ops_hosts: Vec<String>,
+    /// Where people report a weakness: a URL, `mailto:` included.
+    pub security_contact: Option<String>,
 }
 
 /// The methods of upload that the storage can be trusted with, besides PUT, which always is one.
