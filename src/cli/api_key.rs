@@ -1,4 +1,4 @@
-//! `cloakroom api-key`: create, list and revoke API keys.
+//! `cloakroom api-key`: create, list, change, rotate and revoke API keys.
 
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
@@ -9,6 +9,7 @@ use super::{
     measures::{Lifetime, Size},
     remark, say,
     uploads::used,
+    user::without_nulls,
 };
 
 #[derive(Args, Debug)]
@@ -26,6 +27,9 @@ enum Action {
         /// What it may do: PATH=read, PATH=write or PATH=admin; / is the whole vault
         #[arg(required = true, value_parser = grant)]
         grants: Vec<Grant>,
+        /// viewer, member or admin [default: admin with /=admin, or else member]
+        #[arg(long)]
+        role: Option<String>,
         /// For trying things out, in a namespace of its own
         #[arg(long)]
         test: bool,
@@ -47,36 +51,80 @@ enum Action {
     },
     /// List the keys, and how much those with a quota use
     List,
+    /// Change what a key may do; what it minted shrinks with it, at once
+    Change {
+        /// Its id
+        id: String,
+        /// What it may do from now on: all of it, as for create
+        #[arg(value_parser = grant)]
+        grants: Vec<Grant>,
+        /// viewer, member or admin
+        #[arg(long)]
+        role: Option<String>,
+        /// How long it lives from now on, as 24h or 90d
+        #[arg(long, value_name = "TIME")]
+        expires_in: Option<Lifetime>,
+        /// Your own name for it
+        #[arg(long)]
+        label: Option<String>,
+    },
+    /// Give a key a new secret and print it: this once; what it minted stays
+    Rotate {
+        /// Its id
+        id: String,
+        /// How long the old secret is still accepted, as 0s, 1h or 7d [default: 24h]
+        #[arg(long, value_name = "TIME")]
+        overlap: Option<Lifetime>,
+    },
+    /// End all that a key minted, and the console sessions that it opened; the key goes on
+    CutOff {
+        /// Its id
+        id: String,
+    },
     /// Revoke a key, and with it all that it minted
     Revoke {
         /// Its id
         id: String,
+        /// Leave alive what it minted, for its own time
+        #[arg(long)]
+        keep_minted: bool,
     },
 }
 
 #[derive(Clone, Debug)]
-struct Grant {
+pub(super) struct Grant {
     path: String,
     permission: String,
 }
 
-fn grant(text: &str) -> Result<Grant, String> {
+pub(super) fn grant(text: &str) -> Result<Grant, String> {
     let (path, permission) = text.rsplit_once('=').ok_or("write it as PATH=read, PATH=write or PATH=admin")?;
     Ok(Grant { path: path.to_owned(), permission: permission.to_owned() })
+}
+
+pub(super) fn grants_of(grants: &[Grant]) -> Vec<Value> {
+    grants.iter().map(|grant| json!({ "path": grant.path, "permission": grant.permission })).collect()
+}
+
+/// Grants as they are typed.
+pub(super) fn shown(grants: &Value) -> String {
+    let grants = grants.as_array().into_iter().flatten();
+    let grants: Vec<String> =
+        grants.map(|grant| format!("{}={}", text(grant, "path"), text(grant, "permission"))).collect();
+    cleaned(&grants.join(" "))
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failed> {
     let client = Client::with_key(&arguments.server)?;
     match &arguments.action {
-        Action::Create { grants, test, largest_upload, quota_bytes, quota_objects, expires_in, label } => {
-            let grants: Vec<Value> =
-                grants.iter().map(|grant| json!({ "path": grant.path, "permission": grant.permission })).collect();
+        Action::Create { grants, role, test, largest_upload, quota_bytes, quota_objects, expires_in, label } => {
             let key = client.create(
                 "/v1/api-keys",
                 &json!({
                     "label": label,
                     "mode": test.then_some("test"),
-                    "grants": grants,
+                    "role": role,
+                    "grants": grants_of(grants),
                     "largest_upload": largest_upload,
                     "quota": { "bytes": quota_bytes, "objects": quota_objects },
                     "expires_in": expires_in,
@@ -86,9 +134,29 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failed> {
             say(text(&key, "secret"))
         }
         Action::List => list(&client),
-        Action::Revoke { id } => {
-            client.delete(&format!("/v1/api-keys/{id}"))?;
-            remark(format!("{id} is revoked, and with it all that it minted"));
+        Action::Change { id, grants, role, expires_in, label } => {
+            let grants = (!grants.is_empty()).then(|| grants_of(grants));
+            let wanted = json!({ "role": role, "grants": grants, "expires_in": expires_in, "label": label });
+            client.ask("PATCH", &format!("/v1/api-keys/{}", encoded(id)), Some(&without_nulls(&wanted)))?;
+            Ok(())
+        }
+        Action::Rotate { id, overlap } => {
+            let key = client.create(&format!("/v1/api-keys/{}/rotate", encoded(id)), &json!({ "overlap": overlap }))?;
+            let until = key["previous_accepted_until"].as_str();
+            let until = until.map_or("ended".to_owned(), |until| format!("accepted until {until}"));
+            remark(format!("{id}  the old secret is {until}; the new one, shown this once:"));
+            say(text(&key, "secret"))
+        }
+        Action::CutOff { id } => {
+            client.post(&format!("/v1/api-keys/{}/cut-off", encoded(id)), &json!({}))?;
+            remark(format!("all that {id} minted has ended"));
+            Ok(())
+        }
+        Action::Revoke { id, keep_minted } => {
+            client.delete(&format!("/v1/api-keys/{}?keep_minted={keep_minted}", encoded(id)))?;
+            let rest =
+                if *keep_minted { "what it minted lives on for its time" } else { "and with it all that it minted" };
+            remark(format!("{id} is revoked, {rest}"));
             Ok(())
         }
     }
@@ -96,9 +164,6 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failed> {
 
 fn list(client: &Client) -> Result<(), Failed> {
     for key in all_pages(|cursor| client.get(&format!("/v1/api-keys?limit=200{cursor}")))? {
-        let grants = key["grants"].as_array().into_iter().flatten();
-        let grants: Vec<String> =
-            grants.map(|grant| format!("{}={}", text(grant, "path"), text(grant, "permission"))).collect();
         let limits = &key["quota"];
         let usage = if limits["bytes"].is_u64() || limits["objects"].is_u64() {
             let inspected = client.get(&format!("/v1/api-keys/{}", encoded(text(&key, "id"))))?;
@@ -107,11 +172,12 @@ fn list(client: &Client) -> Result<(), Failed> {
             String::new()
         };
         let line = format!(
-            "{}  {}  {:<8} {}{usage}  {}",
+            "{}  {}  {:<8} {:<6} {}{usage}  {}",
             text(&key, "id"),
             text(&key, "preview"),
             text(&key, "status"),
-            cleaned(&grants.join(" ")),
+            text(&key, "role"),
+            shown(&key["grants"]),
             cleaned(text(&key, "label"))
         );
         say(line.trim_end())?;

@@ -33,6 +33,7 @@ mod storage;
 mod tenant;
 mod upload;
 mod uploads;
+mod user;
 
 use std::{
     io::{self, Write},
@@ -77,6 +78,8 @@ enum Command {
     Request(request::Arguments),
     /// Create, list and revoke API keys
     ApiKey(api_key::Arguments),
+    /// Let users in whom an identity provider vouches for, and change what they may do
+    User(user::Arguments),
     /// Create and list tenants, for operators
     Tenant(tenant::Arguments),
     /// Create the first tenant and its admin key, where nothing does so by itself
@@ -112,6 +115,7 @@ pub fn run() -> ExitCode {
         Some(Command::Link(arguments)) => link::run(&arguments),
         Some(Command::Request(arguments)) => request::run(&arguments),
         Some(Command::ApiKey(arguments)) => api_key::run(&arguments),
+        Some(Command::User(arguments)) => user::run(&arguments),
         Some(Command::Tenant(arguments)) => tenant::run(&arguments),
         Some(Command::Bootstrap(given)) => bootstrap::first(given),
         Some(Command::RecoverAdmin(given)) => bootstrap::recover(given),

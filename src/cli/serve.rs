@@ -30,6 +30,8 @@ async fn serve(config: Config) -> Result<(), Failed> {
     } else {
         format!("Cloakroom is ready at {public_url}   (data in {}, stop with Ctrl-C)", config.data_dir.display())
     };
+    // Before anybody hears that it is ready, and may tell it to stop.
+    let mut terminate = signal(SignalKind::terminate())?;
     let running = prepared.serve()?;
     if std::io::stdout().is_terminal() {
         say(greeting)?;
@@ -38,7 +40,6 @@ async fn serve(config: Config) -> Result<(), Failed> {
     }
     tracing::info!(api = %running.api, content = %running.content, ops = %running.ops, "ready");
 
-    let mut terminate = signal(SignalKind::terminate())?;
     let mut hang_up = running.has_certificates().then(|| signal(SignalKind::hangup())).transpose()?;
     loop {
         tokio::select! {

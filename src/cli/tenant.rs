@@ -1,12 +1,12 @@
-//! `cloakroom tenant`: create and list tenants, for operators.
+//! `cloakroom tenant`: create, list, suspend and cut off tenants, and act for one; for operators.
 
 use clap::{Args, Subcommand};
 use serde_json::json;
 
 use super::{
     Failed,
-    client::{Client, Server, all_pages, cleaned, text},
-    measures::Size,
+    client::{Client, Server, all_pages, cleaned, encoded, text},
+    measures::{Lifetime, Size},
     remark, say,
 };
 
@@ -27,6 +27,35 @@ enum Action {
     },
     /// List the tenants
     List,
+    /// Suspend a tenant: nothing of it works, and nothing is lost
+    Suspend {
+        /// The tenant's id
+        id: String,
+    },
+    /// Let a suspended tenant work again
+    Resume {
+        /// The tenant's id
+        id: String,
+    },
+    /// End everything that was made under a tenant, keys included, and print a new admin key: this once
+    CutOff {
+        /// The tenant's id
+        id: String,
+    },
+    /// Print a key to act for a tenant for a while, which sees that, and why: this once
+    Impersonate {
+        /// The tenant's id
+        id: String,
+        /// Why: the tenant reads it
+        #[arg(long)]
+        reason: String,
+        /// viewer, member or admin [default: viewer]
+        #[arg(long)]
+        role: Option<String>,
+        /// For how long, up to 1h [default: 15m]
+        #[arg(long, value_name = "TIME")]
+        expires_in: Option<Lifetime>,
+    },
     /// Limit what a tenant may keep; without limits, it may keep as much as there is room for
     Quota {
         /// The tenant's id
@@ -53,6 +82,19 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failed> {
             client.ask("PUT", &format!("/v1/tenants/{id}/quota"), Some(&limits))?;
             Ok(())
         }
+        Action::Suspend { id } => client.post(&of(id, "suspend"), &json!({})).map(drop).map_err(Into::into),
+        Action::Resume { id } => client.post(&of(id, "resume"), &json!({})).map(drop).map_err(Into::into),
+        Action::CutOff { id } => {
+            let tenant = client.post(&of(id, "cut-off"), &json!({}))?;
+            remark(format!("{id}  all that was made under it has ended; its new admin key, shown this once:"));
+            say(text(&tenant["admin_key"], "secret"))
+        }
+        Action::Impersonate { id, reason, role, expires_in } => {
+            let wanted = json!({ "reason": reason, "role": role, "expires_in": expires_in });
+            let key = client.create(&of(id, "impersonations"), &wanted)?;
+            remark(format!("{}  ends {}; shown this once:", text(&key, "id"), text(&key, "expires_at")));
+            say(text(&key, "secret"))
+        }
         Action::List => {
             for tenant in all_pages(|cursor| client.get(&format!("/v1/tenants?limit=200{cursor}")))? {
                 let (id, status) = (text(&tenant, "id"), text(&tenant, "status"));
@@ -61,4 +103,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failed> {
             Ok(())
         }
     }
+}
+
+/// The route by which something is done to a tenant.
+fn of(id: &str, what: &str) -> String {
+    format!("/v1/tenants/{}/{what}", encoded(id))
 }

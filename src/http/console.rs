@@ -195,7 +195,10 @@ pub struct ProvidersView {
 }
 
 /// List the identity providers at which people sign in.
-#[utoipa::path(get, path = "/v1/console/providers", tag = "console", responses((status = 200, body = ProvidersView)))]
+#[utoipa::path(
+    get, path = "/v1/console/providers", tag = "console",
+    responses((status = 200, body = ProvidersView), (status = "4XX", body = ProblemDocument))
+)]
 pub async fn providers(broker: web::Data<Broker>) -> HttpResponse {
     let view = |name: &str| ProviderView { name: name.to_owned(), path: format!("/console/sign-in/{name}") };
     HttpResponse::Ok().json(ProvidersView { items: broker.sign_in_providers().map(view).collect() })

@@ -2,7 +2,7 @@
 //! strangers reported.
 //!
 //! Every route asks by its extractor: one that takes a credential in its body by [`super::json::Json`],
-//! every other by those of [`super::extract`]. So none can be reached by another spelling of its path.
+//! every other by those of [`super::extract`]; signing in by a provider asks in its handlers. So none can be reached by another spelling of its path.
 
 use std::fmt::Write;
 
@@ -32,11 +32,11 @@ pub trait Presents {
     fn credential(&self) -> &SecretText;
 }
 
-/// What a body presented: for telling whose refusal it was.
+/// What somebody asks of whom nothing else is known, and by what: for telling what was refused.
 #[derive(Clone, Copy)]
 struct Presented {
     class: AddressClass,
-    mark: TokenMark,
+    mark: Option<TokenMark>,
 }
 
 /// What limits said about a request, for the headers of its answer.
@@ -54,6 +54,7 @@ fn broker(request: &HttpRequest) -> Result<&web::Data<Broker>, Problem> {
 /// When there were too many requests from there.
 pub(super) fn of_address(request: &HttpRequest, class: AddressClass) -> Result<(), Problem> {
     let broker = broker(request)?;
+    request.extensions_mut().insert(Presented { class, mark: None });
     let client = client::address(request);
     let route = pattern(request, broker);
     let asked = broker.limits.of_address(class, client, route_taken(request, route.as_deref()), broker.now());
@@ -136,8 +137,8 @@ pub(super) fn presents(request: &HttpRequest, body: &impl Presents) {
         B::CLASS
     }
     if let Ok(broker) = broker(request) {
-        let presented = Presented { class: class_of(body), mark: broker.security.mark(body.credential()) };
-        request.extensions_mut().insert(presented);
+        let mark = Some(broker.security.mark(body.credential()));
+        request.extensions_mut().insert(Presented { class: class_of(body), mark });
     }
 }
 
@@ -157,8 +158,10 @@ pub(super) fn report(request: &HttpRequest, problem: &Problem) {
         Some(broker.security.mark(&SecretText::new(value)))
     };
     // Who presents nothing is refused nothing. A cookie that has run out is no attack.
-    let Some(mark) = presented.map(|presented| presented.mark).or_else(bearer) else { return };
-    broker.security.refused(what, client::address(request), Some(mark), request_id(request), broker.now());
+    let mark = presented.and_then(|presented| presented.mark).or_else(bearer);
+    if mark.is_some() || signing_in {
+        broker.security.refused(what, client::address(request), mark, request_id(request), broker.now());
+    }
 }
 
 /// Reports a handoff code that opens nothing, on an artifact's host.

@@ -15,12 +15,13 @@ use serde::Deserialize;
 use crate::{
     crypto::secret::SecretText,
     domain::lifetime,
-    service::{Broker, Error, single_sign_on::Answer},
+    service::{AddressClass, Broker, Error, single_sign_on::Answer},
 };
 
 use super::{
     console,
     extract::{cookie_name, cookies, is_secure, request_id},
+    limits,
     problem::Problem,
 };
 
@@ -69,7 +70,12 @@ fn attempt(request: &HttpRequest, broker: &Broker) -> Option<SecretText> {
 }
 
 /// To the provider.
-pub async fn depart(broker: web::Data<Broker>, provider: web::Path<String>) -> Result<HttpResponse, Problem> {
+pub async fn depart(
+    request: HttpRequest,
+    broker: web::Data<Broker>,
+    provider: web::Path<String>,
+) -> Result<HttpResponse, Problem> {
+    limits::of_address(&request, AddressClass::SignIn)?;
     let departure = broker.depart(&provider).await?;
     let cookie = cookie(&broker, Some(&departure.cookie));
     Ok(HttpResponse::SeeOther().insert_header((LOCATION, departure.url)).cookie(cookie).finish())
@@ -82,6 +88,7 @@ pub async fn arrive(
     provider: web::Path<String>,
     query: Result<web::Query<AnswerQuery>, actix_web::Error>,
 ) -> Result<HttpResponse, Problem> {
+    limits::of_address(&request, AddressClass::SignIn)?;
     let web::Query(query) = query.map_err(|_| Error::Unauthenticated)?;
     let (state, answer) = query.parted();
     let arrival = broker.arrive(&provider, attempt(&request, &broker).as_ref(), &state, answer).await?;

@@ -151,7 +151,7 @@ pub async fn resume(
 #[utoipa::path(
     post, path = "/v1/tenants/{id}/cut-off", tag = "administration", security(("api_key" = [])),
     params(("id" = String, Path, description = "The tenant's id")),
-    responses((status = 201, body = CreatedView), (status = "4XX", body = ProblemDocument))
+    responses((status = 200, body = CreatedView), (status = "4XX", body = ProblemDocument))
 )]
 pub async fn cut_off(
     Authenticated(caller): Authenticated,
@@ -160,7 +160,7 @@ pub async fn cut_off(
 ) -> Result<HttpResponse, Problem> {
     let created = broker.cut_off_tenant(&caller, render::id(&id)?).await?;
     let admin_key = CreatedKeyView::new(&created.admin_key, broker.now());
-    Ok(HttpResponse::Created().json(CreatedView { tenant: created.tenant.into(), admin_key }))
+    Ok(HttpResponse::Ok().json(CreatedView { tenant: created.tenant.into(), admin_key }))
 }
 
 /// As what to act for a tenant, and why.

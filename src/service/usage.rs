@@ -7,7 +7,7 @@ use crate::{
     domain::{
         event::EventType,
         ids::TenantId,
-        principal::Principal,
+        principal::{Principal, PrincipalId},
         quota::{Account, Amount, Charge, Exceeded, Limits, SHARDS, Scope, divide, gather, total},
         tenant::{Mode, Namespace, Tenant},
     },
@@ -204,7 +204,8 @@ impl Broker {
 fn quota_exceeded(scope: Scope, amount: Amount, exceeded: &Exceeded) -> Error {
     let whose = match scope {
         Scope::Tenant => "the tenant's quota",
-        Scope::Principal(_) => "your own quota",
+        Scope::Principal(PrincipalId::ApiKey(_)) => "this API key's quota",
+        Scope::Principal(PrincipalId::User(_)) => "this user's quota",
         Scope::FileRequest(_) => "what may be delivered here",
     };
     let Exceeded { used, limits } = exceeded;

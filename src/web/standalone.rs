@@ -34,6 +34,7 @@ pub fn unavailable(reader: &HeaderMap) -> String {
 pub fn refused(reader: &HeaderMap, status: StatusCode) -> String {
     let kind = match status {
         StatusCode::NOT_FOUND => "missing",
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => "stranger",
         StatusCode::TOO_MANY_REQUESTS => "slow",
         status if status.is_server_error() => "unavailable",
         _ => "wrong",

@@ -81,6 +81,7 @@ on_every_backend! {
     idempotency:
         what_was_created_is_answered_again_and_not_created_again,
         every_route_that_creates_takes_a_key,
+        a_new_secret_a_user_and_an_impersonation_are_made_once,
         of_many_who_ask_at_once_all_get_what_one_of_them_created,
         of_two_requests_under_one_key_one_is_carried_out,
         a_key_is_its_principals_own,

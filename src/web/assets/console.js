@@ -69,6 +69,16 @@ function signIn(why) {
   say("why", why);
   say("fault");
   title();
+  offerProviders();
+}
+
+// Where people sign in with an account that they have already.
+async function offerProviders() {
+  const answer = await call("GET", "/v1/console/providers");
+  const providers = answer.ok ? answer.content.items : [];
+  const place = slot("providers", document);
+  place.replaceChildren(...providers.map(({ name, path }) => element("a", { href: path, className: "button main" }, ...t.nodes("sign_in_by", { name: named(name) }))));
+  place.hidden = providers.length === 0;
 }
 
 // Nothing of what the page knew is left in it for whoever signs in next.

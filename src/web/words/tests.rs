@@ -99,6 +99,18 @@ fn scripts_say_only_what_there_are_words_for() {
 }
 
 #[test]
+fn whatever_happens_can_be_told() {
+    let source = include_str!("../../domain/event.rs");
+    let kinds: Vec<_> = source.split("#[serde(rename = \"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+    assert!(kinds.len() > 40);
+    let mut all = BTreeMap::new();
+    flat(&of(Language::English)["console"], "", &mut all);
+    for kind in kinds.iter().filter(|kind| kind.contains('.')) {
+        assert!(all.contains_key(&format!("event.{kind}")), "{kind}");
+    }
+}
+
+#[test]
 fn no_words_lie_about_unused() {
     let scripts: String = assets::scripts().map(|(_, script)| script).collect();
     let sources: String = templates::SOURCES.iter().map(|(_, source)| *source).collect();

@@ -22,7 +22,10 @@ struct Creating {
     another: Value,
 }
 
-/// Every route that creates something.
+/// Routes that make something of what is there, or what is there once.
+const AT_SOMETHING: [&str; 3] = ["/v1/api-keys/{id}/rotate", "/v1/users", "/v1/tenants/{id}/impersonations"];
+
+/// Every route that creates something anew each time.
 fn creating(api: &Api) -> Vec<Creating> {
     api.upload(api.admin(), "a.txt", b"a");
     let artifact = api.post(api.admin(), "/v1/artifacts", &json!({ "paths": ["a.txt"] })).expect(201)["id"].clone();
@@ -113,9 +116,33 @@ pub fn every_route_that_creates_takes_a_key(api: &Api) {
             answering.insert(path.clone());
         }
     }
-    let tried: BTreeSet<_> = creating(api).iter().map(|creating| creating.route.to_owned()).collect();
+    let mut tried: BTreeSet<_> = creating(api).iter().map(|creating| creating.route.to_owned()).collect();
+    tried.extend(AT_SOMETHING.map(str::to_owned));
     assert_eq!(taking, tried);
     assert!(answering.is_subset(&tried), "{answering:?}");
+}
+
+pub fn a_new_secret_a_user_and_an_impersonation_are_made_once(api: &Api) {
+    let key = api.new_key(api.admin(), "live", &[("docs/", "read")]);
+    let other = api.new_tenant("Other");
+    let user =
+        json!({ "issuer": "https://id.example", "subject": "1", "grants": [{ "path": "/", "permission": "read" }] });
+    let [rotate, users, impersonations] = AT_SOMETHING;
+    for (route, body, another) in [
+        (rotate.replace("{id}", &key.id), json!({}), json!({ "overlap": 5 })),
+        (users.to_owned(), user, json!({ "issuer": "https://id.example", "subject": "2", "grants": [] })),
+        (impersonations.replace("{id}", &other.id), json!({ "reason": "a" }), json!({ "reason": "b" })),
+    ] {
+        let first = post(api, api.admin(), &route, &format!("key of {route}").replace(' ', "-"), &body);
+        first.expect(201);
+        let again = post(api, api.admin(), &route, &format!("key of {route}").replace(' ', "-"), &body);
+        assert_eq!((again.status, &again.body, is_replayed(&again)), (201, &first.body, true), "{route}");
+        let reused = post(api, api.admin(), &route, &format!("key of {route}").replace(' ', "-"), &another);
+        reused.problem(422, "idempotency_key_reused");
+    }
+    assert_eq!(api.happened("api_key.rotated", &key.id), 1);
+    let keys = api.get(&other.admin.secret, "/v1/api-keys").expect(200);
+    assert_eq!(keys["items"].as_array().map(Vec::len), Some(2), "the tenant's own, and one to act by");
 }
 
 pub fn of_many_who_ask_at_once_all_get_what_one_of_them_created(api: &Api) {

@@ -124,6 +124,10 @@ fn signing_in_has_a_limit_of_its_own() {
     sign_in(api.admin()).expect(200);
     assert_limited(&sign_in(api.admin()), "sign_in", 30);
     assert!(!sign_in(api.admin()).headers.contains_key("set-cookie"));
+    let leave = api.call("GET", "/console/sign-in/nobody").header("accept", "text/html").send();
+    assert_eq!((leave.status, leave.header("content-type")), (429, "text/html; charset=utf-8"));
+    assert_eq!((leave.header("retry-after"), leave.header("ratelimit")), ("30", "\"sign_in\";r=0;t=30"));
+    assert_limited(&api.call("GET", "/console/sign-in/nobody/callback?code=x&state=y").send(), "sign_in", 30);
     clock.advance(30 * SECOND);
     sign_in(api.admin()).expect(200);
 }

@@ -219,7 +219,7 @@ pub fn a_tenant_that_is_cut_off_begins_again(api: &Api) {
     let session = api.open(&api.mint(key, "read", &["a.txt"])).token;
     let cut_off = format!("/v1/tenants/{}/cut-off", other.id);
     api.post(key, &cut_off, &json!({})).problem(403, "forbidden");
-    let begun = api.post(api.admin(), &cut_off, &json!({})).expect(201);
+    let begun = api.post(api.admin(), &cut_off, &json!({})).expect(200);
     api.get(key, "/v1/shares").problem(401, "unauthenticated");
     api.get(&session, "/v1/session").problem(401, "no_session");
     api.preview(&minted.token).problem(404, "dead_token");

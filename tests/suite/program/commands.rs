@@ -127,6 +127,12 @@ fn keys_are_created_listed_and_revoked() {
     assert!(fault(&served.client(secret, &["api-key", "list"])).contains("You may not do this"));
     assert!(fault(&served.client(secret, &["share", "other/", "--allow-missing"])).contains("You may not do this"));
     said(&served.client(secret, &["share", "docs/", "--allow-missing"]));
+    let rotated = said(&served.client(&key, &["api-key", "rotate", &id, "--overlap", "1h"]));
+    assert!(rotated.trim().starts_with("crk_live_") && rotated.trim() != secret, "{rotated}");
+    said(&served.client(&key, &["api-key", "change", &id, "docs/=read", "--role", "viewer", "--label", "shop"]));
+    let changed = said(&served.client(&key, &["api-key", "list"]));
+    assert!(changed.contains("viewer") && !changed.contains("in/=write"), "{changed}");
+    said(&served.client(&key, &["api-key", "cut-off", &id]));
     said(&served.client(&key, &["api-key", "revoke", &id]));
     assert!(
         fault(&served.client(secret, &["share", "docs/", "--allow-missing"])).contains("A valid API key is needed")
@@ -183,6 +189,38 @@ fn tenants_are_created_and_listed_by_operators() {
     let secret = secret.trim_end();
     assert!(fault(&served.client(secret, &["tenant", "list"])).contains("operator"));
     assert!(fault(&served.client(&key, &["tenant", "create", "a\u{1b}[31mb"])).contains("/name"));
+
+    let id =
+        listed.lines().find(|line| line.contains("Shops")).and_then(|line| line.split_whitespace().next()).unwrap();
+    said(&served.client(&key, &["tenant", "suspend", id]));
+    assert!(said(&served.client(&key, &["tenant", "list"])).contains("suspended"));
+    assert!(fault(&served.client(secret, &["api-key", "list"])).contains("A valid API key is needed"));
+    said(&served.client(&key, &["tenant", "resume", id]));
+    let acting = said(&served.client(&key, &["tenant", "impersonate", id, "--reason", "Ticket 17"]));
+    assert!(said(&served.client(secret, &["api-key", "list"])).contains("Ticket 17"));
+    assert!(fault(&served.client(acting.trim(), &["api-key", "list"])).contains("admin"));
+    assert!(fault(&served.client(&key, &["tenant", "impersonate", id, "--reason", ""])).contains("/reason"));
+    let begun = said(&served.client(&key, &["tenant", "cut-off", id]));
+    assert!(fault(&served.client(secret, &["api-key", "list"])).contains("A valid API key is needed"));
+    said(&served.client(begun.trim(), &["api-key", "list"]));
+    served.stop();
+}
+
+#[test]
+fn users_are_let_in_changed_and_removed() {
+    let (_place, served, key) = served();
+    let add = ["user", "add", "--issuer", "https://id.example", "--subject", "1\u{e9}", "docs/=write", "--label", "Jo"];
+    let id = said(&served.client(&key, &add));
+    let id = id.trim_end();
+    assert!(id.starts_with("usr_"));
+    assert!(fault(&served.client(&key, &add)).contains("already"));
+    let list = || said(&served.client(&key, &["user", "list"]));
+    assert_eq!(list().trim_end(), format!("{id}  active   member 1\u{e9}  docs/=write  Jo"));
+    said(&served.client(&key, &["user", "change", id, "docs/=read", "--role", "viewer"]));
+    assert!(list().contains("viewer") && list().contains("docs/=read"), "{}", list());
+    said(&served.client(&key, &["user", "cut-off", id]));
+    said(&served.client(&key, &["user", "remove", id]));
+    assert!(list().contains("revoked"));
     served.stop();
 }
 

@@ -53,6 +53,10 @@ fn every_described_route_answers() {
         let path = path.replace("{id}", "x").replace("{path}", "x");
         let answer = api.call(&method, &path).header("content-type", "application/json").body(b"").send();
         assert_ne!(answer.status, 405, "{route}");
+        if route == "get /v1/console/providers" {
+            answer.expect(200);
+            continue;
+        }
         let code = answer.text("code");
         // Without a key, or with nothing in the body; never "there is no such route".
         assert!(matches!((answer.status, code.as_str()), (401, _) | (400, "malformed")), "{route}: {answer:?}");
@@ -69,7 +73,8 @@ fn every_operation_says_how_it_is_called_and_answered() {
             let of = format!("{method} {path}");
             assert!(operation["summary"].is_string() || operation["description"].is_string(), "{of}");
             assert!(ids.insert(operation["operationId"].to_string()), "{of}: two operations have one id");
-            let public = path.contains("/redeem") || of == "post /v1/console/session";
+            let public =
+                path.contains("/redeem") || ["post /v1/console/session", "get /v1/console/providers"].contains(&&*of);
             assert_eq!(operation.get("security").is_none(), public, "{of}");
             let answers = operation["responses"].as_object().unwrap();
             assert!(answers.keys().any(|status| status.starts_with('2')), "{of}");
