@@ -330,6 +330,11 @@ impl Prepared {
         &self.parts.broker
     }
 
+    /// Whether it speaks TLS by itself.
+    pub fn has_certificates(&self) -> bool {
+        self.certificates.are_there()
+    }
+
     /// Begins to answer.
     ///
     /// # Errors
@@ -358,11 +363,6 @@ impl Running {
     /// What use cases work with.
     pub fn broker(&self) -> &Broker {
         &self.parts.broker
-    }
-
-    /// Whether it speaks TLS by itself.
-    pub fn has_certificates(&self) -> bool {
-        self.certificates.are_there()
     }
 
     /// Shows other certificates from now on, where the files have others that can be used.

@@ -32,6 +32,7 @@ async fn serve(config: Config) -> Result<(), Failed> {
     };
     // Before anybody hears that it is ready, and may tell it to stop.
     let mut terminate = signal(SignalKind::terminate())?;
+    let mut hang_up = prepared.has_certificates().then(|| signal(SignalKind::hangup())).transpose()?;
     let running = prepared.serve()?;
     if std::io::stdout().is_terminal() {
         say(greeting)?;
@@ -40,7 +41,6 @@ async fn serve(config: Config) -> Result<(), Failed> {
     }
     tracing::info!(api = %running.api, content = %running.content, ops = %running.ops, "ready");
 
-    let mut hang_up = running.has_certificates().then(|| signal(SignalKind::hangup())).transpose()?;
     loop {
         tokio::select! {
             _ = tokio::signal::ctrl_c() => break,
