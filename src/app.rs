@@ -1,5 +1,6 @@
 //! The composition root: the only place that names a backend.
 
+mod certificates;
 mod enforcement;
 mod identity_providers;
 mod rounds;
@@ -38,7 +39,10 @@ use crate::{
         dynamodb::{self, DynamoStore},
         embedded::{EmbeddedStore, OpenError},
     },
+    tls::TlsError,
 };
+
+use certificates::Certificates;
 
 pub use enforcement::diagnose;
 pub use identity_providers::ClientSecretError;
@@ -91,6 +95,9 @@ pub enum StartError {
     /// An identity provider cannot be used.
     #[error(transparent)]
     IdentityProvider(#[from] ClientSecretError),
+    /// A certificate cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The listeners cannot be served.
     #[error("the listeners cannot be served: {0}")]
     Serve(io::Error),
@@ -210,6 +217,8 @@ pub async fn open(
             protect_paths: config.path_policy == PathPolicy::Protect,
             offered: Offered::default(),
             trusted_proxies: config.trusted_proxies.clone(),
+            ops_hosts: config.ops_hosts.clone(),
+            security_contact: config.security_contact.clone(),
         },
     };
     Ok(Parts { broker, embedded_store, embedded_objects, mark })
@@ -264,6 +273,7 @@ impl Parts {
 pub struct Running {
     parts: Parts,
     listeners: Listeners,
+    certificates: Certificates,
     rounds: tokio::task::JoinHandle<()>,
     /// Where the API is.
     pub api: SocketAddr,
@@ -277,6 +287,7 @@ pub struct Running {
 pub struct Prepared {
     parts: Parts,
     bound: [Bound; 3],
+    certificates: Certificates,
     workers: usize,
 }
 
@@ -293,21 +304,24 @@ pub async fn start(config: &Config) -> Result<Running, StartError> {
 /// # Errors
 /// When anything that the broker needs cannot be had.
 pub async fn prepare(config: &Config) -> Result<Prepared, StartError> {
+    let certificates = Certificates::load(config.tls.as_ref())?;
     let bound = [
         bind("CLOAKROOM_LISTEN", config.listen)?,
         bind("CLOAKROOM_CONTENT_LISTEN", config.content_listen)?,
         bind("CLOAKROOM_OPS_LISTEN", config.ops_listen)?,
     ];
     let [api, content] = [bound[0].address, bound[1].address];
-    let public_url = config.public_url.clone().unwrap_or_else(|| format!("http://{api}"));
-    let content_url = config.content_url.clone().unwrap_or_else(|| format!("http://localhost:{}", content.port()));
+    let bound = certificates.show(bound)?;
+    let scheme = config.scheme();
+    let public_url = config.public_url.clone().unwrap_or_else(|| format!("{scheme}://{api}"));
+    let content_url = config.content_url.clone().unwrap_or_else(|| format!("{scheme}://localhost:{}", content.port()));
     let missing_keys = match config.store {
         StoreConfig::Embedded => MissingKeys::Make,
         StoreConfig::Dynamodb { .. } => MissingKeys::Refuse,
     };
     let mut parts = open(config, public_url, &content_url, missing_keys).await?;
     parts.broker.settings.offered = enforcement::checked(config, &parts.broker).await?;
-    Ok(Prepared { parts, bound, workers: config.workers })
+    Ok(Prepared { parts, bound, certificates, workers: config.workers })
 }
 
 impl Prepared {
@@ -316,19 +330,28 @@ impl Prepared {
         &self.parts.broker
     }
 
+    /// Whether it speaks TLS by itself.
+    pub fn has_certificates(&self) -> bool {
+        self.certificates.are_there()
+    }
+
     /// Begins to answer.
     ///
     /// # Errors
     /// When a listener cannot be served.
     pub fn serve(self) -> Result<Running, StartError> {
-        let Self { parts, bound, workers } = self;
+        let Self { parts, bound, certificates, workers } = self;
         let [api, content, ops] = [bound[0].address, bound[1].address, bound[2].address];
         let embedded = parts.embedded_objects.clone();
         let listeners = Listeners::serve(parts.broker.clone(), embedded, bound, Capacity::of_workers(workers));
         let listeners = listeners.map_err(StartError::Serve)?;
-        let rounds =
-            tokio::spawn(rounds::rounds(parts.broker.clone(), parts.embedded_store.clone(), parts.mark.clone()));
-        Ok(Running { parts, listeners, rounds, api, content, ops })
+        let rounds = tokio::spawn(rounds::rounds(
+            parts.broker.clone(),
+            parts.embedded_store.clone(),
+            parts.mark.clone(),
+            certificates.clone(),
+        ));
+        Ok(Running { parts, listeners, certificates, rounds, api, content, ops })
     }
 }
 
@@ -340,6 +363,11 @@ impl Running {
     /// What use cases work with.
     pub fn broker(&self) -> &Broker {
         &self.parts.broker
+    }
+
+    /// Shows other certificates from now on, where the files have others that can be used.
+    pub fn renew_certificates(&self) {
+        self.certificates.renew();
     }
 
     /// Lets requests under way end, then ends everything.

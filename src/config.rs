@@ -8,6 +8,7 @@ mod kinds;
 mod oidc;
 mod origins;
 mod scanner;
+mod tls;
 
 use std::{
     net::SocketAddr,
@@ -21,6 +22,7 @@ pub use clients::GivenLimits;
 pub use kinds::{LogFormat, LogLevel, ObjectsConfig, ObjectsKind, PathPolicy, StoreConfig, StoreKind, Unenforced};
 pub use oidc::{OidcClient, OidcConfig, OidcGiven};
 pub use scanner::{ScannerConfig, ScannerKind};
+pub use tls::{CertificateFiles, TlsConfig};
 
 use crate::domain::{limits::LimitTable, network::Networks};
 
@@ -49,13 +51,31 @@ pub struct Given {
     /// Address of health and readiness [default: 127.0.0.1:8082]
     #[arg(long, env = "CLOAKROOM_OPS_LISTEN", value_name = "ADDRESS")]
     pub ops_listen: Option<SocketAddr>,
+    /// Names by which health and readiness are asked for, with commas between; addresses and localhost need none
+    #[arg(long, env = "CLOAKROOM_OPS_HOSTS", value_name = "NAMES")]
+    pub ops_hosts: Option<String>,
     /// How people reach the API [default: http://127.0.0.1 and its port]
     #[arg(long, env = "CLOAKROOM_PUBLIC_URL", value_name = "URL")]
     pub public_url: Option<String>,
     /// How people reach user content; artifacts are on hosts below it [default: http://localhost and its port]
     #[arg(long, env = "CLOAKROOM_CONTENT_URL", value_name = "URL")]
     pub content_url: Option<String>,
-    /// Whether a proxy before this ends TLS; needed to listen beyond this machine
+    /// Where people report a weakness, for /.well-known/security.txt: a mailto:, https: or tel: address
+    #[arg(long, env = "CLOAKROOM_SECURITY_CONTACT", value_name = "URL")]
+    pub security_contact: Option<String>,
+    /// A PEM file with a certificate chain, to speak TLS without a proxy
+    #[arg(long, env = "CLOAKROOM_TLS_CERTIFICATE", value_name = "FILE")]
+    pub tls_certificate: Option<PathBuf>,
+    /// The PEM file with its private key, which not everybody may read
+    #[arg(long, env = "CLOAKROOM_TLS_KEY", value_name = "FILE")]
+    pub tls_key: Option<PathBuf>,
+    /// The certificate chain of user content and all hosts below it, where that is another
+    #[arg(long, env = "CLOAKROOM_CONTENT_TLS_CERTIFICATE", value_name = "FILE")]
+    pub content_tls_certificate: Option<PathBuf>,
+    /// The file with its private key
+    #[arg(long, env = "CLOAKROOM_CONTENT_TLS_KEY", value_name = "FILE")]
+    pub content_tls_key: Option<PathBuf>,
+    /// Whether a proxy before this ends TLS; needed to listen beyond this machine without a certificate
     #[arg(long, env = "CLOAKROOM_BEHIND_PROXY", value_name = "YES", num_args = 0..=1, default_missing_value = "true")]
     pub behind_proxy: Option<bool>,
     /// Addresses and networks of the proxies whose X-Forwarded-For is believed, with commas between; needed behind
@@ -152,8 +172,11 @@ pub struct Config {
     pub listen: SocketAddr,
     pub content_listen: SocketAddr,
     pub ops_listen: SocketAddr,
+    pub ops_hosts: Vec<String>,
     pub public_url: Option<String>,
     pub content_url: Option<String>,
+    pub security_contact: Option<String>,
+    pub tls: Option<TlsConfig>,
     pub trusted_proxies: Networks,
     pub limits: LimitTable,
     pub largest_upload: u64,
@@ -239,8 +262,17 @@ impl Given {
             listen: address(self.listen.or(file.listen), 8080),
             content_listen: address(self.content_listen.or(file.content_listen), 8081),
             ops_listen: address(self.ops_listen.or(file.ops_listen), 8082),
+            ops_hosts: origins::names("CLOAKROOM_OPS_HOSTS", self.ops_hosts.or(file.ops_hosts))?,
             public_url: self.public_url.or(file.public_url),
             content_url: self.content_url.or(file.content_url),
+            security_contact: origins::contact(self.security_contact.or(file.security_contact))?,
+            tls: TlsConfig::of(
+                [self.tls_certificate.or(file.tls_certificate), self.tls_key.or(file.tls_key)],
+                [
+                    self.content_tls_certificate.or(file.content_tls_certificate),
+                    self.content_tls_key.or(file.content_tls_key),
+                ],
+            )?,
             trusted_proxies: clients::trusted_proxies(self.trusted_proxies.or(file.trusted_proxies))?,
             limits: clients::limits(self.limits.or(file.limits))?,
             largest_upload: self.largest_upload.or(file.largest_upload).unwrap_or(LARGEST_UPLOAD),
@@ -285,18 +317,24 @@ fn processors() -> usize {
 }
 
 impl Config {
+    /// How pages and content are reached where nothing else is said.
+    pub(crate) fn scheme(&self) -> &'static str {
+        if self.tls.is_some() { "https" } else { "http" }
+    }
+
     fn check(&self, behind_proxy: bool) -> Result<(), ConfigError> {
         if self.workers == 0 || self.workers > 1_024 {
             return Err(wrong("CLOAKROOM_WORKERS", "must be 1 to 1024"));
         }
         for (setting, address) in [("CLOAKROOM_LISTEN", self.listen), ("CLOAKROOM_CONTENT_LISTEN", self.content_listen)]
         {
-            if !address.ip().is_loopback() && !behind_proxy {
+            if !address.ip().is_loopback() && !behind_proxy && self.tls.is_none() {
                 return Err(wrong(
                     setting,
                     format!(
-                        "{address} is reachable from other machines, and this program speaks plain HTTP: put a proxy \
-                         that ends TLS before it and set CLOAKROOM_BEHIND_PROXY=true, or listen on 127.0.0.1"
+                        "{address} is reachable from other machines, and would be asked without TLS: name a certificate with \
+                         CLOAKROOM_TLS_CERTIFICATE, or put a proxy that ends TLS before it and set \
+                         CLOAKROOM_BEHIND_PROXY=true, or listen on 127.0.0.1"
                     ),
                 ));
             }
@@ -305,6 +343,9 @@ impl Config {
         for (setting, url) in urls {
             if let Some(url) = url {
                 check_origin(setting, url)?;
+                if self.tls.is_some() && !url.starts_with("https:") {
+                    return Err(wrong(setting, format!("{url} must be https, since CLOAKROOM_TLS_CERTIFICATE is set")));
+                }
             } else if !self.listen.ip().is_loopback() {
                 return Err(wrong(setting, "must be set when listening beyond this machine"));
             }
@@ -321,8 +362,9 @@ impl Config {
                 ),
             ));
         }
-        // Where people use https, somebody ends TLS, and this program does not.
-        let has_proxy = behind_proxy || self.public_url.as_ref().is_some_and(|url| url.starts_with("https:"));
+        // Where people use https, somebody ends TLS: this program, or a proxy.
+        let is_encrypted = self.public_url.as_ref().is_some_and(|url| url.starts_with("https:"));
+        let has_proxy = behind_proxy || (is_encrypted && self.tls.is_none());
         if has_proxy { clients::need_proxies(&self.trusted_proxies) } else { Ok(()) }
     }
 }
@@ -356,6 +398,27 @@ mod tests {
         assert!(fault(named.clone()).contains("CLOAKROOM_TRUSTED_PROXIES"));
         let known = Given { trusted_proxies: text("10.0.0.0/8"), ..named };
         assert!(known.complete().is_ok());
+    }
+
+    #[test]
+    fn other_machines_are_let_in_over_tls_of_our_own() {
+        let everywhere = Given {
+            listen: "0.0.0.0:443".parse().ok(),
+            public_url: text("https://a.example"),
+            content_url: text("https://b.example"),
+            tls_certificate: Some("tls.pem".into()),
+            tls_key: Some("tls.key".into()),
+            ..Given::default()
+        };
+        let tls = everywhere.clone().complete().unwrap().tls.unwrap();
+        assert_eq!(tls.api, tls.content);
+        // Whoever comes through a proxy besides is not believed without its address.
+        let behind = Given { behind_proxy: Some(true), ..everywhere.clone() };
+        assert!(fault(behind).contains("CLOAKROOM_TRUSTED_PROXIES"));
+        let half = Given { tls_key: None, ..everywhere.clone() };
+        assert!(fault(half).contains("CLOAKROOM_TLS_KEY"));
+        let content = Given { content_tls_key: Some("c.key".into()), ..everywhere };
+        assert!(fault(content).contains("CLOAKROOM_CONTENT_TLS_CERTIFICATE"));
     }
 
     #[test]

@@ -22,4 +22,5 @@ pub mod scanner;
 pub mod service;
 pub mod store;
 pub mod telemetry;
+pub mod tls;
 pub mod web;

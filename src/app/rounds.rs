@@ -12,6 +12,8 @@ use crate::{
     store::embedded::EmbeddedStore,
 };
 
+use super::certificates::Certificates;
+
 /// How often what has to be done from time to time is done.
 const ROUND: Duration = Duration::from_secs(60);
 
@@ -22,7 +24,12 @@ const MOST_FAILED: usize = 1_000;
 const PURGE_PORTION: usize = 1_000;
 
 /// What has to be done from time to time.
-pub(super) async fn rounds(broker: Broker, embedded: Option<Arc<EmbeddedStore>>, mark: HighWaterMark) {
+pub(super) async fn rounds(
+    broker: Broker,
+    embedded: Option<Arc<EmbeddedStore>>,
+    mark: HighWaterMark,
+    certificates: Certificates,
+) {
     let mut ticks = tokio::time::interval(ROUND);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut sweeper = Sweeper::new(broker.now());
@@ -31,6 +38,7 @@ pub(super) async fn rounds(broker: Broker, embedded: Option<Arc<EmbeddedStore>>,
         sweeper.round(&broker).await;
         broker.record_summaries(false).await;
         raise(&mark, &broker);
+        certificates.renew();
         if let Some(store) = &embedded {
             match store.sweep(broker.now(), PURGE_PORTION).await {
                 Ok(0) => {}

@@ -45,7 +45,7 @@ pub(super) fn recover(given: Given) -> Result<(), Failed> {
 
 async fn open(config: &Config, missing_keys: MissingKeys) -> Result<app::Parts, Failed> {
     // No link is made from these addresses here.
-    let public_url = config.public_url.clone().unwrap_or_else(|| format!("http://{}", config.listen));
+    let public_url = config.public_url.clone().unwrap_or_else(|| format!("{}://{}", config.scheme(), config.listen));
     let content_url = config.content_url.clone();
     let content_url = content_url.unwrap_or_else(|| format!("http://localhost:{}", config.content_listen.port()));
     Ok(app::open(config, public_url, &content_url, missing_keys).await?)

@@ -16,6 +16,7 @@ use crate::{
     crypto::secret::SecretText,
     domain::text::is_invisible,
     entropy::{Entropy, SystemEntropy},
+    outward,
 };
 
 use super::{
@@ -79,6 +80,7 @@ pub(super) fn agent() -> Agent {
             .timeout_connect(Some(Duration::from_secs(10)))
             .timeout_per_read(Some(LONGEST_SILENCE))
             .timeout_per_write(Some(LONGEST_SILENCE))
+            .tls_config(outward::trust())
             .build(),
     )
 }

@@ -32,6 +32,7 @@ async fn serve(config: Config) -> Result<(), Failed> {
     };
     // Before anybody hears that it is ready, and may tell it to stop.
     let mut terminate = signal(SignalKind::terminate())?;
+    let mut hang_up = prepared.has_certificates().then(|| signal(SignalKind::hangup())).transpose()?;
     let running = prepared.serve()?;
     if std::io::stdout().is_terminal() {
         say(greeting)?;
@@ -40,9 +41,13 @@ async fn serve(config: Config) -> Result<(), Failed> {
     }
     tracing::info!(api = %running.api, content = %running.content, ops = %running.ops, "ready");
 
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        _ = terminate.recv() => {}
+    loop {
+        tokio::select! {
+            _ = tokio::signal::ctrl_c() => break,
+            _ = terminate.recv() => break,
+            // Whoever renews certificates says so by this signal; without any, it ends the process as ever.
+            Some(()) = async { hang_up.as_mut()?.recv().await } => running.renew_certificates(),
+        }
     }
     remark("Stopping: requests under way may end; press Ctrl-C again to stop at once.");
     tokio::select! {

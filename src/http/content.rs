@@ -50,6 +50,11 @@ impl AllowedOrigins {
         Self(origins.into_iter().collect())
     }
 
+    /// Who may frame what is stored (Content Security Policy, level 3): pages that save it, in frames that nobody sees.
+    fn framing(&self) -> Option<HeaderValue> {
+        HeaderValue::try_from(format!("frame-ancestors {}", self.0.join(" "))).ok()
+    }
+
     fn find(&self, headers: &HeaderMap) -> Option<HeaderValue> {
         let origin = headers.get(header::ORIGIN)?;
         self.0.iter().any(|allowed| allowed.as_bytes() == origin.as_bytes()).then(|| origin.clone())
@@ -291,7 +296,9 @@ async fn preflight(request: HttpRequest, origins: web::Data<AllowedOrigins>) -> 
 /// What every answer carries, to whichever origin. Credentials are never
 /// allowed: this listener has none.
 async fn across_origins(request: ServiceRequest, next: Next<BoxBody>) -> Result<ServiceResponse<BoxBody>, Error> {
-    let origin = request.app_data::<web::Data<AllowedOrigins>>().and_then(|origins| origins.find(request.headers()));
+    let allowed = request.app_data::<web::Data<AllowedOrigins>>();
+    let origin = allowed.and_then(|allowed| allowed.find(request.headers()));
+    let framing = allowed.and_then(|allowed| allowed.framing());
     let mut response = next.call(request).await?;
     let headers = response.headers_mut();
     for (name, value) in [
@@ -303,6 +310,10 @@ async fn across_origins(request: ServiceRequest, next: Next<BoxBody>) -> Result<
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     ] {
         headers.insert(name, HeaderValue::from_static(value));
+    }
+    if let Some(framing) = framing {
+        // Beside the policy of the answer itself; both hold.
+        headers.append(header::CONTENT_SECURITY_POLICY, framing);
     }
     if let Some(origin) = origin {
         headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);

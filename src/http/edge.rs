@@ -28,7 +28,7 @@ use crate::{
 use super::{
     client,
     conditional::{is_known, wanted_range},
-    limits,
+    fetched, hosts, limits,
     problem::Problem,
 };
 
@@ -63,10 +63,8 @@ struct ArtifactHost {
 
 impl Guard for ArtifactHost {
     fn check(&self, context: &GuardContext<'_>) -> bool {
-        let head = context.head();
-        let host = head.headers().get(header::HOST).and_then(|host| host.to_str().ok());
-        let host = host.or_else(|| head.uri.authority().map(|authority| authority.as_str()));
-        let label = host.and_then(|host| label_of(host, &self.content_authority));
+        let asked = hosts::asked(context.head()).map(str::to_ascii_lowercase);
+        let label = asked.and_then(|host| label_of(&host, &self.content_authority));
         if let Some(label) = &label {
             context.req_data_mut().insert(label.clone());
         }
@@ -126,11 +124,7 @@ async fn enter(request: HttpRequest, broker: web::Data<Broker>, form: web::Form<
 
 /// Another site must not make a browser enter with a code of its own.
 fn comes_from_us(request: &HttpRequest, broker: &Broker) -> bool {
-    let header = |name: &str| request.headers().get(name).map(|value| value.as_bytes().to_vec());
-    let origin = header("origin");
-    let from_us = origin.is_none_or(|origin| origin == broker.settings.public_url.as_bytes());
-    let navigates = header("sec-fetch-mode").is_none_or(|mode| mode == b"navigate");
-    from_us && navigates
+    fetched::is_handed_off(request.headers(), &broker.settings.public_url)
 }
 
 async fn serve(request: HttpRequest, broker: web::Data<Broker>) -> HttpResponse {
@@ -227,10 +221,9 @@ fn closed(response: &mut HttpResponseBuilder) -> &mut HttpResponseBuilder {
     response
         .insert_header((header::CACHE_CONTROL, "private, no-cache"))
         .insert_header((header::REFERRER_POLICY, "no-referrer"))
-        .insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
+        // An artifact may frame pages of its own.
+        .insert_header((header::X_FRAME_OPTIONS, "SAMEORIGIN"))
         .insert_header((header::CONTENT_SECURITY_POLICY, "frame-ancestors 'self'"))
-        .insert_header(("cross-origin-resource-policy", "same-origin"))
-        .insert_header(("cross-origin-opener-policy", "same-origin"))
 }
 
 fn page(status: StatusCode, html: String) -> HttpResponse {

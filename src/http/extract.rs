@@ -19,7 +19,7 @@ use crate::{
     service::{Asking, Broker, Caller, Error, SessionSpender, sessions::Session, uploads::MayUpload},
 };
 
-use super::{client, guards, json, limits, problem::Problem};
+use super::{client, fetched, guards, json, limits, problem::Problem};
 
 /// Chooses among several session cookies; scripts of the session page send it.
 pub const SESSION_HEADER: &str = "Cloakroom-Session";
@@ -169,7 +169,7 @@ impl InSession {
         let broker = broker(request)?;
         let origin = request.headers().get(ORIGIN).map(|origin| origin.as_bytes());
         if origin != Some(broker.settings.public_url.as_bytes()) {
-            return Err(guards::foreign_origin());
+            return Err(fetched::refused());
         }
         by_cookie(request, &broker, Some(session)).await
     }
@@ -212,7 +212,7 @@ impl FromRequest for Uploading {
 
 /// Whether cookies can be held to TLS.
 pub(super) fn is_secure(broker: &Broker) -> bool {
-    broker.settings.public_url.starts_with("https:")
+    guards::is_encrypted(&broker.settings.public_url)
 }
 
 /// The names of the cookies of a console session: its secret, and what has to
@@ -240,7 +240,7 @@ fn console_secret(request: &HttpRequest, broker: &Broker) -> Option<ConsoleSecre
 
 /// Whether a request that may change something shows that it comes from our own page.
 fn repeats_csrf_token(request: &HttpRequest, secret: &ConsoleSecret) -> bool {
-    if guards::is_safe(request.method()) {
+    if fetched::is_safe(request.method()) {
         return true;
     }
     let mut presented = request.headers().get_all(CSRF_HEADER);

@@ -5,7 +5,7 @@ use actix_web::{
     body::{BoxBody, MessageBody},
     dev::{ServiceRequest, ServiceResponse},
     http::{
-        Method, StatusCode,
+        StatusCode,
         header::{self, HeaderName, HeaderValue},
     },
     middleware::Next,
@@ -14,14 +14,14 @@ use actix_web::{
 
 use crate::{domain::ids::RequestId, service::Broker, web::pages};
 
-use super::{limits, openapi, problem::Problem};
+use super::{fetched, headers, hosts, limits, openapi, problem::Problem};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
 
 /// Around the API and its pages.
 ///
 /// Draws the request id; refuses host names other than the public one (DNS
-/// rebinding) and state-changing requests from other origins; sees to it that
+/// rebinding) and state-changing requests from pages that are not ours; sees to it that
 /// no answer is stored, framed, sniffed or given away in a `Referer`.
 ///
 /// # Errors
@@ -74,18 +74,45 @@ pub async fn api(
     if let Ok(value) = HeaderValue::from_str(&id.to_string()) {
         headers.insert(REQUEST_ID, value);
     }
-    for (name, value) in ALWAYS {
-        if !headers.contains_key(&name) {
-            headers.insert(name, value);
-        }
-    }
+    headers::complete(headers, is_encrypted(&broker.settings.public_url));
+    Ok(response)
+}
+
+/// Around user content. Whose host it is, the routes decide.
+///
+/// # Errors
+/// What goes wrong inside.
+pub async fn content(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    let broker = request.app_data::<web::Data<Broker>>().cloned();
+    let mut response = next.call(request).await?.map_into_boxed_body();
+    headers::complete(response.headers_mut(), broker.is_some_and(|broker| broker.settings.content.scheme == "https"));
+    Ok(response)
+}
+
+/// Around the operator's listener: refuses host names that somebody else could own.
+///
+/// # Errors
+/// What goes wrong inside.
+pub async fn operator(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    let names = request.app_data::<web::Data<Broker>>().map(|broker| broker.settings.ops_hosts.clone());
+    let mut response = match hosts::is_operators(request.head(), &names.unwrap_or_default()) {
+        true => next.call(request).await?.map_into_boxed_body(),
+        false => request.into_response(hosts::misdirected().response(None)),
+    };
+    headers::complete(response.headers_mut(), false);
     Ok(response)
 }
 
 /// Whether somebody looks at the answer: a browser that opens what is no route of the API.
 fn for_a_reader(request: &HttpRequest) -> bool {
     let accepted = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok());
-    is_safe(request.method())
+    fetched::is_safe(request.method())
         && !request.path().starts_with("/v1/")
         && accepted.is_some_and(|accepted| accepted.contains("text/html"))
 }
@@ -104,18 +131,6 @@ fn page(request: &HttpRequest, problem: &Problem) -> HttpResponse {
     page
 }
 
-const ALWAYS: [(HeaderName, HeaderValue); 6] = [
-    (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
-    (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
-    (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
-    (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
-    (
-        header::CONTENT_SECURITY_POLICY,
-        HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'; base-uri 'none'"),
-    ),
-    (HeaderName::from_static("cross-origin-resource-policy"), HeaderValue::from_static("same-origin")),
-];
-
 /// What actix itself refused, before a handler was reached.
 fn of_actix(status: StatusCode) -> Problem {
     match status {
@@ -126,48 +141,29 @@ fn of_actix(status: StatusCode) -> Problem {
     }
 }
 
-/// Whether a method changes nothing.
-pub(super) fn is_safe(method: &Method) -> bool {
-    matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
-}
-
 fn wrong_host(request: &ServiceRequest, broker: &Broker, id: RequestId) -> Option<HttpResponse> {
-    let public = authority(&broker.settings.public_url);
-    let asked = match request.headers().get(header::HOST) {
-        Some(host) => host.to_str().unwrap_or_default(),
-        // HTTP/2 carries it in the URL.
-        None => request.uri().authority().map_or("", |authority| authority.as_str()),
-    };
-    if asked.eq_ignore_ascii_case(public) {
+    if hosts::is_for(request.head(), authority(&broker.settings.public_url)) {
         return None;
     }
     let path = request.path();
-    let is_page = matches!(*request.method(), Method::GET | Method::HEAD) && !path.starts_with("/v1/");
+    let is_page = matches!(request.method().as_str(), "GET" | "HEAD") && !path.starts_with("/v1/");
     if is_page && path.starts_with('/') && !path.starts_with("//") {
         // A person who typed another name of this machine: browsers take the fragment along.
         let target = format!("{}{}", broker.settings.public_url, request.path());
         return Some(HttpResponse::TemporaryRedirect().insert_header((header::LOCATION, target)).finish());
     }
-    let problem = Problem::new(StatusCode::MISDIRECTED_REQUEST, "wrong_host", "This host name is not served here")
-        .detail(format!("use {}", broker.settings.public_url));
+    let problem = hosts::misdirected().detail(format!("use {}", broker.settings.public_url));
     Some(problem.response(Some(id.to_string())))
 }
 
-/// A browser says where a request comes from; clients that are none say nothing.
 fn wrong_origin(request: &ServiceRequest, broker: &Broker, id: RequestId) -> Option<HttpResponse> {
-    if is_safe(request.method()) {
-        return None;
-    }
-    let origin = request.headers().get(header::ORIGIN)?;
-    if origin.as_bytes() == broker.settings.public_url.as_bytes() {
-        return None;
-    }
-    Some(foreign_origin().response(Some(id.to_string())))
+    let foreign = fetched::is_foreign(request.head(), &broker.settings.public_url);
+    foreign.then(|| fetched::refused().response(Some(id.to_string())))
 }
 
-/// The answer to a request from another site.
-pub(super) fn foreign_origin() -> Problem {
-    Problem::new(StatusCode::FORBIDDEN, "wrong_origin", "Requests from other sites are refused")
+/// Whether people reach an origin by https.
+pub(super) fn is_encrypted(origin: &str) -> bool {
+    origin.starts_with("https:")
 }
 
 /// What follows the scheme of an origin.

@@ -9,7 +9,8 @@ use crate::web::pages;
 
 use super::{
     administration, api_keys, archives, artifacts, console, file_requests, histories, json::LARGEST_BODY, links,
-    objects, openapi, problem::Problem, session_uploads, sessions, shares, single_sign_on, tenants, uploads, users,
+    objects, openapi, problem::Problem, security_txt, session_uploads, sessions, shares, single_sign_on, tenants,
+    uploads, users,
 };
 
 /// The route table.
@@ -132,6 +133,7 @@ pub fn configure(routes: &mut web::ServiceConfig) {
         // The description of all this
         .service(resource("/openapi.json").route(get().to(openapi::json)))
         .service(resource("/docs").route(get().to(openapi::page)))
+        .service(resource("/.well-known/security.txt").route(get().to(security_txt::show)))
         .configure(pages::configure)
         .default_service(web::to(nothing_here));
 }

@@ -9,7 +9,6 @@ use std::{
 use actix_web::{
     App, HttpResponse, HttpServer,
     dev::{Server, ServerHandle},
-    http::{StatusCode, header},
     middleware::{NormalizePath, from_fn},
     web,
 };
@@ -18,7 +17,7 @@ use crate::{objects::embedded::EmbeddedStorage, service::Broker};
 
 use super::{
     content::{self, AllowedOrigins},
-    edge, guards, ops,
+    edge, guards, hosts, ops,
     problem::Problem,
     routes,
 };
@@ -53,6 +52,7 @@ impl Capacity {
 #[derive(Debug)]
 pub struct Bound {
     listener: TcpListener,
+    tls: Option<rustls::ServerConfig>,
     /// Where it is.
     pub address: SocketAddr,
 }
@@ -64,7 +64,14 @@ pub struct Bound {
 pub fn bind(address: SocketAddr) -> std::io::Result<Bound> {
     let listener = TcpListener::bind(address)?;
     let address = listener.local_addr()?;
-    Ok(Bound { listener, address })
+    Ok(Bound { listener, tls: None, address })
+}
+
+impl Bound {
+    /// The same, to be served over TLS: HTTP/2 where a client knows it, HTTP/1.1 for others.
+    pub fn over_tls(self, tls: rustls::ServerConfig) -> Self {
+        Self { tls: Some(tls), ..self }
+    }
 }
 
 /// The listeners that are served.
@@ -107,13 +114,16 @@ fn serve_api(broker: Broker, bound: Bound, workers: usize) -> std::io::Result<Se
     let server = HttpServer::new(move || {
         App::new().app_data(broker.clone()).wrap(from_fn(guards::api)).configure(routes::configure)
     });
-    Ok(server
+    let server = server
         .workers(workers)
         .client_request_timeout(HEAD_TIMEOUT)
         .shutdown_timeout(DRAIN.as_secs())
-        .disable_signals()
-        .listen(bound.listener)?
-        .run())
+        .disable_signals();
+    Ok(match bound.tls {
+        None => server.listen(bound.listener)?,
+        Some(tls) => server.listen_rustls_0_23(bound.listener, tls)?,
+    }
+    .run())
 }
 
 fn serve_content(
@@ -130,10 +140,11 @@ fn serve_content(
         let own_host = authority.clone();
         App::new()
             .app_data(broker.clone())
+            .wrap(from_fn(guards::content))
             .configure(|routes| edge::configure(routes, authority))
             .service(
                 web::scope("")
-                    .guard(actix_web::guard::fn_guard(move |context| host_is(context, &own_host)))
+                    .guard(actix_web::guard::fn_guard(move |context| hosts::is_for(context.head(), &own_host)))
                     .configure(move |routes| {
                         if let Some(storage) = embedded {
                             content::configure(routes, storage, origins);
@@ -143,22 +154,18 @@ fn serve_content(
             )
             .default_service(web::to(wrong_host))
     });
-    Ok(server
+    let server = server
         .workers(workers)
         // Counted by each worker for itself.
         .max_connections(content_connections.div_ceil(workers))
         .client_request_timeout(HEAD_TIMEOUT)
         .shutdown_timeout(DRAIN.as_secs())
-        .disable_signals()
-        .listen(bound.listener)?
-        .run())
-}
-
-fn host_is(context: &actix_web::guard::GuardContext<'_>, authority: &str) -> bool {
-    let head = context.head();
-    let host = head.headers().get(header::HOST).and_then(|host| host.to_str().ok());
-    host.or_else(|| head.uri.authority().map(|authority| authority.as_str()))
-        .is_some_and(|host| host.eq_ignore_ascii_case(authority))
+        .disable_signals();
+    Ok(match bound.tls {
+        None => server.listen(bound.listener)?,
+        Some(tls) => server.listen_rustls_0_23(bound.listener, tls)?,
+    }
+    .run())
 }
 
 async fn nothing_here() -> Result<HttpResponse, Problem> {
@@ -166,13 +173,23 @@ async fn nothing_here() -> Result<HttpResponse, Problem> {
 }
 
 async fn wrong_host() -> Result<HttpResponse, Problem> {
-    Err(Problem::new(StatusCode::MISDIRECTED_REQUEST, "wrong_host", "This host name is not served here"))
+    Err(hosts::misdirected())
 }
 
 fn serve_ops(broker: Broker, bound: Bound) -> std::io::Result<Server> {
     let broker = web::Data::new(broker);
     let server = HttpServer::new(move || {
-        App::new().app_data(broker.clone()).wrap(NormalizePath::trim()).configure(ops::configure)
+        App::new()
+            .app_data(broker.clone())
+            .wrap(NormalizePath::trim())
+            .wrap(from_fn(guards::operator))
+            .configure(ops::configure)
     });
-    Ok(server.workers(1).shutdown_timeout(1).disable_signals().listen(bound.listener)?.run())
+    Ok(server
+        .workers(1)
+        .client_request_timeout(HEAD_TIMEOUT)
+        .shutdown_timeout(1)
+        .disable_signals()
+        .listen(bound.listener)?
+        .run())
 }

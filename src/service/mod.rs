@@ -82,6 +82,10 @@ pub struct Settings {
     pub offered: Offered,
     /// Which proxies are believed when they say for whom they ask.
     pub trusted_proxies: Networks,
+    /// By which names, besides addresses and `localhost`, the operator's listener is asked.
+    pub ops_hosts: Vec<String>,
+    /// Where people report a weakness: a URL, `mailto:` included.
+    pub security_contact: Option<String>,
 }
 
 /// The methods of upload that the storage can be trusted with, besides PUT, which always is one.

@@ -29,6 +29,7 @@ macro_rules! on_every_backend {
 }
 
 mod bad_input;
+mod browser_defences;
 mod console;
 mod doctored;
 mod fail_closed;
@@ -70,6 +71,13 @@ on_every_backend! {
         who_looks_at_a_refusal_reads_a_page,
         a_request_id_is_drawn_and_not_taken_over,
         a_session_cookie_is_kept_from_scripts_and_other_sites;
+    browser_defences:
+        every_route_of_the_api_defends_every_answer,
+        the_other_listeners_defend_every_answer,
+        what_is_no_request_is_refused_with_nothing_to_show,
+        a_host_is_named_once_and_exactly,
+        no_route_is_changed_by_a_page_that_is_not_ours,
+        cookies_that_a_sibling_sets_sign_nobody_in;
     limits:
         a_tenants_limit_holds_on_all_replicas_together;
     idempotency:

@@ -87,6 +87,8 @@ impl Laboratory {
                 protect_paths: true,
                 offered: Offered::default(),
                 trusted_proxies: Networks::default(),
+                ops_hosts: Vec::new(),
+                security_contact: None,
             },
         };
         let tenant = Tenant::of(&broker.create_first_tenant("First".into()).await.unwrap());

@@ -244,6 +244,8 @@ pub fn served_at(clock: Arc<dyn Clock>) -> (Api, Arc<AwayStorage>) {
             protect_paths: true,
             offered: Offered::default(),
             trusted_proxies: Networks::default(),
+            ops_hosts: Vec::new(),
+            security_contact: None,
         },
     };
     let (listeners, tenant) = runtime.block_on(async {

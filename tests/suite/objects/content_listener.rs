@@ -214,7 +214,10 @@ fn what_is_shown_can_do_nothing() {
         assert_eq!(answer.header(name), value);
     }
     let pdf = send(&sign_get(&bench, &key, "application/pdf"), b"");
-    assert_eq!(pdf.header("content-security-policy"), "");
+    // No browser shows a PDF in a sandbox.
+    let framing = format!("frame-ancestors {ALLOWED_ORIGIN}");
+    assert_eq!(pdf.header("content-security-policy"), framing);
+    assert!(answer.headers.get_all("content-security-policy").iter().any(|policy| *policy == framing));
     assert_eq!(pdf.header("content-type"), "application/pdf");
 }
 
