@@ -18,13 +18,12 @@ const ALWAYS: [(HeaderName, HeaderValue); 8] = [
     ),
     (HeaderName::from_static("cross-origin-opener-policy"), HeaderValue::from_static("same-origin")),
     (HeaderName::from_static("cross-origin-resource-policy"), HeaderValue::from_static("same-origin")),
-    // What no page of ours uses, and no artifact gets in our name.
+    // What no page of ours uses, and no artifact gets in our name. Of all that there is, what a person would be asked
+    // for: it goes with every script of every page.
     (
         header::PERMISSIONS_POLICY,
         HeaderValue::from_static(
-            "accelerometer=(), camera=(), display-capture=(), geolocation=(), gyroscope=(), hid=(), \
-             idle-detection=(), magnetometer=(), microphone=(), midi=(), payment=(), publickey-credentials-get=(), \
-             screen-wake-lock=(), serial=(), usb=(), xr-spatial-tracking=()",
+            "camera=(), display-capture=(), geolocation=(), hid=(), microphone=(), payment=(), serial=(), usb=()",
         ),
     ),
 ];

@@ -7,6 +7,8 @@ import { texts } from "./text.js";
 import { busy, copy, element, focusHeading, isBusy, named, slot } from "./view.js";
 
 const t = texts(words);
+// Browsers bring a field of several lines into view only by the line that is written to.
+document.addEventListener("focusin", ({ target }) => target.matches("textarea") && target.scrollIntoView({ block: "nearest" }));
 const DAY = "86400";
 const MEGABYTE = 1_000_000;
 
