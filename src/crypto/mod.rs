@@ -5,12 +5,15 @@
 
 pub mod claim;
 pub mod csrf;
+pub mod data_key;
 pub mod digest;
 pub mod edge_cookie;
+pub mod field;
 pub mod grant_hash;
 pub mod identity;
 pub mod kept_reply;
 pub mod keyring;
+pub mod lookup;
 pub mod move_token;
 pub mod opaque;
 pub mod password;

@@ -74,11 +74,13 @@ pub enum Purpose {
     Move,
     /// Comes back from an identity provider.
     SigningIn,
+    /// Keeps the data key of a tenant in the store.
+    DataKey,
 }
 
 impl Purpose {
     /// Every purpose there is.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Share,
         Self::Session,
         Self::Cursor,
@@ -90,6 +92,7 @@ impl Purpose {
         Self::Submission,
         Self::Move,
         Self::SigningIn,
+        Self::DataKey,
     ];
 
     const fn labels(self) -> [&'static str; 3] {
@@ -116,6 +119,7 @@ impl Purpose {
             Self::SigningIn => {
                 ["cloakroom/signing-in/v1", "cloakroom/signing-in/v1|key", "cloakroom/signing-in/v1|commit"]
             }
+            Self::DataKey => ["cloakroom/data-key/v1", "cloakroom/data-key/v1|key", "cloakroom/data-key/v1|commit"],
             Self::Handoff => ["cloakroom/handoff/v1", "cloakroom/handoff/v1|key", "cloakroom/handoff/v1|commit"],
         }
     }
@@ -200,6 +204,13 @@ impl Keyring {
         let aad = self.associated_data(purpose, header);
         let payload = Payload { msg: ciphertext, aad: &aad };
         derived.cipher.decrypt(&Nonce::from(iv), payload).map(Zeroizing::new).map_err(|_| NotOpened)
+    }
+
+    /// Whether a sealed text names the primary key. What names another is still to be opened before it is believed.
+    pub fn is_under_primary(&self, text: &str) -> bool {
+        // Six bytes are eight characters.
+        let named = text.get(..8).and_then(|start| URL_SAFE_NO_PAD.decode(start).ok());
+        named.is_some_and(|named| named[2..] == self.sealing_key().kid.0)
     }
 
     fn associated_data(&self, purpose: Purpose, header: &[u8]) -> Vec<u8> {

@@ -1,0 +1,149 @@
+//! The data key of a tenant: under keys that are derived from it, its personal data is sealed ([`super::field`]) and
+//! found again ([`super::lookup`]).
+//!
+//! It lies in the store wrapped, that is sealed ([`super::sealed`]) under a root key, together with the tenant whose
+//! it is: `tenant(16) | key id(4) | key(32)`. So a new root key costs one small row a tenant, and whoever destroys
+//! that row has made the tenant's personal data unreadable, wherever copies of it lie.
+
+use std::fmt;
+
+use hkdf::Hkdf;
+use zeroize::Zeroizing;
+
+use crate::{domain::ids::TenantId, entropy::Entropy};
+
+use super::{
+    keyring::{DeploymentId, Keyring, expand},
+    sealed::{NotOpened, Purpose, SealError},
+};
+
+/// Names a data key among those that a tenant had. Random; says nothing about the key.
+pub(super) const KEY_ID: usize = 4;
+const WRAPPED: usize = 16 + KEY_ID + 32;
+
+/// The data key of one tenant of one deployment.
+pub struct DataKey {
+    pub(super) deployment: DeploymentId,
+    pub(super) tenant: TenantId,
+    pub(super) id: [u8; KEY_ID],
+    pub(super) secret: Zeroizing<[u8; 32]>,
+    /// Derived once, since users are looked up on every request of theirs.
+    pub(super) lookup_key: Zeroizing<[u8; 32]>,
+}
+
+impl fmt::Debug for DataKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "DataKey({}, {}, …)", self.tenant, base16ct::lower::encode_string(&self.id))
+    }
+}
+
+impl DataKey {
+    fn new(deployment: DeploymentId, tenant: TenantId, id: [u8; KEY_ID], secret: Zeroizing<[u8; 32]>) -> Self {
+        let mut lookup_key = Zeroizing::new([0; 32]);
+        expand(&Hkdf::new(None, secret.as_ref()), "cloakroom/lookup/v1|key", &mut lookup_key);
+        Self { deployment, tenant, id, secret, lookup_key }
+    }
+}
+
+impl Keyring {
+    /// A new data key for this tenant.
+    pub fn new_data_key(&self, tenant: TenantId, entropy: &dyn Entropy) -> DataKey {
+        DataKey::new(self.deployment(), tenant, entropy.bytes(), Zeroizing::new(entropy.bytes()))
+    }
+
+    /// Wraps a data key under the primary root key: base64url without padding.
+    ///
+    /// # Errors
+    /// Never for these few bytes; the cipher's own limit is passed on.
+    pub fn wrap(&self, key: &DataKey, entropy: &dyn Entropy) -> Result<String, SealError> {
+        let plaintext = Zeroizing::new([key.tenant.as_bytes().as_slice(), &key.id, key.secret.as_ref()].concat());
+        self.seal(Purpose::DataKey, &plaintext, entropy)
+    }
+
+    /// The data key of this tenant that was wrapped here.
+    ///
+    /// # Errors
+    /// When it is another's, was altered, or the root key it was wrapped under is retired or gone.
+    pub fn unwrap_data_key(&self, tenant: TenantId, wrapped: &str) -> Result<DataKey, NotOpened> {
+        let plaintext = self.open(Purpose::DataKey, wrapped)?;
+        if plaintext.len() != WRAPPED {
+            return Err(NotOpened);
+        }
+        let (owner, rest) = plaintext.split_first_chunk::<16>().ok_or(NotOpened)?;
+        let (id, secret) = rest.split_first_chunk::<KEY_ID>().ok_or(NotOpened)?;
+        if owner != tenant.as_bytes() {
+            return Err(NotOpened);
+        }
+        let mut bits = Zeroizing::new([0; 32]);
+        bits.copy_from_slice(secret);
+        Ok(DataKey::new(self.deployment(), tenant, *id, bits))
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::{
+        crypto::keyring::{
+            KeyState,
+            tests::{key, keyring},
+        },
+        entropy::SystemEntropy,
+    };
+
+    pub(in crate::crypto) fn tenant(number: u8) -> TenantId {
+        TenantId::from_bytes([number; 16])
+    }
+
+    fn ring() -> Keyring {
+        keyring(vec![key(1, KeyState::Primary)])
+    }
+
+    #[test]
+    fn a_wrapped_key_comes_back_to_its_own_tenant_alone() {
+        let (ring, data_key) = (ring(), ring().new_data_key(tenant(1), &SystemEntropy));
+        let wrapped = ring.wrap(&data_key, &SystemEntropy).unwrap();
+        let unwrapped = ring.unwrap_data_key(tenant(1), &wrapped).unwrap();
+        assert_eq!((&unwrapped.secret, unwrapped.id), (&data_key.secret, data_key.id));
+        assert_eq!(unwrapped.lookup_key, data_key.lookup_key);
+        assert!(ring.unwrap_data_key(tenant(2), &wrapped).is_err());
+    }
+
+    #[test]
+    fn it_outlives_the_root_key_by_being_wrapped_anew() {
+        let data_key = ring().new_data_key(tenant(1), &SystemEntropy);
+        let wrapped = ring().wrap(&data_key, &SystemEntropy).unwrap();
+        let promoted = keyring(vec![key(1, KeyState::AcceptOnly), key(2, KeyState::Primary)]);
+        assert!(ring().is_under_primary(&wrapped) && !promoted.is_under_primary(&wrapped));
+        let anew = promoted.wrap(&promoted.unwrap_data_key(tenant(1), &wrapped).unwrap(), &SystemEntropy).unwrap();
+        assert!(promoted.is_under_primary(&anew));
+        let retired = keyring(vec![key(1, KeyState::Retired), key(2, KeyState::Primary)]);
+        assert!(retired.unwrap_data_key(tenant(1), &wrapped).is_err());
+        assert_eq!(retired.unwrap_data_key(tenant(1), &anew).unwrap().secret, data_key.secret);
+    }
+
+    #[test]
+    fn nothing_else_that_was_sealed_is_a_data_key() {
+        let ring = ring();
+        let plaintext = [&[1; 16][..], &[0; KEY_ID], &[7; 32]].concat();
+        let right = ring.seal(Purpose::DataKey, &plaintext, &SystemEntropy).unwrap();
+        assert!(ring.unwrap_data_key(tenant(1), &right).is_ok());
+        let share = ring.seal(Purpose::Share, &plaintext, &SystemEntropy).unwrap();
+        let short = ring.seal(Purpose::DataKey, &plaintext[..51], &SystemEntropy).unwrap();
+        let long = ring.seal(Purpose::DataKey, &[plaintext.as_slice(), &[0]].concat(), &SystemEntropy).unwrap();
+        for wrong in [share.as_str(), &short, &long, "", "AQ"] {
+            assert!(ring.unwrap_data_key(tenant(1), wrong).is_err());
+        }
+        assert!(!ring.is_under_primary("") && !ring.is_under_primary("AQ"));
+    }
+
+    #[test]
+    fn a_data_key_prints_without_its_bits() {
+        let data_key = ring().unwrap_data_key(
+            tenant(1),
+            &ring().seal(Purpose::DataKey, &[&[1; 16][..], &[2; 4], &[7; 32]].concat(), &SystemEntropy).unwrap(),
+        );
+        let text = format!("{:?}", data_key.unwrap());
+        assert!(text.contains("02020202") && !text.contains("07"), "{text}");
+    }
+}
