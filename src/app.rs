@@ -198,6 +198,7 @@ pub async fn open(
         store,
         objects,
         keyring,
+        data_keys: Arc::default(),
         edge,
         clock,
         entropy,

@@ -10,7 +10,6 @@ pub mod digest;
 pub mod edge_cookie;
 pub mod field;
 pub mod grant_hash;
-pub mod identity;
 pub mod kept_reply;
 pub mod keyring;
 pub mod lookup;

@@ -30,6 +30,8 @@ pub enum EventType {
     TenantCutOff,
     #[serde(rename = "tenant.impersonated")]
     TenantImpersonated,
+    #[serde(rename = "tenant.key_wrapped")]
+    TenantKeyWrapped,
     #[serde(rename = "api_key.created")]
     ApiKeyCreated,
     #[serde(rename = "api_key.changed")]

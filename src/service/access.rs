@@ -67,6 +67,13 @@ pub(super) struct ApiKeyPointer {
     pub(super) secret: u32,
 }
 
+/// Under whose authority something was made: what is read of a row whose tenant is not known, before what of it is
+/// sealed can be.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Made {
+    pub(super) made: MadeUnder,
+}
+
 impl Caller {
     /// The walls around all the caller can reach.
     pub fn namespace(&self) -> Namespace {
@@ -166,7 +173,8 @@ impl Broker {
     ) -> Result<(Principal, Tenant), Error> {
         let [principal, tenant] =
             self.store.get([rows::principal(namespace, id), rows::tenant(namespace.tenant)]).await?;
-        let principal: Principal = principal.and_then(|row| self.readable(&row)).ok_or(Error::Unauthenticated)?;
+        let sealed = self.sealed(namespace.tenant).await?;
+        let principal: Principal = principal.and_then(|row| sealed.readable(&row)).ok_or(Error::Unauthenticated)?;
         let tenant: Tenant = tenant.and_then(|row| self.readable(&row)).ok_or(Error::Unauthenticated)?;
         if principal.namespace != namespace || principal.id != id || principal.stands(&tenant, now).is_err() {
             return Err(Error::Unauthenticated);
@@ -180,7 +188,8 @@ impl Broker {
         let KnownBy::Impersonation { operator, operator_namespace, .. } = &principal.known_by else { return Ok(()) };
         let home = [rows::principal(*operator_namespace, *operator), rows::tenant(operator_namespace.tenant)];
         let [operator, home] = self.store.get(home).await?;
-        let operator: Principal = operator.and_then(|row| self.readable(&row)).ok_or(Error::Unauthenticated)?;
+        let sealed = self.sealed(operator_namespace.tenant).await?;
+        let operator: Principal = operator.and_then(|row| sealed.readable(&row)).ok_or(Error::Unauthenticated)?;
         let home: Tenant = home.and_then(|row| self.readable(&row)).ok_or(Error::Unauthenticated)?;
         if operator.operator && operator.stands(&home, now).is_ok() { Ok(()) } else { Err(Error::Unauthenticated) }
     }
@@ -201,8 +210,9 @@ impl Broker {
         keys.extend(claim);
         let mut found = self.store.get_all(&keys).await?.into_iter();
         let mut next = || found.next().flatten();
+        let sealed = self.sealed(made.namespace.tenant).await?;
         let tenant = next().and_then(|row| self.decode::<Tenant>(&row).ok());
-        let minter = next().and_then(|row| self.decode::<Principal>(&row).ok());
+        let minter = next().and_then(|row| sealed.decode::<Principal>(&row).ok());
         let claim = next().map(|row| self.decode::<Claim>(&row)).transpose();
         Ok(Authority {
             tenant: tenant.map(|record| record.value),

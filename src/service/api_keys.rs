@@ -17,7 +17,10 @@ use crate::{
     store::{Expected, Write},
 };
 
-use super::{Broker, Caller, Error, access::ApiKeyPointer, events::Origin, idempotency::Reply, records::Record, rows};
+use super::{
+    Broker, Caller, Error, access::ApiKeyPointer, events::Origin, idempotency::Reply, records::Record, rows,
+    sealed_records::SealedRecords,
+};
 
 /// What a key is to be.
 #[derive(Clone, Debug)]
@@ -53,17 +56,19 @@ impl Broker {
     /// A new key of this tenant, and the writes that store it.
     pub(super) fn new_api_key(
         &self,
+        sealed: &SealedRecords<'_>,
         tenant: &Tenant,
         wanted: CreateApiKey,
         operator: bool,
         now: Instant,
     ) -> Result<(CreatedApiKey, [Write; 2]), Error> {
-        self.new_key_of(tenant, wanted, operator, now, |secret| KnownBy::ApiKey { secrets: vec![secret] })
+        self.new_key_of(sealed, tenant, wanted, operator, now, |secret| KnownBy::ApiKey { secrets: vec![secret] })
     }
 
     /// As [`Broker::new_api_key`], of whatever kind.
     pub(super) fn new_key_of(
         &self,
+        sealed: &SealedRecords<'_>,
         tenant: &Tenant,
         wanted: CreateApiKey,
         operator: bool,
@@ -94,7 +99,7 @@ impl Broker {
         };
         let pointer = ApiKeyPointer { namespace, id, secret: 0 };
         let writes = [
-            self.put(rows::principal(namespace, key.id), Expected::Absent, &key, None)?,
+            sealed.put(rows::principal(namespace, key.id), Expected::Absent, &key, None)?,
             self.put(rows::api_key_pointer(secret.hash()), Expected::Absent, &pointer, None)?,
         ];
         Ok((CreatedApiKey { key, secret }, writes))
@@ -114,7 +119,8 @@ impl Broker {
         caller.administers_principals()?;
         caller.may_enter(wanted.mode)?;
         let now = self.now();
-        let (created, [key, pointer]) = self.new_api_key(&caller.tenant, wanted, false, now)?;
+        let sealed = self.sealed(caller.tenant.id).await?;
+        let (created, [key, pointer]) = self.new_api_key(&sealed, &caller.tenant, wanted, false, now)?;
         let origin = Origin { namespace: created.key.namespace, request: Some(caller.request), at: now };
         let event = origin.done(EventType::ApiKeyCreated, caller.actor(), created.key.id);
         let mut transaction = self.recording(&event)?.write(key).write(pointer);
@@ -146,11 +152,12 @@ impl Broker {
         let (key, number) = value
             .rotate(secret.preview(), origin.at.plus(overlap))
             .ok_or_else(|| Error::conflict("revoked", "this key has ended; create another"))?;
+        let sealed = self.sealed(namespace.tenant).await?;
         let pointer = ApiKeyPointer { namespace, id, secret: number };
         let event = origin.done(EventType::ApiKeyRotated, caller.actor(), id);
         let transaction = self
             .recording(&event)?
-            .write(self.put(rows::principal(namespace, key.id), Expected::Version(version), &key, None)?)
+            .write(sealed.put(rows::principal(namespace, key.id), Expected::Version(version), &key, None)?)
             .write(self.put(rows::api_key_pointer(secret.hash()), Expected::Absent, &pointer, None)?);
         self.create(transaction, CreatedApiKey { key, secret }, reply).await
     }

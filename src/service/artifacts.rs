@@ -110,9 +110,10 @@ impl Broker {
             return Err(Error::invalid("/paths", "too many files with such long paths; publish several artifacts"));
         }
         let event = origin.done(EventType::ArtifactCreated, caller.actor(), id);
+        let sealed = self.sealed(namespace.tenant).await?;
         let transaction = self
             .recording(&event)?
-            .write(self.put(rows::artifact(namespace, id), Expected::Absent, &artifact, None)?)
+            .write(sealed.put(rows::artifact(namespace, id), Expected::Absent, &artifact, None)?)
             .write(manifest_write)
             .write(self.put(rows::artifact_host(&label), Expected::Absent, &pointer, None)?);
 
@@ -201,7 +202,8 @@ impl Broker {
     pub async fn list_artifacts(&self, caller: &Caller, request: &PageRequest) -> Result<Page<SeenArtifact>, Error> {
         let namespace = caller.namespace();
         let page = self.newest_first(rows::artifacts(namespace), namespace, request).await?;
-        let artifacts = page.items.iter().filter_map(|row| self.readable::<Artifact>(row));
+        let sealed = self.sealed(namespace.tenant).await?;
+        let artifacts = page.items.iter().filter_map(|row| sealed.readable::<Artifact>(row));
         let own: Vec<_> = artifacts.filter(|artifact| visible(caller, artifact)).collect();
         let makers = self.makers(namespace, own.iter().map(|artifact| artifact.made.minter)).await?;
         let items = own.into_iter().map(|artifact| {
@@ -237,7 +239,7 @@ impl Broker {
         id: ArtifactId,
     ) -> Result<Option<Record<Artifact>>, Error> {
         let [row] = self.store.get([rows::artifact(namespace, id)]).await?;
-        self.decode_if(row.as_ref())
+        self.sealed(namespace.tenant).await?.decode_if(row.as_ref())
     }
 
     /// Deletes an artifact: from the commit on nothing opens it, then its
@@ -253,7 +255,8 @@ impl Broker {
                 let deleted = Artifact { deleted_at: Some(origin.at), ..artifact.value.clone() };
                 let event = origin.done(EventType::ArtifactDeleted, caller.actor(), id);
                 let key = rows::artifact(origin.namespace, id);
-                let write = self.put(key, Expected::Version(artifact.version), &deleted, None)?;
+                let sealed = self.sealed(origin.namespace.tenant).await?;
+                let write = sealed.put(key, Expected::Version(artifact.version), &deleted, None)?;
                 match committed(self.store.commit(self.recording(&event)?.write(write)).await)? {
                     Committed::Done => {}
                     Committed::ReadAgain => continue,

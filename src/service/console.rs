@@ -31,7 +31,7 @@ use super::{
 
 /// Marks an attempt to sign in that has begun a session.
 #[derive(Debug, Serialize, Deserialize)]
-struct Used {}
+pub(super) struct Used {}
 
 /// Somebody who has just signed in. No `Debug`: the secret is a credential.
 pub struct SignedIn {

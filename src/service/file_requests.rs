@@ -157,9 +157,10 @@ impl Broker {
         let state = UseState::default();
         let pointer = FileRequestPointer { namespace, id };
         let event = origin.done(EventType::FileRequestCreated, caller.actor(), id);
+        let sealed = self.sealed(namespace.tenant).await?;
         let mut transaction = self
             .recording(&event)?
-            .write(self.put(rows::file_request(namespace, id), Expected::Absent, &request, purge)?)
+            .write(sealed.put(rows::file_request(namespace, id), Expected::Absent, &request, purge)?)
             .write(self.put(rows::file_request_namespace(id), Expected::Absent, &namespace, purge)?)
             .write(self.put(rows::file_request_state(id), Expected::Absent, &state, purge)?)
             .write(self.put(rows::file_request_token(token.hash()), Expected::Absent, &pointer, purge)?);
@@ -184,7 +185,8 @@ impl Broker {
         let namespace = caller.namespace();
         let between = Between::times(filter, FileRequestId::new);
         let page = self.newest_first_between(rows::file_requests(namespace), namespace, request, between).await?;
-        let mine = page.items.iter().filter_map(|row| self.readable::<FileRequest>(row));
+        let sealed = self.sealed(namespace.tenant).await?;
+        let mine = page.items.iter().filter_map(|row| sealed.readable::<FileRequest>(row));
         let mine: Vec<_> = mine.filter(|request| visible(caller, request)).collect();
         let keys: Vec<_> = mine.iter().map(|request| rows::file_request_state(request.id)).collect();
         let states = self.store.get_all(&keys).await?;
@@ -241,7 +243,8 @@ impl Broker {
     ) -> Result<(FileRequest, Record<UseState>), Error> {
         let keys = [rows::file_request(caller.namespace(), id), rows::file_request_state(id)];
         let [request, state] = self.store.get(keys).await?;
-        let request = self.decode_if::<FileRequest>(request.as_ref())?.ok_or(Error::NotFound)?.value;
+        let sealed = self.sealed(caller.namespace().tenant).await?;
+        let request = sealed.decode_if::<FileRequest>(request.as_ref())?.ok_or(Error::NotFound)?.value;
         let state = self.decode_if::<UseState>(state.as_ref())?.ok_or(Error::NotFound)?;
         let own = request.made.namespace == caller.namespace() && visible(caller, &request);
         if own { Ok((request, state)) } else { Err(Error::NotFound) }

@@ -77,7 +77,8 @@ impl Broker {
         ids.dedup();
         let keys: Vec<_> = ids.into_iter().map(|id| rows::principal(namespace, id)).collect();
         let found = self.store.get_all(&keys).await?;
-        let keys = found.iter().flatten().filter_map(|row| self.readable::<Principal>(row));
+        let sealed = self.sealed(namespace.tenant).await?;
+        let keys = found.iter().flatten().filter_map(|row| sealed.readable::<Principal>(row));
         Ok(Makers(keys.map(|key| (key.id, name_of(&key))).collect()))
     }
 

@@ -69,11 +69,9 @@ impl Broker {
         };
         let now = self.now();
         let (operator, operator_namespace) = (caller.principal.id, caller.namespace());
-        let (created, [key, pointer]) = self.new_key_of(&tenant, key, false, now, |secret| KnownBy::Impersonation {
-            secrets: vec![secret],
-            operator,
-            operator_namespace,
-            reason: wanted.reason,
+        let sealed = self.sealed(tenant.id).await?;
+        let (created, [key, pointer]) = self.new_key_of(&sealed, &tenant, key, false, now, |secret| {
+            KnownBy::Impersonation { secrets: vec![secret], operator, operator_namespace, reason: wanted.reason }
         })?;
         // In the ledger of the tenant, which is to see it.
         let namespace = Namespace { tenant: tenant.id, mode: wanted.mode };

@@ -30,7 +30,7 @@ use crate::{
 
 use super::{
     Asking, Broker, Caller, Error,
-    access::Authority,
+    access::{Authority, Made},
     events::Origin,
     records::{Committed, ROUNDS, Record, committed, outrun},
     rows,
@@ -108,7 +108,10 @@ impl Broker {
     async fn link_rows(&self, token: LinkTokenHash, claim: Option<ClaimHash>) -> Result<Option<LinkRows>, Error> {
         let found = self.store.get([rows::link_grant(token), rows::link_state(token)]).await?;
         let [Some(grant), Some(state)] = &found else { return Ok(None) };
-        let (Ok(grant), Ok(state)) = (self.decode::<LinkGrant>(grant), self.decode::<UseState>(state)) else {
+        // A token does not tell whose it is.
+        let Ok(Made { made }) = self.decode(grant).map(|record| record.value) else { return Ok(None) };
+        let sealed = self.sealed(made.namespace.tenant).await?;
+        let (Ok(grant), Ok(state)) = (sealed.decode::<LinkGrant>(grant), self.decode::<UseState>(state)) else {
             return Ok(None);
         };
         let grant = grant.value;
@@ -123,7 +126,8 @@ impl Broker {
     /// The artifact of a link, if it is published and its publisher stands behind it.
     async fn target(&self, grant: &LinkGrant) -> Result<Option<Artifact>, Error> {
         let [row] = self.store.get([rows::artifact(grant.made.namespace, grant.artifact)]).await?;
-        let Some(artifact) = row.and_then(|row| self.decode::<Artifact>(&row).ok()) else { return Ok(None) };
+        let sealed = self.sealed(grant.made.namespace.tenant).await?;
+        let Some(artifact) = row.and_then(|row| sealed.decode::<Artifact>(&row).ok()) else { return Ok(None) };
         let artifact = artifact.value;
         let same_authority = artifact.made == grant.made && artifact.deleted_at.is_none();
         Ok(if same_authority || self.is_live(&artifact).await? { Some(artifact) } else { None })

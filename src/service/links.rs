@@ -82,7 +82,7 @@ pub struct MintedLink {
 
 /// What a link's id leads to: the hash of its token, in hexadecimal.
 #[derive(Debug, Serialize, Deserialize)]
-struct LinkPointer {
+pub(super) struct LinkPointer {
     token: String,
 }
 
@@ -145,9 +145,10 @@ impl Broker {
         let state = UseState::default();
         let event = origin.done(EventType::LinkCreated, caller.actor(), grant.id);
         let pointer_row = rows::link_pointer(origin.namespace, grant.id);
+        let sealed = self.sealed(origin.namespace.tenant).await?;
         let transaction = self
             .recording(&event)?
-            .write(self.put(rows::link_grant(hash), Expected::Absent, &grant, purge)?)
+            .write(sealed.put(rows::link_grant(hash), Expected::Absent, &grant, purge)?)
             .write(self.put(rows::link_state(hash), Expected::Absent, &state, purge)?)
             .write(self.put(pointer_row, Expected::Absent, &pointer, purge)?);
         let link = Link::seen(grant, &state, Maker::from_caller(caller), origin.at);
@@ -175,10 +176,11 @@ impl Broker {
             keys.extend([rows::link_grant(hash), rows::link_state(hash)]);
         }
         let found = self.store.get_all(&keys).await?;
+        let sealed = self.sealed(namespace.tenant).await?;
         let mut own = Vec::with_capacity(page.items.len());
         for pair in found.chunks(2) {
             if let [Some(grant), Some(state)] = pair
-                && let Some(grant) = self.readable::<LinkGrant>(grant)
+                && let Some(grant) = sealed.readable::<LinkGrant>(grant)
                 && let Some(state) = self.readable::<UseState>(state)
                 && visible(caller, &grant)
                 && is_taken(filter, &grant, &state, now)
@@ -238,7 +240,8 @@ impl Broker {
         let pointer = self.decode_if::<LinkPointer>(pointer.as_ref())?.ok_or(Error::NotFound)?.value;
         let hash = self.link_hash(&pointer)?;
         let [grant, state] = self.store.get([rows::link_grant(hash), rows::link_state(hash)]).await?;
-        let grant = self.decode_if::<LinkGrant>(grant.as_ref())?.ok_or(Error::NotFound)?.value;
+        let sealed = self.sealed(caller.namespace().tenant).await?;
+        let grant = sealed.decode_if::<LinkGrant>(grant.as_ref())?.ok_or(Error::NotFound)?.value;
         let state = self.decode_if::<UseState>(state.as_ref())?.ok_or(Error::NotFound)?;
         if grant.made.namespace == caller.namespace() && visible(caller, &grant) {
             Ok((hash, grant, state))

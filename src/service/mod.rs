@@ -8,6 +8,7 @@ pub mod archives;
 pub mod artifacts;
 pub mod bulk_revocation;
 pub mod console;
+mod data_keys;
 pub mod edge;
 mod error;
 mod events;
@@ -21,12 +22,14 @@ pub mod links;
 pub mod listing;
 pub mod moves;
 mod passwords;
+mod personal;
 mod places;
 pub mod principals;
 pub mod receipts;
 pub mod reconcile;
 mod records;
 mod rows;
+mod sealed_records;
 pub mod security;
 pub mod sessions;
 pub mod share_redemption;
@@ -58,6 +61,7 @@ use crate::{
 
 pub use access::{Asking, Caller};
 pub use archives::ArchivePlaces;
+pub use data_keys::DataKeys;
 pub use error::{Error, Invalid};
 pub use limits::{AddressClass, Limits, RouteTaken, SessionSpender, Spent};
 pub use passwords::PasswordPool;
@@ -138,6 +142,8 @@ pub struct Broker {
     pub objects: Arc<dyn ObjectStorage>,
     /// Seals tokens, vouches for rows.
     pub keyring: Arc<Keyring>,
+    /// What tenants' personal data is sealed under, as far as this process has read it.
+    pub data_keys: Arc<DataKeys>,
     /// Signs edge cookies.
     pub edge: Arc<EdgeKey>,
     /// Tells the time.

@@ -76,7 +76,8 @@ impl Broker {
             Kind::Users => rows::users(namespace),
         };
         let page = self.newest_first(partition, namespace, request).await?;
-        let items = page.items.iter().filter_map(|row| self.readable(row)).collect();
+        let sealed = self.sealed(namespace.tenant).await?;
+        let items = page.items.iter().filter_map(|row| sealed.readable(row)).collect();
         Ok(Page { items, next_cursor: page.next_cursor })
     }
 
@@ -158,13 +159,15 @@ impl Broker {
             PrincipalId::ApiKey(_) => of_key,
             PrincipalId::User(_) => of_user,
         };
+        let sealed = self.sealed(caller.namespace().tenant).await?;
         for _ in 0..ROUNDS {
             let Record { value, version } = self.own_principal(caller, id).await?;
             caller.may_handle(&value)?;
             let Some(changed) = change(&value)? else { return Ok(value) };
             let origin = caller.origin(self);
             let event = origin.done(kind, caller.actor(), id);
-            let write = self.put(rows::principal(origin.namespace, id), Expected::Version(version), &changed, None)?;
+            let write =
+                sealed.put(rows::principal(origin.namespace, id), Expected::Version(version), &changed, None)?;
             match committed(self.store.commit(self.recording(&event)?.write(write)).await)? {
                 Committed::Done => return Ok(changed),
                 Committed::ReadAgain => {}
@@ -175,6 +178,6 @@ impl Broker {
 
     pub(super) async fn own_principal(&self, caller: &Caller, id: PrincipalId) -> Result<Record<Principal>, Error> {
         let [row] = self.store.get([rows::principal(caller.namespace(), id)]).await?;
-        self.decode_if(row.as_ref())?.ok_or(Error::NotFound)
+        self.sealed(caller.namespace().tenant).await?.decode_if(row.as_ref())?.ok_or(Error::NotFound)
     }
 }

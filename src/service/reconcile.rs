@@ -10,8 +10,6 @@ use std::{
     time::Duration,
 };
 
-use serde::de::DeserializeOwned;
-
 use crate::{
     domain::{
         event::{Actor, EventType},
@@ -26,7 +24,7 @@ use crate::{
         upload::Upload,
     },
     objects::{ObjectFolder, ObjectKey},
-    store::{Direction, Expected, Query},
+    store::{Direction, Expected, Query, Row},
 };
 
 use super::{
@@ -97,8 +95,9 @@ impl Broker {
         let namespace = origin.namespace;
         // Accounts, uploads, files, in this order: see `charges`.
         let accounts = self.accounts_in_use(namespace).await?;
-        let uploads = self.all::<Upload>(rows::uploads(namespace)).await?;
-        let entries = self.all::<PathEntry>(rows::vault(namespace)).await?;
+        let sealed = self.sealed(namespace.tenant).await?;
+        let uploads = self.all(rows::uploads(namespace), |row| sealed.decode::<Upload>(row)).await?;
+        let entries = self.all(rows::vault(namespace), |row| self.decode::<PathEntry>(row)).await?;
         let files: Vec<_> = entries.into_iter().filter_map(PathEntry::file).collect();
         let stored = self.stored(namespace).await?;
 
@@ -134,7 +133,11 @@ impl Broker {
 
     /// All values of a partition. Every row must be readable: an index with
     /// holes would make orphans of files.
-    async fn all<T: DeserializeOwned>(&self, partition: String) -> Result<Vec<T>, Error> {
+    async fn all<T>(
+        &self,
+        partition: String,
+        decode: impl Fn(&Row) -> Result<Record<T>, Error>,
+    ) -> Result<Vec<T>, Error> {
         let mut values = Vec::new();
         let mut after = None;
         loop {
@@ -142,7 +145,7 @@ impl Broker {
             let query = Query { partition, begins_with, after, limit: PORTION, direction: Direction::Ascending };
             let found = self.store.query(&query).await?;
             for row in &found {
-                values.push(self.decode::<T>(row)?.value);
+                values.push(decode(row)?.value);
             }
             match found.last() {
                 Some(last) if found.len() == PORTION => after = Some(last.key.sort.clone()),
@@ -191,9 +194,11 @@ impl Broker {
 
     /// Every account that may have something on it, by what it belongs to.
     async fn accounts_in_use(&self, namespace: Namespace) -> Result<Vec<(Scope, Accounts)>, Error> {
-        let mut principals = self.all::<Principal>(rows::api_keys(namespace)).await?;
-        principals.extend(self.all::<Principal>(rows::users(namespace)).await?);
-        let requests = self.all::<FileRequest>(rows::file_requests(namespace)).await?;
+        let sealed = self.sealed(namespace.tenant).await?;
+        let principal = |row: &Row| sealed.decode::<Principal>(row);
+        let mut principals = self.all(rows::api_keys(namespace), principal).await?;
+        principals.extend(self.all(rows::users(namespace), principal).await?);
+        let requests = self.all(rows::file_requests(namespace), |row| sealed.decode::<FileRequest>(row)).await?;
         let limited = principals.iter().filter(|who| !who.quota.is_none()).map(|who| Scope::Principal(who.id));
         let scopes = [Scope::Tenant].into_iter().chain(limited);
         let scopes: Vec<_> = scopes.chain(requests.iter().map(|request| Scope::FileRequest(request.id))).collect();

@@ -1,13 +1,12 @@
-//! Rows as values: JSON bodies, each vouched for by the keyring.
-
-use serde::{Serialize, de::DeserializeOwned};
+//! Rows as values: JSON bodies, each vouched for by the keyring. Those with personal data in them have the same
+//! words in [`super::sealed_records`].
 
 use crate::{
     domain::instant::Instant,
     store::{CommitError, Expected, Row, RowKey, Version, Write},
 };
 
-use super::{Broker, Error};
+use super::{Broker, Error, personal::Plain};
 
 /// A value and the version of the row it was read from.
 #[derive(Clone, Debug)]
@@ -22,7 +21,7 @@ pub(super) const ROUNDS: usize = 64;
 
 impl Broker {
     /// Reads a row that this deployment wrote.
-    pub(super) fn decode<T: DeserializeOwned>(&self, row: &Row) -> Result<Record<T>, Error> {
+    pub(super) fn decode<T: Plain>(&self, row: &Row) -> Result<Record<T>, Error> {
         let body = self.keyring.authentic(&row.key.partition, &row.key.sort, &row.body)?;
         let value = serde_json::from_slice(body)
             .map_err(|fault| Error::Internal(format!("a stored row cannot be read: {fault}")))?;
@@ -30,24 +29,18 @@ impl Broker {
     }
 
     /// As [`Broker::decode`], for a row that may not be there.
-    pub(super) fn decode_if<T: DeserializeOwned>(&self, row: Option<&Row>) -> Result<Option<Record<T>>, Error> {
+    pub(super) fn decode_if<T: Plain>(&self, row: Option<&Row>) -> Result<Option<Record<T>>, Error> {
         row.map(|row| self.decode(row)).transpose()
     }
 
     /// The value of a row, where one that is not ours, or damaged, counts as
     /// missing: it grants nothing, and hides no others.
-    pub(super) fn readable<T: DeserializeOwned>(&self, row: &Row) -> Option<T> {
-        match self.decode(row) {
-            Ok(record) => Some(record.value),
-            Err(fault) => {
-                tracing::error!(%fault, key = ?row.key, "a stored row counts as missing");
-                None
-            }
-        }
+    pub(super) fn readable<T: Plain>(&self, row: &Row) -> Option<T> {
+        self.decode(row).map_err(|fault| counts_as_missing(row, &fault)).ok().map(|record| record.value)
     }
 
     /// A write of this value, vouched for.
-    pub(super) fn put<T: Serialize>(
+    pub(super) fn put<T: Plain>(
         &self,
         key: RowKey,
         expected: Expected,
@@ -58,6 +51,11 @@ impl Broker {
         let body = self.keyring.authenticate(&key.partition, &key.sort, &body);
         Ok(Write { key, expected, body, purge_after })
     }
+}
+
+/// Tells the operator of a row that nobody else hears of.
+pub(super) fn counts_as_missing(row: &Row, fault: &Error) {
+    tracing::error!(%fault, key = ?row.key, "a stored row counts as missing");
 }
 
 /// What a commit came to, for a use case that reads again when it was late.

@@ -4,10 +4,11 @@
 //! |---|---|---|
 //! | `tenants` | tenant id | index of all tenants |
 //! | `tenant#T` | `tenant` | the tenant |
+//! | `tenant-key#T` | `field` | the key under which its personal data is sealed |
 //! | `keys#T#M` | key id | an API key |
 //! | `key-hash#H` | `pointer` | from the hash of a secret to its key |
 //! | `users#T#M` | user id | a user |
-//! | `user-of#H` | `pointer` | from tenant, issuer and subject to their user |
+//! | `user-of#H` | `pointer` | from tenant, issuer and subject, under a keyed hash, to their user |
 //! | `shares#T#M` | share id | index of shares |
 //! | `share#S` | `grant`, `state`, `claim#C` | a share |
 //! | `artifacts#T#M` | artifact id | an artifact |
@@ -32,7 +33,7 @@
 //! | `outbox#T#M#n` | attempt and number | events on their way to the ledger |
 //!
 //! `T` tenant, `M` mode, `H` SHA-256. Tenant ids have one length, so that no
-//! partition of one tenant is the beginning of another's.
+//! partition of one tenant is the beginning of another's. Nothing in a key of a row is personal ([`super::personal`]).
 
 use std::fmt::Display;
 
@@ -40,8 +41,8 @@ use crate::{
     crypto::{
         claim::ClaimHash,
         digest::Sha256Digest,
-        identity::ProvidedUserHash,
         kept_reply::AskedOnce,
+        lookup::LookupHash,
         opaque::{ApiKeyHash, ConsoleSecretHash, FileRequestTokenHash, LinkTokenHash},
     },
     domain::{
@@ -73,6 +74,10 @@ pub(super) fn tenant(tenant: TenantId) -> RowKey {
     RowKey::new(format!("tenant#{tenant}"), "tenant")
 }
 
+pub(super) fn data_key(tenant: TenantId) -> RowKey {
+    RowKey::new(format!("tenant-key#{tenant}"), "field")
+}
+
 pub(super) fn api_keys(namespace: Namespace) -> String {
     format!("keys#{}", of(namespace))
 }
@@ -89,7 +94,7 @@ pub(super) fn principal(namespace: Namespace, id: PrincipalId) -> RowKey {
     RowKey::new(partition, id.to_string())
 }
 
-pub(super) fn user_pointer(user: ProvidedUserHash) -> RowKey {
+pub(super) fn user_pointer(user: LookupHash) -> RowKey {
     RowKey::new(format!("user-of#{user}"), "pointer")
 }
 

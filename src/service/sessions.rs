@@ -11,7 +11,7 @@ use crate::{
     },
     domain::{
         event::Actor,
-        ids::{SessionId, ShareId},
+        ids::{SessionId, ShareId, TenantId},
         instant::Instant,
         lifetime,
         object::VaultFile,
@@ -143,7 +143,7 @@ impl Broker {
             return Err(Error::NoSession);
         }
         let (claim_hash, id, expires_at) = (token.claim, token.session, token.expires_at);
-        let standing = self.standing(token.share, claim_hash, &token.grant_hash, now, asking).await?;
+        let standing = self.standing((token.tenant, token.share), claim_hash, &token.grant_hash, now, asking).await?;
         let Standing { grant, claim, tenant, minter } = standing;
         if claim.returns(now).is_err() || tenant.id != token.tenant {
             return Err(Error::NoSession);
@@ -156,7 +156,8 @@ impl Broker {
     /// # Errors
     /// [`Error::NoSession`] when something else has ended it.
     pub(super) async fn session_still_stands(&self, session: &Session) -> Result<Session, Error> {
-        let (share, claim_hash, hash) = (session.share(), session.claim_hash, grant_hash(&session.grant));
+        let share = (session.tenant.id, session.share());
+        let (claim_hash, hash) = (session.claim_hash, grant_hash(&session.grant));
         let Standing { grant, claim, tenant, minter } =
             self.standing(share, claim_hash, &hash, self.now(), session.asking).await?;
         let Session { id, expires_at, asking, .. } = *session;
@@ -166,7 +167,7 @@ impl Broker {
     /// What a session stands on; whether its time is over is another question.
     async fn standing(
         &self,
-        share: ShareId,
+        share: (TenantId, ShareId),
         claim: ClaimHash,
         sealed_hash: &Sha256Digest,
         now: Instant,

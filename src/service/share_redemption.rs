@@ -129,13 +129,14 @@ impl Broker {
     /// row that is missing or not ours is a refusal.
     pub(super) async fn share_rows(
         &self,
-        share: ShareId,
+        (tenant, share): (TenantId, ShareId),
         claim: Option<ClaimHash>,
         sealed_hash: &[u8; 32],
     ) -> Result<Result<ShareRows, Refusal>, Error> {
         let found = self.store.get([rows::share_grant(share), rows::share_state(share)]).await?;
         let [Some(grant), Some(state)] = &found else { return Ok(Err(Refusal::Unknown)) };
-        let (Ok(row), Ok(state)) = (self.decode::<ShareRow>(grant), self.decode::<UseState>(state)) else {
+        let sealed = self.sealed(tenant).await?;
+        let (Ok(row), Ok(state)) = (sealed.decode::<ShareRow>(grant), self.decode::<UseState>(state)) else {
             return Ok(Err(Refusal::Altered));
         };
         let ShareRow { grant, message, .. } = row.value;
@@ -181,7 +182,7 @@ impl Broker {
                 }
             }
         };
-        let rows = self.share_rows(presented.share, claim, &presented.grant_hash).await?;
+        let rows = self.share_rows((presented.tenant, presented.share), claim, &presented.grant_hash).await?;
         Ok(rows.map(|rows| (rows, leaving)))
     }
 

@@ -106,7 +106,7 @@ pub(super) struct ShareRow {
 
 /// The row that lists a share; everything about it lies elsewhere.
 #[derive(Debug, Serialize, Deserialize)]
-struct IndexRow {}
+pub(super) struct IndexRow {}
 
 impl ShareRow {
     fn is_taken_by(&self, filter: &Filter, state: &UseState, now: Instant) -> bool {
@@ -175,9 +175,10 @@ impl Broker {
         let row = ShareRow { grant, label, metadata, message };
         let state = UseState::default();
         let event = origin.done(EventType::ShareCreated, caller.actor(), id);
+        let sealed = self.sealed(namespace.tenant).await?;
         let transaction = self
             .recording(&event)?
-            .write(self.put(rows::share_grant(id), Expected::Absent, &row, purge)?)
+            .write(sealed.put(rows::share_grant(id), Expected::Absent, &row, purge)?)
             .write(self.put(rows::share_state(id), Expected::Absent, &state, purge)?)
             .write(self.put(rows::share_index(namespace, id), Expected::Absent, &IndexRow {}, purge)?);
         let share = Share::seen(row, &state, Maker::from_caller(caller), origin.at);
@@ -219,10 +220,11 @@ impl Broker {
         let ids = page.items.iter().filter_map(|row| row.key.sort.parse::<ShareId>().ok());
         let keys: Vec<_> = ids.flat_map(|id| [rows::share_grant(id), rows::share_state(id)]).collect();
         let found = self.store.get_all(&keys).await?;
+        let sealed = self.sealed(namespace.tenant).await?;
         let mut own = Vec::with_capacity(found.len() / 2);
         for pair in found.chunks(2) {
             if let [Some(grant), Some(state)] = pair
-                && let Some(row) = self.readable::<ShareRow>(grant)
+                && let Some(row) = sealed.readable::<ShareRow>(grant)
                 && let Some(state) = self.readable::<UseState>(state)
                 && (caller.principal.grants.administer() || row.grant.made.minter == caller.principal.id)
                 && row.is_taken_by(filter, &state, now)
@@ -291,7 +293,8 @@ impl Broker {
 
     async fn own_share(&self, caller: &Caller, id: ShareId) -> Result<(ShareRow, Record<UseState>), Error> {
         let [grant, state] = self.store.get([rows::share_grant(id), rows::share_state(id)]).await?;
-        let row = self.decode_if::<ShareRow>(grant.as_ref())?.ok_or(Error::NotFound)?.value;
+        let sealed = self.sealed(caller.namespace().tenant).await?;
+        let row = sealed.decode_if::<ShareRow>(grant.as_ref())?.ok_or(Error::NotFound)?.value;
         let state = self.decode_if::<UseState>(state.as_ref())?.ok_or(Error::NotFound)?;
         let visible = caller.principal.grants.administer() || row.grant.made.minter == caller.principal.id;
         if row.grant.made.namespace == caller.namespace() && visible { Ok((row, state)) } else { Err(Error::NotFound) }

@@ -106,7 +106,8 @@ impl Broker {
     ) -> Result<Option<RequestRows>, Error> {
         let keys = [rows::file_request(namespace, id), rows::file_request_state(id)];
         let [Some(request), Some(state)] = self.store.get(keys).await? else { return Ok(None) };
-        let (Ok(request), Ok(state)) = (self.decode::<FileRequest>(&request), self.decode::<UseState>(&state)) else {
+        let sealed = self.sealed(namespace.tenant).await?;
+        let (Ok(request), Ok(state)) = (sealed.decode::<FileRequest>(&request), self.decode::<UseState>(&state)) else {
             return Ok(None);
         };
         let request = request.value;
@@ -116,7 +117,7 @@ impl Broker {
             None => None,
             Some(claim) => {
                 let [row] = self.store.get([rows::submission(id, claim)]).await?;
-                match row.map(|row| self.decode::<Submission>(&row)) {
+                match row.map(|row| sealed.decode::<Submission>(&row)) {
                     None => None,
                     Some(Ok(submission)) => Some(submission.value),
                     Some(Err(_)) => return Ok(None),
@@ -230,10 +231,11 @@ impl Broker {
                     let folder = folder.map_err(Error::path("/name"))?;
                     let submission = Submission { claim: begun, folder, name: name.map(str::to_owned) };
                     let state_row = rows::file_request_state(id);
+                    let sealed = self.sealed(origin.namespace.tenant).await?;
                     let mut transaction = self
                         .recording(&origin.done(EventType::FileRequestOpened, actor, id))?
                         .write(self.put(state_row, Expected::Version(rows.state.version), &state, purge)?)
-                        .write(self.put(rows::submission(id, claim), Expected::Absent, &submission, purge)?);
+                        .write(sealed.put(rows::submission(id, claim), Expected::Absent, &submission, purge)?);
                     if password_checked {
                         transaction = transaction.write(self.forget_tries(rows::file_request_tries(id), purge).await?);
                     }

@@ -182,11 +182,14 @@ impl Broker {
 
     async fn sweep_all(&self, due: &[Unswept], sweeping: Sweeping) -> Result<Sweep, Error> {
         let now = self.now();
-        let mut of_uploads = Vec::new();
+        let (mut of_uploads, mut tenants) = (Vec::new(), Vec::new());
         let mut work: Vec<BoxFuture<'_, Outcome>> = Vec::new();
         for unswept in due.iter().copied() {
             match unswept.what {
-                Due::Upload(upload) => of_uploads.push(rows::upload(unswept.namespace, upload)),
+                Due::Upload(upload) => {
+                    of_uploads.push(rows::upload(unswept.namespace, upload));
+                    tenants.push(unswept.namespace.tenant);
+                }
                 Due::Bytes(_) if sweeping == Sweeping::DryRun => {}
                 Due::Bytes(object) => {
                     let swept = self.sweep_bytes(ObjectKey::vault(unswept.namespace, object));
@@ -194,8 +197,9 @@ impl Broker {
                 }
             }
         }
-        for row in self.store.get_all(&of_uploads).await?.into_iter().flatten() {
-            let Ok(upload) = self.decode::<Upload>(&row) else { continue };
+        for (row, tenant) in self.store.get_all(&of_uploads).await?.into_iter().zip(tenants) {
+            let Some(row) = row else { continue };
+            let Ok(upload) = self.sealed(tenant).await?.decode::<Upload>(&row) else { continue };
             let Some(leftover) = upload.value.leftover(now) else { continue };
             let declaration = &upload.value.declaration;
             let unswept = Unswept { namespace: declaration.made.namespace, what: Due::Upload(declaration.id) };

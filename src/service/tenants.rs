@@ -34,7 +34,7 @@ pub struct CreatedTenant {
 }
 
 #[derive(Debug, Serialize, Deserialize)]
-struct IndexRow {}
+pub(super) struct IndexRow {}
 
 impl Broker {
     /// Creates a tenant and the key that administers it.
@@ -76,7 +76,9 @@ impl Broker {
             quota: Limits::default(),
             created_at: now,
         };
-        let (admin_key, [key, pointer]) = self.new_api_key(&tenant, administrator(), operator, now)?;
+        let (data_key, data_key_write) = self.new_data_key(tenant.id)?;
+        let sealed = self.sealed_under(data_key);
+        let (admin_key, [key, pointer]) = self.new_api_key(&sealed, &tenant, administrator(), operator, now)?;
         let namespace = Namespace { tenant: tenant.id, mode: Mode::Live };
         let origin = Origin { namespace, request, at: now };
         let key_event = origin.done(EventType::ApiKeyCreated, actor.clone(), admin_key.key.id);
@@ -85,6 +87,7 @@ impl Broker {
             .and_event(outbox(&key_event)?)
             .write(self.put(rows::tenant(tenant.id), Expected::Absent, &tenant, None)?)
             .write(self.put(rows::tenant_index(tenant.id), Expected::Absent, &IndexRow {}, None)?)
+            .write(data_key_write)
             .write(key)
             .write(pointer);
         self.create(transaction, CreatedTenant { tenant, admin_key }, reply).await
@@ -135,6 +138,7 @@ impl Broker {
     pub async fn cut_off_tenant(&self, caller: &Caller, id: TenantId) -> Result<CreatedTenant, Error> {
         caller.operates()?;
         let generation = Generation(u64::from_be_bytes(self.entropy.bytes()));
+        let sealed = self.sealed(id).await?;
         for _ in 0..ROUNDS {
             let [row] = self.store.get([rows::tenant(id)]).await?;
             let found = self.decode_if::<Tenant>(row.as_ref())?.ok_or(Error::NotFound)?;
@@ -142,7 +146,8 @@ impl Broker {
             // Their own keys end, too: whoever operates goes on doing so.
             let operator = id == caller.tenant.id;
             let origin = self.about_tenant(caller, id);
-            let (admin_key, [key, pointer]) = self.new_api_key(&tenant, administrator(), operator, origin.at)?;
+            let (admin_key, [key, pointer]) =
+                self.new_api_key(&sealed, &tenant, administrator(), operator, origin.at)?;
             let key_event = origin.done(EventType::ApiKeyCreated, caller.actor(), admin_key.key.id);
             let transaction = self
                 .recording(&origin.done(EventType::TenantCutOff, caller.actor(), id))?
@@ -173,7 +178,8 @@ impl Broker {
         let [row] = self.store.get([rows::tenant(id)]).await?;
         let tenant = self.decode_if::<Tenant>(row.as_ref())?.ok_or(Error::NotFound)?.value;
         let now = self.now();
-        let (created, [key, pointer]) = self.new_api_key(&tenant, administrator(), true, now)?;
+        let sealed = self.sealed(id).await?;
+        let (created, [key, pointer]) = self.new_api_key(&sealed, &tenant, administrator(), true, now)?;
         let origin = Origin { namespace: created.key.namespace, request: None, at: now };
         let event = origin.done(EventType::ApiKeyCreated, Actor::System, created.key.id);
         match committed(self.store.commit(self.recording(&event)?.write(key).write(pointer)).await)? {

@@ -5,7 +5,6 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    crypto::identity::ProvidedUserHash,
     domain::{
         event::EventType,
         identity::{Identity, Issuer, SecondFactor, Subject},
@@ -49,7 +48,7 @@ pub struct CreateUser {
 
 /// What tenant, issuer and subject lead to.
 #[derive(Debug, Serialize, Deserialize)]
-struct UserPointer {
+pub(super) struct UserPointer {
     namespace: Namespace,
     id: UserId,
 }
@@ -70,13 +69,14 @@ impl Broker {
         let role =
             Role::with(wanted.role, &wanted.grants).map_err(|fault| Error::invalid("/role", fault.to_string()))?;
         let tenant = &caller.tenant;
-        let place = rows::user_pointer(ProvidedUserHash::new(tenant.id, &wanted.issuer, &wanted.subject));
+        let sealed = self.sealed(tenant.id).await?;
+        let place = rows::user_pointer(sealed.user(&wanted.issuer, &wanted.subject)?);
         let [row] = self.store.get([place.clone()]).await?;
         let pointer = self.decode_if::<UserPointer>(row.as_ref())?;
         if let Some(pointer) = &pointer {
             let before = rows::principal(pointer.value.namespace, PrincipalId::User(pointer.value.id));
             let [row] = self.store.get([before]).await?;
-            let before = self.decode_if::<Principal>(row.as_ref())?.map(|record| record.value);
+            let before = sealed.decode_if::<Principal>(row.as_ref())?.map(|record| record.value);
             if before.is_some_and(|before| before.ended.is_none()) {
                 return Err(Error::conflict("user_exists", "this user is in already; change them instead"));
             }
@@ -106,7 +106,7 @@ impl Broker {
         let expected = pointer.map_or(Expected::Absent, |record| Expected::Version(record.version));
         let mut transaction = self
             .recording(&origin.done(EventType::UserCreated, caller.actor(), id))?
-            .write(self.put(rows::principal(namespace, user.id), Expected::Absent, &user, None)?)
+            .write(sealed.put(rows::principal(namespace, user.id), Expected::Absent, &user, None)?)
             .write(self.put(place, expected, &UserPointer { namespace, id }, None)?);
         for account in self.new_accounts(namespace, Scope::Principal(user.id), user.quota)? {
             transaction = transaction.write(account);
@@ -120,7 +120,9 @@ impl Broker {
     /// [`Error::Unauthenticated`] for whoever was not let in; [`Error::Forbidden`] for an administrator of whom the
     /// provider says that they did without a second factor.
     pub async fn vouched_for(&self, identity: &Identity, request: RequestId) -> Result<Caller, Error> {
-        let place = rows::user_pointer(ProvidedUserHash::new(identity.tenant, &identity.issuer, &identity.subject));
+        let sealed = self.sealed(identity.tenant).await?;
+        let user = sealed.user(&identity.issuer, &identity.subject).map_err(|_| Error::Unauthenticated)?;
+        let place = rows::user_pointer(user);
         let [row] = self.store.get([place]).await?;
         let pointer: UserPointer = row.and_then(|row| self.readable(&row)).ok_or(Error::Unauthenticated)?;
         let id = PrincipalId::User(pointer.id);

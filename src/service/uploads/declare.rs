@@ -194,12 +194,13 @@ impl Broker {
         let scopes = scopes(uploader);
         let event = uploader.origin.done(EventType::UploadCreated, uploader.actor.clone(), id);
         // Another account in each round: another replica may be at the same one.
+        let sealed = self.sealed(namespace.tenant).await?;
         for round in 0..ROUNDS {
             let turn = self.turns.at(namespace, usize::from(id.as_bytes()[14]) + round).await;
             let upload = &mut declared.upload;
             let charged = self.charge(namespace, &scopes, upload.declaration.amount(), turn.shard).await?;
             upload.charges = charged.charges;
-            let write = self.put(rows::upload(namespace, id), Expected::Absent, upload, purge(upload))?;
+            let write = sealed.put(rows::upload(namespace, id), Expected::Absent, upload, purge(upload))?;
             let transaction = self.recording(&event)?.write(write).write(self.due(upload, uploader.origin.at)?);
             let mut transaction = self.keep(transaction, declared, reply)?;
             for write in charged.writes {

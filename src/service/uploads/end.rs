@@ -75,7 +75,7 @@ impl Broker {
             }
             let progress = Progress::Cancelled { cancelled_at: self.now() };
             let (_, transaction) =
-                self.settle(uploader.origin, &uploader.actor, &upload, EventType::UploadCancelled, progress)?;
+                self.settle(uploader.origin, &uploader.actor, &upload, EventType::UploadCancelled, progress).await?;
             match committed(self.store.commit(transaction).await)? {
                 Committed::Done => {
                     self.clear_inbox(&upload.value.declaration).await;
@@ -96,7 +96,7 @@ impl Broker {
         reason: Rejection,
     ) -> Result<Option<Error>, Error> {
         let progress = Progress::Rejected { reason, rejected_at: self.now() };
-        let (_, transaction) = self.settle(origin, actor, upload, EventType::UploadRejected, progress)?;
+        let (_, transaction) = self.settle(origin, actor, upload, EventType::UploadRejected, progress).await?;
         match committed(self.store.commit(transaction).await)? {
             Committed::Done => {
                 self.clear_inbox(&upload.value.declaration).await;
@@ -107,7 +107,7 @@ impl Broker {
     }
 
     /// The upload with its final progress, and the transaction that makes it so.
-    pub(super) fn settle(
+    pub(super) async fn settle(
         &self,
         origin: Origin,
         actor: &Actor,
@@ -117,8 +117,14 @@ impl Broker {
     ) -> Result<(Upload, Transaction), Error> {
         let settled = upload.value.settled(progress);
         let id = settled.declaration.id;
-        let key = rows::upload(namespace_of(&settled.declaration), id);
-        let write = self.put(key, Expected::Version(upload.version), &settled, purge(&settled))?;
+        let namespace = namespace_of(&settled.declaration);
+        let key = rows::upload(namespace, id);
+        let write = self.sealed(namespace.tenant).await?.put(
+            key,
+            Expected::Version(upload.version),
+            &settled,
+            purge(&settled),
+        )?;
         let event = origin.done(kind, actor.clone(), id);
         let transaction = self.recording(&event)?.write(write).write(self.due(&settled, self.now())?);
         Ok((settled, transaction))
@@ -156,7 +162,8 @@ impl Broker {
             && let Some(again) = upload.value.takes_back(&file.charges, now)
         {
             let key = rows::upload(namespace, again.declaration.id);
-            writes.push(self.put(key, Expected::Version(upload.version), &again, purge(&again))?);
+            let sealed = self.sealed(namespace.tenant).await?;
+            writes.push(sealed.put(key, Expected::Version(upload.version), &again, purge(&again))?);
             writes.push(self.due(&again, now)?);
         } else {
             writes.extend(self.discharge(namespace, &file.charges, file.amount()).await?);
@@ -176,7 +183,8 @@ impl Broker {
         let namespace = namespace_of(declaration);
         let origin = Origin { namespace, request: None, at: now };
         let key = rows::upload(namespace, declaration.id);
-        let write = self.put(key, Expected::Version(upload.version), given_back, purge(given_back))?;
+        let sealed = self.sealed(namespace.tenant).await?;
+        let write = sealed.put(key, Expected::Version(upload.version), given_back, purge(given_back))?;
         let event = origin.done(kind, Actor::System, declaration.id);
         let mut transaction = self.recording(&event)?.write(write);
         for write in self.discharge(namespace, &upload.value.charges, declaration.amount()).await? {

@@ -163,9 +163,10 @@ impl Broker {
     pub async fn list_uploads(&self, caller: &Caller, request: &PageRequest) -> Result<Page<Upload>, Error> {
         let namespace = caller.namespace();
         let page = self.newest_first(rows::uploads(namespace), namespace, request).await?;
+        let sealed = self.sealed(namespace.tenant).await?;
         let mut items = Vec::with_capacity(page.items.len());
         for row in &page.items {
-            let Some(upload) = self.readable::<Upload>(row) else { continue };
+            let Some(upload) = sealed.readable::<Upload>(row) else { continue };
             if caller.principal.grants.allow(&upload.declaration.path, Permission::Read) {
                 items.push(upload);
             }
@@ -192,7 +193,7 @@ impl Broker {
 
     pub(super) async fn upload(&self, namespace: Namespace, id: UploadId) -> Result<Option<Record<Upload>>, Error> {
         let [row] = self.store.get([rows::upload(namespace, id)]).await?;
-        self.decode_if::<Upload>(row.as_ref())
+        self.sealed(namespace.tenant).await?.decode_if::<Upload>(row.as_ref())
     }
 }
 

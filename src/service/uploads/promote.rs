@@ -206,7 +206,7 @@ impl Broker {
         let expected = entry.map_or(Expected::Absent, |entry| Expected::Version(entry.version));
         let progress = Progress::Completed { object, checksum, completed_at };
         let (_, transaction) =
-            self.settle(uploader.origin, &uploader.actor, upload, EventType::UploadCompleted, progress)?;
+            self.settle(uploader.origin, &uploader.actor, upload, EventType::UploadCompleted, progress).await?;
         let path_row = rows::vault_path(namespace, &declaration.path);
         let receipt_row = rows::receipt(namespace, declaration.id);
         let mut transaction = transaction

@@ -68,6 +68,7 @@ impl Laboratory {
             store: Store::new(faults.clone()),
             objects: objects.clone(),
             keyring,
+            data_keys: Arc::default(),
             edge,
             clock: clock.clone(),
             entropy,

@@ -225,6 +225,7 @@ pub fn served_at(clock: Arc<dyn Clock>) -> (Api, Arc<AwayStorage>) {
         store: Store::new(Arc::new(MemoryStore::new())),
         objects: away.clone(),
         keyring,
+        data_keys: Arc::default(),
         edge,
         clock,
         entropy,

@@ -1,0 +1,98 @@
+//! What of the stored rows is personal, and therefore sealed: all of it, on this screen.
+//!
+//! Personal is what people say in their own words, or are called by: labels, messages, metadata, names, subjects and
+//! reasons; and the networks from which something may be used, which are somebody's addresses.
+//!
+//! Not sealed, and why:
+//! - paths and names of files: they are listed by their beginnings, which nothing sealed has. What an outsider says
+//!   they are called becomes part of a path once they deliver ([`FileRequest::submission_folder`]);
+//! - the names of tenants: organisations, and every recipient is told;
+//! - ids, times, sizes, rights, limits and states: they decide, and say nothing of a person by themselves;
+//! - events: they name things by their ids (`domain/event.rs` says what must not be in one);
+//! - replies that are kept for who asks again: sealed whole, under more than this (`crypto/kept_reply.rs`).
+//!
+//! Every type that is kept in a row stands here once. One that stands here twice, or not at all, does not compile.
+
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::domain::{
+    artifact::{Artifact, Manifest},
+    console::ConsoleSession,
+    event::Event,
+    file_request::{FileRequest, Submission},
+    instant::Instant,
+    link::LinkGrant,
+    object::PathEntry,
+    principal::Principal,
+    quota::Account,
+    receipt::Receipt,
+    redemption::{Claim, UseState},
+    tenant::{Namespace, Tenant},
+    tries::Tries,
+    upload::Upload,
+};
+
+use super::{
+    access::{ApiKeyPointer, Made},
+    artifacts::ArtifactPointer,
+    console::Used,
+    data_keys::DataKeyRow,
+    file_requests::FileRequestPointer,
+    links::LinkPointer,
+    shares::{self, ShareRow},
+    tenants,
+    uploads::{DueBytes, DueRow},
+    users::UserPointer,
+};
+
+/// A value that is kept in a row, in one way or the other.
+pub(super) trait Kept: Serialize + DeserializeOwned {}
+
+/// A value of which nothing is personal: it lies in its row as it is.
+pub(super) trait Plain: Kept {}
+
+/// A value of which something is personal: it is written and read by [`super::sealed_records`] alone.
+pub(super) trait Personal: Kept {
+    /// What, as JSON pointers (RFC 6901). What is null or missing is not sealed.
+    const FIELDS: &'static [&'static str];
+}
+
+macro_rules! personal {
+    ($($kept:ty: $($field:literal),+;)+) => {
+        $(impl Kept for $kept {}
+        impl Personal for $kept {
+            const FIELDS: &'static [&'static str] = &[$($field),+];
+        })+
+    };
+}
+
+macro_rules! plain {
+    ($($kept:ty),+ $(,)?) => {
+        $(impl Kept for $kept {}
+        impl Plain for $kept {})+
+    };
+}
+
+personal! {
+    Principal: "/label", "/metadata", "/known_by/subject", "/known_by/reason";
+    ShareRow: "/label", "/metadata", "/message", "/grant/restrictions/networks";
+    LinkGrant: "/label", "/metadata", "/message", "/restrictions/networks";
+    FileRequest: "/label", "/metadata", "/message";
+    // The folder ends in their name.
+    Submission: "/name", "/folder";
+    Artifact: "/label", "/metadata";
+    Upload: "/declaration/metadata";
+}
+
+plain! {
+    // Whose a row is, and what leads from one to another: ids and hashes.
+    ApiKeyPointer, ArtifactPointer, FileRequestPointer, LinkPointer, Made, Namespace, UserPointer,
+    shares::IndexRow, tenants::IndexRow,
+    // What has become of something: counts and times.
+    Claim, ConsoleSession, Instant, Tries, Used, UseState,
+    // Uploads and files: paths, sizes, types and checksums.
+    Account, DueBytes, DueRow, Manifest, PathEntry, Receipt,
+    // An organisation, and its key.
+    DataKeyRow, Tenant,
+    Event,
+}
