@@ -25,6 +25,7 @@ mod progress;
 mod receipt;
 mod redeem;
 mod request;
+mod rights;
 mod sending;
 mod serve;
 mod share;
