@@ -17,6 +17,7 @@ use cloakroom::{
     clock::SystemClock,
     config::Given,
     crypto::{
+        field::Place,
         keyring::{DeploymentId, KeyState, Keyring, RootKey},
         opaque::LinkToken,
         sealed::Purpose,
@@ -51,6 +52,10 @@ pub(crate) fn operations(span: Duration) -> Vec<(&'static str, f64)> {
     let token = LinkToken::generate(&entropy);
     let body = [b'x'; 400];
     let row = keyring.authenticate("share#x", "grant", &body);
+    let data_key = keyring.new_data_key(TenantId::from_bytes([4; 16]), &entropy);
+    let place = Place { partition: "share#x", sort: "grant", field: "/label" };
+    let label = b"\"for the auditors, second draft\"";
+    let sealed_label = data_key.seal(place, label, &entropy).unwrap();
 
     let contract = UploadContract {
         key: ObjectKey::inbox(namespace(), InboxSecret([2; 32])),
@@ -89,6 +94,8 @@ pub(crate) fn operations(span: Duration) -> Vec<(&'static str, f64)> {
         ("draw 32 random bytes", median_micros(span, || entropy_bytes(&entropy))),
         ("seal a share token", median_micros(span, || keyring.seal(Purpose::Share, &plaintext, &entropy).unwrap())),
         ("open a share token", median_micros(span, || keyring.open(Purpose::Share, &sealed).unwrap())),
+        ("seal a label", median_micros(span, || data_key.seal(place, label, &entropy).unwrap())),
+        ("open a label", median_micros(span, || data_key.open(place, &sealed_label).unwrap())),
         ("hash a link token", median_micros(span, || token.hash())),
         ("authenticate a row of 400 bytes", median_micros(span, || keyring.authenticate("share#x", "grant", &body))),
         ("verify a row of 400 bytes", median_micros(span, || keyring.authentic("share#x", "grant", &row).is_ok())),

@@ -16,6 +16,7 @@ pub mod file_requests;
 pub mod history;
 pub mod idempotency;
 pub mod impersonation;
+mod json_fields;
 pub mod limits;
 pub mod link_redemption;
 pub mod links;

@@ -5,8 +5,6 @@
 
 use std::sync::Arc;
 
-use serde_json::Value;
-
 use crate::{
     crypto::{data_key::DataKey, field::Place, lookup::LookupHash},
     domain::{
@@ -20,6 +18,7 @@ use crate::{
 use super::{
     Broker, Error,
     data_keys::NoDataKey,
+    json_fields::{self, Field},
     personal::Personal,
     records::{Record, counts_as_missing},
 };
@@ -52,15 +51,10 @@ impl SealedRecords<'_> {
     pub(super) fn decode<T: Personal>(&self, row: &Row) -> Result<Record<T>, Error> {
         let key = self.key()?;
         let body = self.broker.keyring.authentic(&row.key.partition, &row.key.sort, &row.body)?;
-        let mut value: Value = serde_json::from_slice(body).map_err(unreadable)?;
-        for field in T::FIELDS {
-            let Some(found) = present(&mut value, field) else { continue };
-            let place = Place { partition: &row.key.partition, sort: &row.key.sort, field };
-            let opened = found.as_str().and_then(|sealed| key.open(place, sealed).ok());
-            let opened = opened.ok_or_else(|| Error::Internal(not_opened(field)))?;
-            *found = serde_json::from_slice(&opened).map_err(unreadable)?;
-        }
-        let value = serde_json::from_value(value).map_err(unreadable)?;
+        let text = str::from_utf8(body).map_err(|_| Error::Internal("a stored row is no text".into()))?;
+        let sealed = json_fields::find(text, T::FIELDS).map_err(unreadable)?;
+        let opened: Result<Vec<_>, Error> = sealed.iter().map(|field| open(key, row, field)).collect();
+        let value = serde_json::from_str(&json_fields::replace(text, &sealed, &opened?)).map_err(unreadable)?;
         Ok(Record { value, version: row.version })
     }
 
@@ -83,17 +77,18 @@ impl SealedRecords<'_> {
         purge_after: Option<Instant>,
     ) -> Result<Write, Error> {
         let data_key = self.key()?;
-        let unwritable = |fault: serde_json::Error| Error::Internal(fault.to_string());
-        let mut value = serde_json::to_value(value).map_err(unwritable)?;
-        for field in T::FIELDS {
-            let Some(found) = present(&mut value, field) else { continue };
-            let place = Place { partition: &key.partition, sort: &key.sort, field };
-            let plain = serde_json::to_vec(found).map_err(unwritable)?;
-            *found = Value::String(data_key.seal(place, &plain, self.broker.entropy.as_ref())?);
-        }
-        let body = serde_json::to_vec(&value).map_err(unwritable)?;
-        let body = self.broker.keyring.authenticate(&key.partition, &key.sort, &body);
+        let plain = serde_json::to_string(value).map_err(|fault| Error::Internal(fault.to_string()))?;
+        let fields = json_fields::find(&plain, T::FIELDS).map_err(unreadable)?;
+        let sealed: Result<Vec<_>, Error> = fields.iter().map(|field| self.seal(data_key, &key, field)).collect();
+        let body = json_fields::replace(&plain, &fields, &sealed?);
+        let body = self.broker.keyring.authenticate(&key.partition, &key.sort, body.as_bytes());
         Ok(Write { key, expected, body, purge_after })
+    }
+
+    /// The JSON string that stands in the row in the place of a value.
+    fn seal(&self, data_key: &DataKey, row: &RowKey, field: &Field<'_>) -> Result<String, Error> {
+        let sealed = data_key.seal(place(row, field), field.value.as_bytes(), self.broker.entropy.as_ref())?;
+        Ok(format!("\"{sealed}\""))
     }
 
     /// Under what the row lies that leads to a user.
@@ -102,19 +97,24 @@ impl SealedRecords<'_> {
     }
 }
 
-/// What a field says, if anything.
-fn present<'a>(value: &'a mut Value, field: &str) -> Option<&'a mut Value> {
-    value.pointer_mut(field).filter(|found| !found.is_null())
+fn place<'a>(row: &'a RowKey, field: &Field<'a>) -> Place<'a> {
+    Place { partition: &row.partition, sort: &row.sort, field: field.pointer }
+}
+
+/// The JSON text that was sealed for this place.
+fn open(data_key: &DataKey, row: &Row, field: &Field<'_>) -> Result<String, Error> {
+    let sealed: Option<&str> = serde_json::from_str(field.value).ok();
+    let opened = sealed.and_then(|sealed| data_key.open(place(&row.key, field), sealed).ok());
+    opened.and_then(|value| String::from_utf8(value.to_vec()).ok()).ok_or_else(|| {
+        Error::Internal(format!(
+            "the field {} of a stored row does not open: it was sealed for another place, tenant or data key, or lies \
+             in the open, as versions wrote it that sealed nothing",
+            field.pointer
+        ))
+    })
 }
 
 fn unreadable(fault: serde_json::Error) -> Error {
     // Without the fault's own words, which may quote what is personal.
-    Error::Internal(format!("a stored row cannot be read: {:?} at column {}", fault.classify(), fault.column()))
-}
-
-fn not_opened(field: &str) -> String {
-    format!(
-        "the field {field} of a stored row does not open: it was sealed for another place, tenant or data key, or lies \
-         in the open, as versions wrote it that sealed nothing"
-    )
+    Error::Internal(format!("a stored row cannot be read: {:?} fault at column {}", fault.classify(), fault.column()))
 }

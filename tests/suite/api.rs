@@ -52,9 +52,11 @@ mod not_forever;
 mod once;
 mod once_in_doubt;
 mod one_answer;
+mod personal;
 mod principals;
 mod recorded;
 mod restrictions;
+mod sealing;
 mod smoke;
 mod tenants_apart;
 

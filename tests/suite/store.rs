@@ -7,7 +7,7 @@
 mod ambiguity;
 mod committing;
 mod embedded;
-mod fixture;
+pub mod fixture;
 mod querying;
 mod racing;
 mod reading;

@@ -104,7 +104,8 @@ fn a_row_that_was_lost_is_a_refusal() {
     let session = text(&api.redeem(&minted.token, &claimant).expect(200), "session_token");
     let (share, tenant) = (format!("share#{}", minted.id), format!("tenant#{}", api.tenant.id));
     let keys = format!("keys#{}", api.ledger());
-    let partitions = [share.clone(), tenant.clone(), keys.clone()];
+    let data_key = format!("tenant-key#{}", api.tenant.id);
+    let partitions = [share.clone(), tenant.clone(), keys.clone(), data_key.clone()];
     let claim = api.rows(&share).into_iter().find(|row| row.key.sort.starts_with("claim#")).unwrap().key;
 
     let whole = without(&api, &RowKey::new("none", "none"), &partitions);
@@ -116,6 +117,7 @@ fn a_row_that_was_lost_is_a_refusal() {
         claim,
         RowKey::new(&tenant, "tenant"),
         RowKey::new(&keys, &api.tenant.admin.id),
+        RowKey::new(&data_key, "field"),
     ] {
         let broken = without(&api, &lost, &partitions);
         broken.get(&session, "/v1/session").problem(401, "no_session");

@@ -2,6 +2,7 @@
 
 use std::{env, sync::Arc};
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use cloakroom::{
     domain::{ids::AttemptId, instant::Instant},
     entropy::{Entropy, SystemEntropy},
@@ -139,8 +140,31 @@ fn faulty<B: Backend>(backend: B) -> FaultyStore<B> {
     faulty
 }
 
-/// The table that the test run was given. Credentials are an emulator's: any will do.
+/// The table that the test run was given.
 pub(super) fn dynamodb_store() -> DynamoStore {
+    let (client, table) = dynamodb_table();
+    DynamoStore::new(client, table)
+}
+
+/// Everything in that table, as it lies there.
+pub async fn whole_table() -> Vec<Vec<u8>> {
+    let (client, table) = dynamodb_table();
+    let mut pages = client.scan().table_name(table).into_paginator().items().send();
+    let mut all = Vec::new();
+    while let Some(item) = pages.try_next().await.unwrap() {
+        for value in item.into_values() {
+            match value {
+                AttributeValue::S(text) | AttributeValue::N(text) => all.push(text.into_bytes()),
+                AttributeValue::B(bytes) => all.push(bytes.into_inner()),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+    all
+}
+
+/// Credentials are an emulator's: any will do.
+fn dynamodb_table() -> (aws_sdk_dynamodb::Client, String) {
     let setting = |name| env::var(name).unwrap_or_else(|_| panic!("{name} is not set: {HOW}"));
     let endpoint = setting("CLOAKROOM_TEST_DYNAMODB_ENDPOINT");
     let table = setting("CLOAKROOM_TEST_TABLE");
@@ -150,7 +174,7 @@ pub(super) fn dynamodb_store() -> DynamoStore {
         .credentials_provider(aws_sdk_dynamodb::config::SharedCredentialsProvider::new(credentials))
         .behavior_version(aws_config::BehaviorVersion::latest())
         .build();
-    DynamoStore::new(dynamodb::client(&config, Some(endpoint)), table)
+    (dynamodb::client(&config, Some(endpoint)), table)
 }
 
 const HOW: &str = "run ./test, or start the emulators with localstack/emulators";
