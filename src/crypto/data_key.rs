@@ -95,6 +95,11 @@ pub(super) mod tests {
         TenantId::from_bytes([number; 16])
     }
 
+    /// Of the tenant 16 times 1 in the deployment 16 times 9: key id 4 times 2, key 32 times 3.
+    pub(in crate::crypto) fn known_key() -> DataKey {
+        DataKey::new(DeploymentId([9; 16]), tenant(1), [2; KEY_ID], [3; 32].into())
+    }
+
     fn ring() -> Keyring {
         keyring(vec![key(1, KeyState::Primary)])
     }

@@ -119,7 +119,7 @@ mod tests {
     use super::*;
     use crate::{
         crypto::{
-            data_key::tests::tenant,
+            data_key::tests::{known_key, tenant},
             keyring::{
                 DeploymentId, KeyState, Keyring,
                 tests::{key, keyring},
@@ -220,6 +220,17 @@ mod tests {
             let sealed = key.seal(PLACE, &value, &SystemEntropy).unwrap();
             assert_eq!(*key.open(PLACE, &sealed).unwrap(), value);
         }
+    }
+
+    #[test]
+    fn another_program_that_follows_the_description_makes_the_same() {
+        // Made with Python's hmac and cryptography's AESGCM: salt 32 times 4, IV 12 times 5.
+        let sealed = concat!(
+            "AQEBAQEBAQEBAQEBAQEBAQECAgICBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQFBQUFBQUFBQUFBQX2dJ",
+            "PSXIv2UydP5wf0wVOH3La0Gw6ogItpe5HWpIb3rEMOj74KyDp1aKmtsBbAWCs",
+            ""
+        );
+        assert_eq!(known_key().open(PLACE, sealed).unwrap().as_slice(), VALUE);
     }
 
     #[test]

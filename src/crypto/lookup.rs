@@ -54,7 +54,7 @@ mod tests {
     use super::*;
     use crate::{
         crypto::{
-            data_key::tests::tenant,
+            data_key::tests::{known_key, tenant},
             keyring::{
                 KeyState,
                 tests::{key, keyring},
@@ -81,6 +81,14 @@ mod tests {
         ] {
             assert_ne!(user, another);
         }
+    }
+
+    #[test]
+    fn another_program_that_follows_the_description_makes_the_same() {
+        // Made with Python's hmac.
+        let user =
+            LookupHash::of_user(&known_key(), &Issuer::parse("https://a").unwrap(), &Subject::parse("12").unwrap());
+        assert_eq!(user.to_string(), "396e956329cd48911018b0f2da14054ff700bbb091c0a1f787e9956f2ca4b1a0");
     }
 
     #[test]

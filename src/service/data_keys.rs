@@ -100,30 +100,26 @@ impl Broker {
             return Ok(Ok(key));
         }
         let [row] = self.store.get([rows::data_key(tenant)]).await?;
-        let key = match self.unwrapped(tenant, row.as_ref()) {
-            Ok(Record { value, version }) => {
-                let DataKeyRow { wrapped } = value;
-                let key = self.keyring.unwrap_data_key(tenant, &wrapped).map_err(|_| NoDataKey::Altered);
-                if let Ok(key) = &key
-                    && !self.keyring.is_under_primary(&wrapped)
-                {
-                    self.wrap_anew(key, tenant, Expected::Version(version)).await;
-                }
-                key.map(Arc::new)
+        let (key, wrapped) = match self.unwrapped(tenant, row.as_ref()) {
+            Ok(found) => found,
+            Err(fault) => {
+                tracing::error!(%tenant, %fault, "what is personal of a tenant cannot be read");
+                return Ok(Err(fault));
             }
-            Err(fault) => Err(fault),
         };
-        match &key {
-            Ok(key) => self.data_keys.keep(tenant, Arc::clone(key), now),
-            Err(fault) => tracing::error!(%tenant, %fault, "what is personal of a tenant cannot be read"),
+        if !self.keyring.is_under_primary(&wrapped.value.wrapped) {
+            self.wrap_anew(&key, tenant, Expected::Version(wrapped.version)).await;
         }
-        Ok(key)
+        let key = Arc::new(key);
+        self.data_keys.keep(tenant, Arc::clone(&key), now);
+        Ok(Ok(key))
     }
 
-    fn unwrapped(&self, tenant: TenantId, row: Option<&Row>) -> Result<Record<DataKeyRow>, NoDataKey> {
+    fn unwrapped(&self, tenant: TenantId, row: Option<&Row>) -> Result<(DataKey, Record<DataKeyRow>), NoDataKey> {
         let row = row.ok_or(NoDataKey::Missing)?;
-        debug_assert_eq!(row.key, rows::data_key(tenant));
-        self.decode::<DataKeyRow>(row).map_err(|_| NoDataKey::Altered)
+        let found = self.decode::<DataKeyRow>(row).map_err(|_| NoDataKey::Altered)?;
+        let key = self.keyring.unwrap_data_key(tenant, &found.value.wrapped).map_err(|_| NoDataKey::Altered)?;
+        Ok((key, found))
     }
 
     /// Wraps a key under the root key that is primary now, so that the one before can be retired. Who asks for the
