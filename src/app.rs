@@ -206,6 +206,7 @@ pub async fn open(
         limits: Arc::new(Limits::new(&config.limits)),
         security: Arc::default(),
         tallies: Arc::default(),
+        last_used: Arc::default(),
         turns: Arc::default(),
         under_way: UnderWay::on(tokio::runtime::Handle::current()),
         archives: Arc::default(),
@@ -263,6 +264,7 @@ impl Parts {
     /// Ends what only this process has open.
     pub async fn close(self) {
         self.broker.record_summaries(true).await;
+        self.broker.record_last_used().await;
         rounds::raise(&self.mark, &self.broker);
         if let Some(store) = self.embedded_store {
             store.close().await;

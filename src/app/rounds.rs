@@ -37,6 +37,7 @@ pub(super) async fn rounds(
         ticks.tick().await;
         sweeper.round(&broker).await;
         broker.record_summaries(false).await;
+        broker.record_last_used().await;
         raise(&mark, &broker);
         certificates.renew();
         if let Some(store) = &embedded {

@@ -8,7 +8,7 @@ use super::{
     client::{Client, Server, all_pages, cleaned, encoded, text},
     measures::{Lifetime, Size},
     remark,
-    rights::{Grant, grant, grants_of, shown, without_nulls},
+    rights::{Grant, grant, grants_of, last_used, shown, without_nulls},
     say,
     uploads::used,
 };
@@ -150,11 +150,12 @@ fn list(client: &Client) -> Result<(), Failed> {
             String::new()
         };
         let line = format!(
-            "{}  {}  {:<8} {:<6} {}{usage}  {}",
+            "{}  {}  {:<8} {:<6} {:<25}  {}{usage}  {}",
             text(&key, "id"),
             text(&key, "preview"),
             text(&key, "status"),
             text(&key, "role"),
+            last_used(&key),
             shown(&key["grants"]),
             cleaned(text(&key, "label"))
         );

@@ -30,6 +30,11 @@ pub(super) fn shown(grants: &Value) -> String {
     cleaned(&grants.join(" "))
 }
 
+/// When somebody last called, as it is shown: to the hour.
+pub(super) fn last_used(principal: &Value) -> String {
+    principal["last_used_at"].as_str().map_or("never used".to_owned(), |hour| format!("used {hour}"))
+}
+
 /// In a change, what is null is taken away, and what is left out stays.
 pub(super) fn without_nulls(value: &Value) -> Value {
     let fields = value.as_object().into_iter().flatten().filter(|(_, value)| !value.is_null());

@@ -8,7 +8,7 @@ use super::{
     client::{Client, Server, all_pages, cleaned, encoded, text},
     measures::Lifetime,
     remark,
-    rights::{Grant, grant, grants_of, shown, without_nulls},
+    rights::{Grant, grant, grants_of, last_used, shown, without_nulls},
     say,
 };
 
@@ -111,10 +111,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failed> {
 fn list(client: &Client) -> Result<(), Failed> {
     for user in all_pages(|cursor| client.get(&format!("/v1/users?limit=200{cursor}")))? {
         let line = format!(
-            "{}  {:<8} {:<6} {}  {}  {}",
+            "{}  {:<8} {:<6} {:<25}  {}  {}  {}",
             text(&user, "id"),
             text(&user, "status"),
             text(&user, "role"),
+            last_used(&user),
             cleaned(text(&user, "subject")),
             shown(&user["grants"]),
             cleaned(text(&user, "label"))

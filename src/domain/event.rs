@@ -50,6 +50,8 @@ pub enum EventType {
     UserRemoved,
     #[serde(rename = "user.cut_off")]
     UserCutOff,
+    #[serde(rename = "principals.used")]
+    PrincipalsUsed,
     #[serde(rename = "share.created")]
     ShareCreated,
     #[serde(rename = "share.previewed")]

@@ -18,7 +18,7 @@ use crate::{
         tenant::{Generation, Mode},
     },
     service::{
-        Broker,
+        Broker, SeenPrincipal,
         api_keys::CreatedApiKey,
         principals::{Kind, NewPrincipal},
     },
@@ -115,6 +115,11 @@ impl ApiKeyView {
             impersonation_by,
         }
     }
+
+    fn seen(seen: SeenPrincipal, usage: Option<UsageView>, tenant: Generation, now: Instant) -> Self {
+        let view = Self::new(seen.principal, usage, tenant, now);
+        Self { principal: view.principal.last_used(seen.last_used_at), ..view }
+    }
 }
 
 /// A key just created, or given a new secret.
@@ -174,7 +179,7 @@ pub async fn list(
 ) -> Result<HttpResponse, Problem> {
     let page = broker.list_principals(&caller, Kind::ApiKeys, &query.into_inner().into()).await?;
     Ok(HttpResponse::Ok()
-        .json(Listing::of(page, |key| ApiKeyView::new(key, None, caller.tenant.generation, broker.now()))))
+        .json(Listing::of(page, |seen| ApiKeyView::seen(seen, None, caller.tenant.generation, broker.now()))))
 }
 
 /// Inspect an API key, and how much of its quota is used.
@@ -188,9 +193,9 @@ pub async fn inspect(
     broker: web::Data<Broker>,
     path: web::Path<String>,
 ) -> Result<HttpResponse, Problem> {
-    let key = broker.inspect_principal(&caller, id(&path)?).await?;
-    let usage = broker.usage_of_key(&key).await?.map(Into::into);
-    Ok(HttpResponse::Ok().json(ApiKeyView::new(key, usage, caller.tenant.generation, broker.now())))
+    let seen = broker.inspect_principal(&caller, id(&path)?).await?;
+    let usage = broker.usage_of_key(&seen.principal).await?.map(Into::into);
+    Ok(HttpResponse::Ok().json(ApiKeyView::seen(seen, usage, caller.tenant.generation, broker.now())))
 }
 
 /// Change what an API key may do, how it is called, and when it ends. What it minted shrinks with it, at once.

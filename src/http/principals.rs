@@ -69,6 +69,10 @@ pub struct PrincipalView {
     pub usage: Option<UsageView>,
     /// When it was created (RFC 3339).
     pub created_at: String,
+    /// When listed or inspected, and it ever called: in which hour it last did, as the beginning of that (RFC 3339). A
+    /// minute or two late.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_used_at: Option<String>,
     /// When it ends (RFC 3339).
     pub expires_at: Option<String>,
     /// When it was revoked (RFC 3339).
@@ -100,10 +104,18 @@ impl PrincipalView {
             quota: who.quota,
             usage,
             created_at: who.created_at.to_string(),
+            last_used_at: None,
             expires_at: who.expires_at.map(|at| at.to_string()),
             revoked_at: who.ended.map(|end| end.at.to_string()),
             keeps_minted: who.ended.is_some_and(|end| end.keeps_minted),
         }
+    }
+}
+
+impl PrincipalView {
+    /// The view with the hour of its last use.
+    pub(super) fn last_used(self, at: Option<Instant>) -> Self {
+        Self { last_used_at: at.map(|at| at.to_string()), ..self }
     }
 }
 

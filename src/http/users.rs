@@ -16,7 +16,7 @@ use crate::{
         tenant::{Generation, Mode},
     },
     service::{
-        Broker,
+        Broker, SeenPrincipal,
         principals::{Kind, NewPrincipal},
         users::CreateUser,
     },
@@ -110,6 +110,11 @@ impl UserView {
         };
         Self { principal: PrincipalView::new(user, usage, tenant, now), issuer, subject }
     }
+
+    fn seen(seen: SeenPrincipal, usage: Option<UsageView>, tenant: Generation, now: Instant) -> Self {
+        let view = Self::new(seen.principal, usage, tenant, now);
+        Self { principal: view.principal.last_used(seen.last_used_at), ..view }
+    }
 }
 
 fn id(text: &str) -> Result<PrincipalId, Problem> {
@@ -145,7 +150,7 @@ pub async fn list(
 ) -> Result<HttpResponse, Problem> {
     let page = broker.list_principals(&caller, Kind::Users, &query.into_inner().into()).await?;
     Ok(HttpResponse::Ok()
-        .json(Listing::of(page, |user| UserView::new(user, None, caller.tenant.generation, broker.now()))))
+        .json(Listing::of(page, |seen| UserView::seen(seen, None, caller.tenant.generation, broker.now()))))
 }
 
 /// Inspect a user, and how much of their quota is used.
@@ -159,9 +164,9 @@ pub async fn inspect(
     broker: web::Data<Broker>,
     path: web::Path<String>,
 ) -> Result<HttpResponse, Problem> {
-    let user = broker.inspect_principal(&caller, id(&path)?).await?;
-    let usage = broker.usage_of_key(&user).await?.map(Into::into);
-    Ok(HttpResponse::Ok().json(UserView::new(user, usage, caller.tenant.generation, broker.now())))
+    let seen = broker.inspect_principal(&caller, id(&path)?).await?;
+    let usage = broker.usage_of_key(&seen.principal).await?.map(Into::into);
+    Ok(HttpResponse::Ok().json(UserView::seen(seen, usage, caller.tenant.generation, broker.now())))
 }
 
 /// Change what a user may do, how they are called, and when their access ends. What they minted shrinks with it.

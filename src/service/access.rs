@@ -158,6 +158,7 @@ impl Broker {
         let now = self.now();
         let (principal, tenant) = self.principal_of(pointer.namespace, PrincipalId::ApiKey(pointer.id), now).await?;
         if principal.namespace.mode == secret.mode() && principal.accepts(pointer.secret, now) {
+            self.called(&principal, now);
             Ok(Caller { principal, tenant, console: None, request })
         } else {
             Err(Error::Unauthenticated)

@@ -114,6 +114,7 @@ impl Broker {
         let (Some(tenant), Some(principal)) = (tenant, principal) else { return Err(Error::Unauthenticated) };
         // Whoever has become an administrator since signs in anew, with a second factor.
         surely(&principal, session.second_factor).map_err(|_| Error::Unauthenticated)?;
+        self.called(&principal, now);
         Ok(Caller { principal, tenant, console: Some(Console { session, hash }), request })
     }
 

@@ -17,6 +17,7 @@ pub mod history;
 pub mod idempotency;
 pub mod impersonation;
 mod json_fields;
+mod last_used;
 pub mod limits;
 pub mod link_redemption;
 pub mod links;
@@ -64,6 +65,7 @@ pub use access::{Asking, Caller};
 pub use archives::ArchivePlaces;
 pub use data_keys::DataKeys;
 pub use error::{Error, Invalid};
+pub use last_used::{LastUsed, SeenPrincipal};
 pub use limits::{AddressClass, Limits, RouteTaken, SessionSpender, Spent};
 pub use passwords::PasswordPool;
 pub use security::{Refused, Security, SecurityEvent, TokenMark};
@@ -159,6 +161,8 @@ pub struct Broker {
     pub security: Arc<Security>,
     /// Bounds how many refusals and previews of one token are recorded.
     pub tallies: Arc<Tallies>,
+    /// Who has called this process lately.
+    pub last_used: Arc<LastUsed>,
     /// Who of this process charges an account of a quota next.
     pub turns: Arc<Turns>,
     /// Completions that run in this process.

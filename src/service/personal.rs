@@ -38,6 +38,7 @@ use super::{
     console::Used,
     data_keys::DataKeyRow,
     file_requests::FileRequestPointer,
+    last_used::LastUse,
     links::LinkPointer,
     shares::{self, ShareRow},
     tenants,
@@ -89,7 +90,7 @@ plain! {
     ApiKeyPointer, ArtifactPointer, FileRequestPointer, LinkPointer, Made, Namespace, UserPointer,
     shares::IndexRow, tenants::IndexRow,
     // What has become of something: counts and times.
-    Claim, ConsoleSession, Instant, Tries, Used, UseState,
+    Claim, ConsoleSession, Instant, LastUse, Tries, Used, UseState,
     // Uploads and files: paths, sizes, types and checksums.
     Account, DueBytes, DueRow, Manifest, PathEntry, Receipt,
     // An organisation, and its key.

@@ -18,7 +18,7 @@ use crate::{
 };
 
 use super::{
-    Broker, Caller, Error,
+    Broker, Caller, Error, SeenPrincipal,
     listing::{Page, PageRequest},
     records::{Committed, ROUNDS, Record, committed, outrun},
     rows,
@@ -130,7 +130,7 @@ impl Broker {
         caller: &Caller,
         kind: Kind,
         request: &PageRequest,
-    ) -> Result<Page<Principal>, Error> {
+    ) -> Result<Page<SeenPrincipal>, Error> {
         caller.administers()?;
         let namespace = caller.namespace();
         let partition = match kind {
@@ -139,17 +139,18 @@ impl Broker {
         };
         let page = self.newest_first(partition, namespace, request).await?;
         let sealed = self.sealed(namespace.tenant).await?;
-        let items = page.items.iter().filter_map(|row| sealed.readable(row)).collect();
-        Ok(Page { items, next_cursor: page.next_cursor })
+        let principals = page.items.iter().filter_map(|row| sealed.readable(row)).collect();
+        Ok(Page { items: self.seen(namespace, principals).await?, next_cursor: page.next_cursor })
     }
 
     /// One principal of the caller's namespace.
     ///
     /// # Errors
     /// [`Error::NotFound`] for every other.
-    pub async fn inspect_principal(&self, caller: &Caller, id: PrincipalId) -> Result<Principal, Error> {
+    pub async fn inspect_principal(&self, caller: &Caller, id: PrincipalId) -> Result<SeenPrincipal, Error> {
         caller.administers()?;
-        self.own_principal(caller, id).await.map(|record| record.value)
+        let principal = self.own_principal(caller, id).await?.value;
+        self.seen(caller.namespace(), vec![principal]).await?.pop().ok_or(Error::NotFound)
     }
 
     /// Changes what a principal may do, how it is called, and when it ends. What it minted shrinks with it.

@@ -8,6 +8,7 @@
 //! | `keys#T#M` | key id | an API key |
 //! | `key-hash#H` | `pointer` | from the hash of a secret to its key |
 //! | `users#T#M` | user id | a user |
+//! | `last-used#T#M` | principal id | when it last called |
 //! | `user-of#H` | `pointer` | from tenant, issuer and subject, under a keyed hash, to their user |
 //! | `shares#T#M` | share id | index of shares |
 //! | `share#S` | `grant`, `state`, `claim#C` | a share |
@@ -92,6 +93,10 @@ pub(super) fn principal(namespace: Namespace, id: PrincipalId) -> RowKey {
         PrincipalId::User(_) => users(namespace),
     };
     RowKey::new(partition, id.to_string())
+}
+
+pub(super) fn last_used(namespace: Namespace, id: PrincipalId) -> RowKey {
+    RowKey::new(format!("last-used#{}", of(namespace)), id.to_string())
 }
 
 pub(super) fn user_pointer(user: LookupHash) -> RowKey {

@@ -100,6 +100,7 @@ impl Broker {
             return Err(Error::Unauthenticated);
         }
         surely(&principal, identity.second_factor)?;
+        self.called(&principal, self.now());
         Ok(Caller { principal, tenant, console: None, request })
     }
 }

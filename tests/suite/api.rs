@@ -41,6 +41,7 @@ mod history;
 mod idempotency;
 mod idempotency_in_doubt;
 mod inventory;
+mod last_used;
 mod limits;
 mod lists;
 mod looking;
@@ -156,6 +157,8 @@ on_every_backend! {
         a_tenant_that_is_cut_off_begins_again,
         operators_act_for_a_tenant_before_its_eyes_or_not_at_all,
         nobody_takes_over_an_operator;
+    last_used:
+        a_listing_says_when_somebody_last_called;
     console:
         signing_in_tells_who_and_what_is_offered,
         every_key_that_is_not_accepted_gets_one_answer,

@@ -27,7 +27,8 @@ export async function showKeys() {
 function keyLine(key) {
   const grants = key.grants.map(({ path, permission }) => element("span", { className: "about" }, ...t.nodes(`grant.${permission}`, { path: named(path) })));
   const ends = key.expires_at ? ` · ${t("ends_at", { when: brief(key.expires_at) })}` : "";
-  const about = element("span", { className: "about", textContent: `${key.preview} · ${t("made_at", { when: brief(key.created_at) })}${ends}` });
+  const used = key.last_used_at ? ` · ${t("used_at", { when: brief(key.last_used_at) })}` : "";
+  const about = element("span", { className: "about", textContent: `${key.preview} · ${t("made_at", { when: brief(key.created_at) })}${used}${ends}` });
   const name = key.label ?? key.preview;
   const state = element("span", { className: "state" }, tag(key.status));
   const whole = element("span", { className: "what" }, element("span", { className: "name" }, named(name)), ...grants, about);
