@@ -28,6 +28,8 @@ pub enum EventType {
     TenantResumed,
     #[serde(rename = "tenant.cut_off")]
     TenantCutOff,
+    #[serde(rename = "tenant.origins_changed")]
+    TenantOriginsChanged,
     #[serde(rename = "tenant.impersonated")]
     TenantImpersonated,
     #[serde(rename = "tenant.key_wrapped")]

@@ -12,6 +12,7 @@ mod client;
 mod conditional;
 pub mod console;
 pub mod content;
+mod cross_origin;
 pub mod edge;
 pub mod extract;
 mod fetched;

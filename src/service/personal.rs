@@ -6,7 +6,7 @@
 //! Not sealed, and why:
 //! - paths and names of files: they are listed by their beginnings, which nothing sealed has. What an outsider says
 //!   they are called becomes part of a path once they deliver ([`FileRequest::submission_folder`]);
-//! - the names of tenants: organisations, and every recipient is told;
+//! - the names of tenants, and the origins of their web pages: those of organisations, and recipients are told;
 //! - ids, times, sizes, rights, limits and states: they decide, and say nothing of a person by themselves;
 //! - events: they name things by their ids (`domain/event.rs` says what must not be in one);
 //! - replies that are kept for who asks again: sealed whole, under more than this (`crypto/kept_reply.rs`).
@@ -40,6 +40,7 @@ use super::{
     file_requests::FileRequestPointer,
     last_used::LastUse,
     links::LinkPointer,
+    origins::NamedOrigin,
     shares::{self, ShareRow},
     tenants,
     uploads::{DueBytes, DueRow},
@@ -93,7 +94,7 @@ plain! {
     Claim, ConsoleSession, Instant, LastUse, Tries, Used, UseState,
     // Uploads and files: paths, sizes, types and checksums.
     Account, DueBytes, DueRow, Manifest, PathEntry, Receipt,
-    // An organisation, and its key.
-    DataKeyRow, Tenant,
+    // An organisation, its key and its web pages.
+    DataKeyRow, NamedOrigin, Tenant,
     Event,
 }

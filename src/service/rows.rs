@@ -5,6 +5,7 @@
 //! | `tenants` | tenant id | index of all tenants |
 //! | `tenant#T` | `tenant` | the tenant |
 //! | `tenant-key#T` | `field` | the key under which its personal data is sealed |
+//! | `origin#O` | tenant id | that a tenant has named a web origin |
 //! | `keys#T#M` | key id | an API key |
 //! | `key-hash#H` | `pointer` | from the hash of a secret to its key |
 //! | `users#T#M` | user id | a user |
@@ -54,6 +55,7 @@ use crate::{
         principal::PrincipalId,
         quota::Scope,
         tenant::Namespace,
+        web_origin::WebOrigin,
     },
     objects::ArtifactLabel,
     store::RowKey,
@@ -77,6 +79,14 @@ pub(super) fn tenant(tenant: TenantId) -> RowKey {
 
 pub(super) fn data_key(tenant: TenantId) -> RowKey {
     RowKey::new(format!("tenant-key#{tenant}"), "field")
+}
+
+pub(super) fn named_origins(origin: &WebOrigin) -> String {
+    format!("origin#{origin}")
+}
+
+pub(super) fn named_origin(origin: &WebOrigin, tenant: TenantId) -> RowKey {
+    RowKey::new(named_origins(origin), tenant.to_string())
 }
 
 pub(super) fn api_keys(namespace: Namespace) -> String {

@@ -134,6 +134,7 @@ impl House {
             | "POST /v1/tenants/{id}/resume"
             | "POST /v1/tenants/{id}/cut-off" => of(&tenant()),
             "PUT /v1/tenants/{id}/quota" => of_with(&tenant(), json!({ "bytes": 1 })),
+            "PUT /v1/tenants/{id}/allowed-origins" => of_with(&tenant(), json!({ "origins": ["https://app.example"] })),
             "POST /v1/tenants/{id}/impersonations" => of_with(&tenant(), json!({ "reason": "a test" })),
             "POST /v1/console/session" => with(json!({ "api_key": key(api, "member", "read").secret })),
             "POST /v1/console/qr" => with(json!({ "text": "https://share.example/s" })),
