@@ -26,6 +26,7 @@ pub mod idempotency;
 pub mod json;
 mod limits;
 pub mod links;
+mod metrics;
 pub mod objects;
 pub mod openapi;
 pub mod ops;

@@ -183,7 +183,7 @@ impl House {
                 let page = api.publish_page(admin);
                 api.call_content("GET", &page.host, "/").header("cookie", &api.admitted(admin, &page))
             }
-            "ops GET /healthz" | "ops GET /readyz" => {
+            "ops GET /healthz" | "ops GET /readyz" | "ops GET /metrics" => {
                 let path = route.rsplit(' ').next().unwrap();
                 api.call_url("GET", &format!("http://127.0.0.1:{}{path}", api.ports[2]))
             }
