@@ -17,6 +17,9 @@ use super::certificates::Certificates;
 /// How often what has to be done from time to time is done.
 const ROUND: Duration = Duration::from_secs(60);
 
+/// In every so manyth round it is written down who has called: what is told to the hour need not be written each minute.
+const LAST_USES: u64 = 10;
+
 /// How many of what could not be swept are tried again in the next round.
 const MOST_FAILED: usize = 1_000;
 
@@ -33,11 +36,13 @@ pub(super) async fn rounds(
     let mut ticks = tokio::time::interval(ROUND);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut sweeper = Sweeper::new(broker.now());
-    loop {
+    for round in 1_u64.. {
         ticks.tick().await;
         sweeper.round(&broker).await;
+        if round.is_multiple_of(LAST_USES) {
+            broker.record_last_used().await;
+        }
         broker.record_summaries(false).await;
-        broker.record_last_used().await;
         raise(&mark, &broker);
         certificates.renew();
         if let Some(store) = &embedded {

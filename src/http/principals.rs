@@ -69,8 +69,8 @@ pub struct PrincipalView {
     pub usage: Option<UsageView>,
     /// When it was created (RFC 3339).
     pub created_at: String,
-    /// When listed or inspected, and it ever called: in which hour it last did, as the beginning of that (RFC 3339). A
-    /// minute or two late.
+    /// When listed or inspected, and it ever called: in which hour it last did, as the beginning of that (RFC 3339). Up
+    /// to ten minutes late.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_used_at: Option<String>,
     /// When it ends (RFC 3339).
