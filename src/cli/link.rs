@@ -1,10 +1,10 @@
-//! `cloakroom link`: publish files and mint a link to them.
+//! `cloakroom link`: publish files and mint a link to them; change such a link.
 
-use clap::Args;
+use clap::{Args, Subcommand};
 use serde_json::json;
 
 use super::{
-    Failed,
+    Failed, change,
     client::{Client, Server, counted, text},
     measures::Lifetime,
     password::PasswordOptions,
@@ -12,7 +12,10 @@ use super::{
 };
 
 #[derive(Args, Debug)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub(super) struct Arguments {
+    #[command(subcommand)]
+    action: Option<Action>,
     /// Vault paths; one that ends in / is a folder with all below it
     #[arg(required = true)]
     paths: Vec<String>,
@@ -31,7 +34,16 @@ pub(super) struct Arguments {
     server: Server,
 }
 
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Change what is said about a link that is out, or make it narrower; its token stays the same
+    Change(change::Arguments),
+}
+
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failed> {
+    if let Some(Action::Change(change)) = &arguments.action {
+        return change::run("/v1/links", change, &arguments.server);
+    }
     let password = arguments.password.read()?;
     let client = Client::with_key(&arguments.server)?;
     let artifact = client.create(

@@ -1,19 +1,22 @@
-//! `cloakroom share`: mint a share.
+//! `cloakroom share`: mint a share, and change it.
 
-use clap::Args;
+use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use crate::domain::share::MOST_PATHS;
 
 use super::{
-    Failed,
+    Failed, change,
     client::{Client, Server, json_line, text},
     measures::Lifetime,
     remark, say,
 };
 
 #[derive(Args, Debug)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub(super) struct Arguments {
+    #[command(subcommand)]
+    action: Option<Action>,
     /// Vault paths; one that ends in / is a folder with all below it
     #[arg(required = true)]
     paths: Vec<String>,
@@ -34,6 +37,12 @@ pub(super) struct Arguments {
     allow_missing: bool,
     #[command(flatten)]
     server: Server,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Change what is said about a share that is out, or make it narrower; its token stays the same
+    Change(change::Arguments),
 }
 
 /// A share that is to be minted.
@@ -69,6 +78,9 @@ impl Minting {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failed> {
+    if let Some(Action::Change(change)) = &arguments.action {
+        return change::run("/v1/shares", change, &arguments.server);
+    }
     let minting = Minting(json!({
         "paths": arguments.paths,
         "permission": if arguments.write { "write" } else { "read" },

@@ -19,6 +19,7 @@ pub mod lifetime;
 pub mod limits;
 pub mod link;
 pub mod metadata;
+pub mod narrowing;
 pub mod network;
 pub mod object;
 pub mod parts;

@@ -27,6 +27,20 @@ impl AllowedNetworks {
     pub fn as_slice(&self) -> &[Network] {
         &self.0
     }
+
+    /// Whether each of them lies in one of the others.
+    pub fn are_inside(&self, others: &Self) -> bool {
+        self.0.iter().all(|network| others.hold(network))
+    }
+
+    /// Those of them that lie in one of the others. Where none does, nobody is admitted.
+    pub(super) fn inside(&self, others: &Self) -> Self {
+        Self(self.0.iter().filter(|network| others.hold(network)).copied().collect())
+    }
+
+    fn hold(&self, network: &Network) -> bool {
+        self.0.iter().any(|own| own.holds(network))
+    }
 }
 
 impl TryFrom<Vec<Network>> for AllowedNetworks {

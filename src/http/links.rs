@@ -11,6 +11,7 @@ use crate::{
         instant::Instant,
         lifetime,
         metadata::Metadata,
+        narrowing::Conditions,
         redemption::Status,
         restrictions::{AllowedNetworks, Restrictions},
         tenant::Mode,
@@ -159,23 +160,23 @@ impl MintedView {
 
 impl From<Link> for LinkView {
     fn from(link: Link) -> Self {
-        let grant = link.grant;
+        let Link { grant, conditions: Conditions { terms, restrictions }, notes, .. } = link;
         Self {
             id: grant.id.to_string(),
             status: link.status,
             livemode: grant.made.namespace.mode == Mode::Live,
             artifact: grant.artifact.to_string(),
             has_password: grant.password.is_some(),
-            label: grant.label,
-            metadata: grant.metadata,
-            message: grant.message,
+            label: notes.label,
+            metadata: notes.metadata,
+            message: notes.message,
             claims: link.claims,
-            redemptions: grant.terms.redemptions,
-            allowed_networks: grant.restrictions.networks,
-            created_at: grant.terms.issued_at.to_string(),
-            not_before: grant.terms.not_before.map(|at| at.to_string()),
-            expires_at: grant.terms.expires_at.to_string(),
-            access_expires_in: grant.terms.access_seconds,
+            redemptions: terms.redemptions,
+            allowed_networks: restrictions.networks,
+            created_at: terms.issued_at.to_string(),
+            not_before: terms.not_before.map(|at| at.to_string()),
+            expires_at: terms.expires_at.to_string(),
+            access_expires_in: terms.access_seconds,
             revoked_at: link.revoked_at.map(|at| at.to_string()),
             created_by: link.maker.into(),
         }

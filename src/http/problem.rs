@@ -107,6 +107,11 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, "not_found", "There is nothing here that you can see")
     }
 
+    /// Whether it names this field.
+    pub(super) fn is_about(&self, pointer: &str) -> bool {
+        self.pointer.as_deref() == Some(pointer)
+    }
+
     /// What it is, for switching on.
     pub(super) const fn code(&self) -> &'static str {
         self.code
@@ -178,9 +183,10 @@ impl From<service::Error> for Problem {
                 Self::new(StatusCode::FORBIDDEN, "forbidden", "You may not do this").detail(detail)
             }
             Error::NotFound => Self::not_found(),
-            Error::Conflict { code, message } => {
-                Self::new(StatusCode::CONFLICT, code, "This contradicts how things are").detail(message)
-            }
+            Error::Conflict { code, message, pointer } => Self {
+                pointer,
+                ..Self::new(StatusCode::CONFLICT, code, "This contradicts how things are").detail(message)
+            },
             Error::IdempotencyKeyReused => Self::new(
                 StatusCode::UNPROCESSABLE_ENTITY,
                 "idempotency_key_reused",

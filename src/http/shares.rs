@@ -10,6 +10,7 @@ use crate::{
         instant::Instant,
         lifetime,
         metadata::Metadata,
+        narrowing::Conditions,
         path::PathPin,
         permission::{Permission, SharePermission},
         redemption::Status,
@@ -176,23 +177,23 @@ impl MintedView {
 
 impl From<Share> for ShareView {
     fn from(share: Share) -> Self {
-        let grant = share.grant;
+        let Share { grant, conditions: Conditions { terms, restrictions }, notes, .. } = share;
         Self {
             id: grant.id.to_string(),
             status: share.status,
             livemode: grant.made.namespace.mode == Mode::Live,
             permission: grant.permission,
             paths: grant.pins.as_slice().iter().map(ToString::to_string).collect(),
-            label: share.label,
-            metadata: share.metadata,
-            message: share.message,
+            label: notes.label,
+            metadata: notes.metadata,
+            message: notes.message,
             claims: share.claims,
-            redemptions: grant.terms.redemptions,
-            allowed_networks: grant.restrictions.networks,
-            created_at: grant.terms.issued_at.to_string(),
-            not_before: grant.terms.not_before.map(|at| at.to_string()),
-            expires_at: grant.terms.expires_at.to_string(),
-            access_expires_in: grant.terms.access_seconds,
+            redemptions: terms.redemptions,
+            allowed_networks: restrictions.networks,
+            created_at: terms.issued_at.to_string(),
+            not_before: terms.not_before.map(|at| at.to_string()),
+            expires_at: terms.expires_at.to_string(),
+            access_expires_in: terms.access_seconds,
             revoked_at: share.revoked_at.map(|at| at.to_string()),
             created_by: share.maker.into(),
         }

@@ -40,6 +40,8 @@ pub enum Error {
         code: &'static str,
         /// What contradicts, and what to do.
         message: String,
+        /// Which field of the request, as a JSON pointer, where it is one.
+        pointer: Option<String>,
     },
     /// The idempotency key stood for another request.
     #[error("this idempotency key was used for another request")]
@@ -129,7 +131,11 @@ impl Error {
     }
 
     pub(super) fn conflict(code: &'static str, message: impl Into<String>) -> Self {
-        Self::Conflict { code, message: message.into() }
+        Self::Conflict { code, message: message.into(), pointer: None }
+    }
+
+    pub(super) fn conflict_of(pointer: String, code: &'static str, message: impl Into<String>) -> Self {
+        Self::Conflict { code, message: message.into(), pointer: Some(pointer) }
     }
 }
 

@@ -17,6 +17,7 @@ use crate::{
         instant::Instant,
         lifetime,
         link::LinkGrant,
+        narrowing::Conditions,
         network::ClientAddress,
         principal::Principal,
         redemption::{Claim, Redemption, UseState},
@@ -32,6 +33,7 @@ use super::{
     Asking, Broker, Caller, Error,
     access::Authority,
     events::Origin,
+    links::{LinkRow, kept_until},
     records::{Committed, ROUNDS, Record, committed, outrun},
     rows,
 };
@@ -87,6 +89,9 @@ struct Handoff {
 /// The rows behind a link, as they are now.
 struct LinkRows {
     grant: LinkGrant,
+    /// As they are now.
+    conditions: Conditions,
+    message: Option<Message>,
     state: Record<UseState>,
     claim: Option<Claim>,
     artifact: Option<Artifact>,
@@ -99,8 +104,8 @@ impl LinkRows {
     fn redeem(&self, now: Instant, from: ClientAddress) -> Result<Redemption, Refusal> {
         self.grant.made.is_backed(self.tenant.as_ref(), self.minter.as_ref(), now)?;
         self.artifact.as_ref().ok_or(Refusal::TargetGone)?;
-        self.grant.restrictions.admits(from)?;
-        self.grant.terms.redeem(&self.state.value, self.claim.as_ref(), now)
+        self.conditions.restrictions.admits(from)?;
+        self.conditions.terms.redeem(&self.state.value, self.claim.as_ref(), now)
     }
 }
 
@@ -108,16 +113,17 @@ impl Broker {
     async fn link_rows(&self, token: LinkTokenHash, claim: Option<ClaimHash>) -> Result<Option<LinkRows>, Error> {
         let found = self.store.get([rows::link_grant(token), rows::link_state(token)]).await?;
         let [Some(grant), Some(state)] = &found else { return Ok(None) };
-        let (Ok(grant), Ok(state)) = (self.decode::<LinkGrant>(grant), self.decode::<UseState>(state)) else {
+        let (Ok(grant), Ok(state)) = (self.decode::<LinkRow>(grant), self.decode::<UseState>(state)) else {
             return Ok(None);
         };
-        let grant = grant.value;
+        let LinkRow { grant, notes } = grant.value;
+        let conditions = grant.conditions.under(&state.value);
         // After the state: a claim that the state counts is then there to be found.
         let claim = claim.map(|claim| rows::link_claim(token, claim));
         let Authority { tenant, minter, claim } = self.authority(&grant.made, claim).await?;
         let Ok(claim) = claim else { return Ok(None) };
         let artifact = self.target(&grant).await?;
-        Ok(Some(LinkRows { grant, state, claim, artifact, tenant, minter }))
+        Ok(Some(LinkRows { grant, conditions, message: notes.message, state, claim, artifact, tenant, minter }))
     }
 
     /// The artifact of a link, if it is published and its publisher stands behind it.
@@ -167,7 +173,7 @@ impl Broker {
             {
                 let password = password.ok_or(Error::PasswordRequired)?;
                 let tried = (EventType::LinkPasswordTried, rows.grant.id.to_string());
-                let purge = Some(rows.grant.terms.ends_at().plus(lifetime::REMEMBERED));
+                let purge = kept_until(&rows.grant);
                 self.count_try(rows::link_tries(token), tried, origin, purge).await?;
                 if !self.passwords.verify(password.clone(), stored.clone()).await? {
                     self.refuse_link(&rows, origin, Refusal::WrongPassword).await;
@@ -181,7 +187,7 @@ impl Broker {
             let id = rows.grant.id;
             let (claim, transaction) = match redemption {
                 Redemption::First { state, claim } => {
-                    let purge = Some(rows.grant.terms.ends_at().plus(lifetime::REMEMBERED));
+                    let purge = kept_until(&rows.grant);
                     let state_row = rows::link_state(token);
                     let claim_row = rows::link_claim(token, claim_hash);
                     let mut transaction = self
@@ -306,13 +312,13 @@ impl Broker {
         }
         Ok(LinkPreview {
             sender: tenant.name.clone(),
-            message: rows.grant.message.clone(),
+            message: rows.message.clone(),
             item_count: artifact.file_count,
             total_size: artifact.total_size,
             opens_at,
-            single_use: rows.grant.terms.redemptions == 1,
-            claim_by: rows.grant.terms.expires_at,
-            access_seconds: rows.grant.terms.access_seconds,
+            single_use: rows.conditions.terms.redemptions == 1,
+            claim_by: rows.conditions.terms.expires_at,
+            access_seconds: rows.conditions.terms.access_seconds,
             needs_password: rows.grant.password.is_some() && rows.claim.is_none(),
             yours,
         })

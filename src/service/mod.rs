@@ -7,6 +7,7 @@ pub mod api_keys;
 pub mod archives;
 pub mod artifacts;
 pub mod bulk_revocation;
+pub mod changes;
 pub mod console;
 pub mod edge;
 mod error;

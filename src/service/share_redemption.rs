@@ -15,6 +15,7 @@ use crate::{
         ids::{RequestId, SessionId, ShareId, TenantId},
         instant::Instant,
         lifetime,
+        narrowing::Conditions,
         network::ClientAddress,
         path::PathPin,
         permission::{Permission, SharePermission},
@@ -34,7 +35,7 @@ use super::{
     events::Origin,
     records::{Committed, ROUNDS, Record, committed, outrun},
     rows,
-    shares::ShareRow,
+    shares::{ShareRow, kept_until},
 };
 
 /// The most files that a preview counts.
@@ -114,6 +115,8 @@ enum Opening {
 /// The rows behind a share, as they are now.
 pub(super) struct ShareRows {
     pub(super) grant: ShareGrant,
+    /// As they are now.
+    conditions: Conditions,
     message: Option<Message>,
     pub(super) state: Record<UseState>,
     pub(super) claim: Option<Claim>,
@@ -138,7 +141,7 @@ impl Broker {
         let (Ok(row), Ok(state)) = (self.decode::<ShareRow>(grant), self.decode::<UseState>(state)) else {
             return Ok(Err(Refusal::Altered));
         };
-        let ShareRow { grant, message, .. } = row.value;
+        let ShareRow { grant, notes } = row.value;
         if grant.id != share || grant_hash(&grant) != *sealed_hash {
             return Ok(Err(Refusal::Altered));
         }
@@ -146,7 +149,10 @@ impl Broker {
         let claim = claim.map(|claim| rows::share_claim(share, claim));
         let Authority { tenant, minter, claim } = self.authority(&grant.made, claim).await?;
         match claim {
-            Ok(claim) => Ok(Ok(ShareRows { grant, message, state, claim, tenant, minter })),
+            Ok(claim) => {
+                let conditions = grant.conditions.under(&state.value);
+                Ok(Ok(ShareRows { grant, conditions, message: notes.message, state, claim, tenant, minter }))
+            }
             Err(NotAuthentic) => Ok(Err(Refusal::Altered)),
         }
     }
@@ -233,7 +239,7 @@ impl Broker {
 
             let session = claim_key.session(token.share.as_bytes());
             let actor = Actor::Session { share: token.share, claim: claim_hash.to_string() };
-            let purge = Some(rows.grant.terms.ends_at().plus(lifetime::REMEMBERED));
+            let purge = kept_until(&rows.grant);
             let claim_row = rows::share_claim(token.share, claim_hash);
             let (claim, transaction) = match opening {
                 Opening::Claims { state, claim } => {
@@ -342,7 +348,7 @@ impl Broker {
             (Way::Moving { offered_until, .. }, Opening::Moves { claim, .. } | Opening::Returns { claim }) => {
                 (offered_until, claim.access_until.since(now).as_secs())
             }
-            _ => (rows.grant.terms.expires_at, rows.grant.terms.access_seconds),
+            _ => (rows.conditions.terms.expires_at, rows.conditions.terms.access_seconds),
         };
         let yours = looking.is_some_and(|caller| {
             caller.principal.id == rows.grant.made.minter && caller.namespace() == rows.grant.made.namespace
@@ -360,7 +366,7 @@ impl Broker {
             total_size: files.iter().take(MOST_COUNTED).map(|file| file.size).sum(),
             more: files.len() > MOST_COUNTED,
             opens_at,
-            single_use: rows.grant.terms.redemptions == 1,
+            single_use: rows.conditions.terms.redemptions == 1,
             claim_by,
             access_seconds,
             moving: matches!(token.way, Way::Moving { .. }),
@@ -384,7 +390,7 @@ impl ShareRows {
         self.stands(now, from)?;
         let (state, existing) = (&self.state.value, self.claim.as_ref());
         let Way::Moving { from, offered_until } = token.way else {
-            return Ok(match self.grant.terms.redeem(state, existing, now)? {
+            return Ok(match self.conditions.terms.redeem(state, existing, now)? {
                 Redemption::First { state, claim } => Opening::Claims { state, claim },
                 Redemption::Again { claim } => Opening::Returns { claim },
                 Redemption::Later { opens_at } => Opening::Later { opens_at },
@@ -405,6 +411,6 @@ impl ShareRows {
         self.grant.made.is_backed(self.tenant.as_ref(), self.minter.as_ref(), now)?;
         let minter = self.minter.as_ref().ok_or(Refusal::MinterEnded)?;
         self.grant.rights(&minter.grants)?;
-        self.grant.restrictions.admits(from)
+        self.conditions.restrictions.admits(from)
     }
 }

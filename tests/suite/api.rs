@@ -46,6 +46,7 @@ mod lists;
 mod looking;
 mod moves;
 mod moves_in_doubt;
+mod narrowing;
 mod never_in_the_clear;
 mod never_wider;
 mod not_forever;
@@ -122,6 +123,13 @@ on_every_backend! {
         what_ends_a_share_ends_the_offer_and_what_came_of_it,
         a_move_token_moves_and_does_nothing_else,
         each_step_is_recorded;
+    narrowing:
+        what_is_said_about_it_changes_freely,
+        nothing_becomes_wider,
+        what_has_ended_changes_no_more,
+        as_many_as_have_claimed_it_are_enough,
+        once_a_change_is_answered_nobody_claims_beyond_it,
+        a_narrowed_link_takes_no_more_than_it_then_may;
     never_wider:
         a_file_is_no_prefix,
         a_folder_ends_at_its_slash,

@@ -82,6 +82,7 @@ impl House {
             | "DELETE /v1/shares/{id}"
             | "GET /v1/shares/{id}/objects"
             | "GET /v1/shares/{id}/events" => of(&share().id),
+            "PATCH /v1/shares/{id}" => of_with(&share().id, json!({ "expires_in": 60 })),
             "POST /v1/session/downloads" => with(json!({ "path": "docs/a.txt" })),
             "POST /v1/session/downloads/batch" | "POST /v1/session/archives" => {
                 with(json!({ "paths": ["docs/a.txt"] }))
@@ -106,6 +107,7 @@ impl House {
             "POST /v1/links/redeem" => with(json!({ "token": link().token, "claim_key": claim_key() })),
             "POST /v1/links/redeem/preview" => with(json!({ "token": link().token })),
             "GET /v1/links/{id}" | "DELETE /v1/links/{id}" | "GET /v1/links/{id}/events" => of(&link().id),
+            "PATCH /v1/links/{id}" => of_with(&link().id, json!({ "expires_in": 60 })),
             "POST /v1/file-requests" => with(json!({ "folder": "incoming/" })),
             "POST /v1/file-requests/redeem" => with(json!({ "token": asked()["token"], "claim_key": claim_key() })),
             "POST /v1/file-requests/redeem/preview" => with(json!({ "token": asked()["token"] })),
