@@ -1,15 +1,16 @@
 //! `cloakroom api-key`: create, list, change, rotate and revoke API keys.
 
 use clap::{Args, Subcommand};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{
     Failed,
     client::{Client, Server, all_pages, cleaned, encoded, text},
     measures::{Lifetime, Size},
-    remark, say,
+    remark,
+    rights::{Grant, grant, grants_of, shown, without_nulls},
+    say,
     uploads::used,
-    user::without_nulls,
 };
 
 #[derive(Args, Debug)]
@@ -89,29 +90,6 @@ enum Action {
         #[arg(long)]
         keep_minted: bool,
     },
-}
-
-#[derive(Clone, Debug)]
-pub(super) struct Grant {
-    path: String,
-    permission: String,
-}
-
-pub(super) fn grant(text: &str) -> Result<Grant, String> {
-    let (path, permission) = text.rsplit_once('=').ok_or("write it as PATH=read, PATH=write or PATH=admin")?;
-    Ok(Grant { path: path.to_owned(), permission: permission.to_owned() })
-}
-
-pub(super) fn grants_of(grants: &[Grant]) -> Vec<Value> {
-    grants.iter().map(|grant| json!({ "path": grant.path, "permission": grant.permission })).collect()
-}
-
-/// Grants as they are typed.
-pub(super) fn shown(grants: &Value) -> String {
-    let grants = grants.as_array().into_iter().flatten();
-    let grants: Vec<String> =
-        grants.map(|grant| format!("{}={}", text(grant, "path"), text(grant, "permission"))).collect();
-    cleaned(&grants.join(" "))
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failed> {

@@ -26,6 +26,7 @@ mod progress;
 mod receipt;
 mod redeem;
 mod request;
+mod rights;
 mod sending;
 mod serve;
 mod share;

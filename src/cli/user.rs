@@ -1,14 +1,15 @@
 //! `cloakroom user`: let in, list, change and remove users whom an identity provider vouches for.
 
 use clap::{Args, Subcommand};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{
     Failed,
-    api_key::{Grant, grant, grants_of, shown},
     client::{Client, Server, all_pages, cleaned, encoded, text},
     measures::Lifetime,
-    remark, say,
+    remark,
+    rights::{Grant, grant, grants_of, shown, without_nulls},
+    say,
 };
 
 #[derive(Args, Debug)]
@@ -105,12 +106,6 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failed> {
             Ok(())
         }
     }
-}
-
-/// In a change, what is null is taken away, and what is left out stays.
-pub(super) fn without_nulls(value: &Value) -> Value {
-    let fields = value.as_object().into_iter().flatten().filter(|(_, value)| !value.is_null());
-    fields.map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
 fn list(client: &Client) -> Result<(), Failed> {

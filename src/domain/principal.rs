@@ -112,6 +112,19 @@ pub struct End {
     pub keeps_minted: bool,
 }
 
+/// Whether a principal may call, as its tenant's administrators see it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// It may.
+    Active,
+    /// Its time is over.
+    Expired,
+    /// It was revoked.
+    Revoked,
+    /// It ended with everything that its tenant had.
+    CutOff,
+}
+
 /// Whoever may call.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Principal {
@@ -188,6 +201,14 @@ impl Principal {
         if self.role.mints() { Ok(()) } else { Err(Refusal::MinterLostRights) }
     }
 
+    /// When it stops backing what it minted, if it does so by itself.
+    pub fn backs_until(&self) -> Option<Instant> {
+        match self.ended {
+            Some(End { keeps_minted: true, .. }) => None,
+            _ => self.expires_at,
+        }
+    }
+
     fn is_of(&self, tenant: &Tenant) -> Result<(), Refusal> {
         if tenant.suspended {
             return Err(Refusal::TenantSuspended);
@@ -196,6 +217,16 @@ impl Principal {
             return Err(Refusal::GenerationChanged);
         }
         Ok(())
+    }
+
+    /// Whether it may call, in a tenant with this generation.
+    pub fn status(&self, generation: Generation, now: Instant) -> Status {
+        match (self.ended, self.expires_at) {
+            (Some(_), _) => Status::Revoked,
+            _ if self.tenant_generation != generation => Status::CutOff,
+            (None, Some(end)) if now >= end => Status::Expired,
+            (None, _) => Status::Active,
+        }
     }
 
     /// What shows which it is, where it has no label.
@@ -331,12 +362,26 @@ pub(crate) mod tests {
         let kept = key.end(true, at(10)).unwrap();
         assert_eq!(kept.stands(&tenant(), at(10)), Err(Refusal::MinterEnded));
         assert_eq!(kept.backs(&tenant(), at(10)), Ok(()));
+        let short = Principal { expires_at: Some(at(50)), ..key };
+        assert_eq!(short.backs_until(), Some(at(50)));
+        let short = short.end(true, at(10)).unwrap();
+        assert_eq!((short.backs(&tenant(), at(60)), short.backs_until()), (Ok(()), None));
         let cut = kept.end(false, at(20)).unwrap();
         assert_eq!(cut.backs(&tenant(), at(20)), Err(Refusal::MinterEnded));
         assert_eq!(cut.ended.unwrap().at, at(10));
         assert_eq!((cut.end(false, at(30)), cut.end(true, at(30)), kept.end(true, at(30))), (None, None, None));
         let suspended = Tenant { suspended: true, ..tenant() };
         assert_eq!(kept.backs(&suspended, at(10)), Err(Refusal::TenantSuspended));
+    }
+
+    #[test]
+    fn its_status_is_told_as_it_stands() {
+        let key = Principal { expires_at: Some(at(50)), ..key(tenant().id) };
+        let ended = key.end(false, at(10)).unwrap();
+        let of = |key: &Principal, generation, seconds| key.status(Generation(generation), at(seconds));
+        assert_eq!([of(&key, 5, 49), of(&key, 5, 50)], [Status::Active, Status::Expired]);
+        assert_eq!([of(&key, 6, 49), of(&key, 6, 50)], [Status::CutOff; 2]);
+        assert_eq!([of(&ended, 5, 60), of(&ended, 6, 60)], [Status::Revoked; 2]);
     }
 
     #[test]

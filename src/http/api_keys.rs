@@ -15,12 +15,12 @@ use crate::{
         permission::{PathGrant, Role},
         principal::{KnownBy, Principal, PrincipalId},
         quota::Limits,
-        tenant::Mode,
+        tenant::{Generation, Mode},
     },
     service::{
         Broker,
-        api_keys::{CreateApiKey, CreatedApiKey},
-        principals::Kind,
+        api_keys::CreatedApiKey,
+        principals::{Kind, NewPrincipal},
     },
 };
 
@@ -68,8 +68,8 @@ pub struct CreateBody {
 }
 
 impl CreateBody {
-    fn parse(self, default: Mode, now: Instant) -> Result<CreateApiKey, Problem> {
-        Ok(CreateApiKey {
+    fn parse(self, default: Mode, now: Instant) -> Result<NewPrincipal, Problem> {
+        Ok(NewPrincipal {
             label: render::label(self.label)?,
             metadata: self.metadata,
             mode: self.mode.unwrap_or(default),
@@ -100,7 +100,7 @@ pub struct ApiKeyView {
 }
 
 impl ApiKeyView {
-    pub(super) fn new(key: Principal, usage: Option<UsageView>, now: Instant) -> Self {
+    pub(super) fn new(key: Principal, usage: Option<UsageView>, tenant: Generation, now: Instant) -> Self {
         let preview = key.preview();
         let (until, impersonation_by) = match &key.known_by {
             KnownBy::ApiKey { secrets } => (secrets.iter().find_map(|secret| secret.until), None),
@@ -108,7 +108,12 @@ impl ApiKeyView {
             KnownBy::User { .. } => (None, None),
         };
         let previous_accepted_until = until.filter(|until| now < *until).map(|until| until.to_string());
-        Self { principal: PrincipalView::new(key, usage, now), preview, previous_accepted_until, impersonation_by }
+        Self {
+            principal: PrincipalView::new(key, usage, tenant, now),
+            preview,
+            previous_accepted_until,
+            impersonation_by,
+        }
     }
 }
 
@@ -127,7 +132,9 @@ pub struct CreatedView {
 impl CreatedView {
     pub(super) fn new(created: &CreatedApiKey, now: Instant) -> Self {
         let secret = created.secret.expose().to_owned();
-        Self { key: ApiKeyView::new(created.key.clone(), None, now), secret }
+        let key = created.key.clone();
+        let tenant = key.tenant_generation;
+        Self { key: ApiKeyView::new(key, None, tenant, now), secret }
     }
 }
 
@@ -166,7 +173,8 @@ pub async fn list(
     query: web::Query<PageQuery>,
 ) -> Result<HttpResponse, Problem> {
     let page = broker.list_principals(&caller, Kind::ApiKeys, &query.into_inner().into()).await?;
-    Ok(HttpResponse::Ok().json(Listing::of(page, |key| ApiKeyView::new(key, None, broker.now()))))
+    Ok(HttpResponse::Ok()
+        .json(Listing::of(page, |key| ApiKeyView::new(key, None, caller.tenant.generation, broker.now()))))
 }
 
 /// Inspect an API key, and how much of its quota is used.
@@ -182,7 +190,7 @@ pub async fn inspect(
 ) -> Result<HttpResponse, Problem> {
     let key = broker.inspect_principal(&caller, id(&path)?).await?;
     let usage = broker.usage_of_key(&key).await?.map(Into::into);
-    Ok(HttpResponse::Ok().json(ApiKeyView::new(key, usage, broker.now())))
+    Ok(HttpResponse::Ok().json(ApiKeyView::new(key, usage, caller.tenant.generation, broker.now())))
 }
 
 /// Change what an API key may do, how it is called, and when it ends. What it minted shrinks with it, at once.
@@ -198,7 +206,7 @@ pub async fn change(
 ) -> Result<HttpResponse, Problem> {
     let now = broker.now();
     let key = broker.change_principal(&caller, id(&path)?, body.parse(now)?).await?;
-    Ok(HttpResponse::Ok().json(ApiKeyView::new(key, None, now)))
+    Ok(HttpResponse::Ok().json(ApiKeyView::new(key, None, caller.tenant.generation, now)))
 }
 
 /// For how long the secret before is still accepted.

@@ -9,9 +9,9 @@ use crate::{
         lifetime,
         metadata::Metadata,
         permission::{Grants, PathGrant, Role},
-        principal::{Changes, Principal},
+        principal::{Changes, Principal, Status},
         quota::Limits,
-        tenant::Mode,
+        tenant::{Generation, Mode},
     },
     service::principals::ChangePrincipal,
 };
@@ -41,7 +41,7 @@ pub struct GrantView {
 pub struct PrincipalView {
     /// Its id.
     pub id: String,
-    /// `active`, `expired` or `revoked`.
+    /// `active`, `expired`, `revoked`, or `cut_off` with everything that the tenant had.
     pub status: &'static str,
     /// Whether it works in the real namespace, or in the one for trying out.
     pub livemode: bool,
@@ -79,11 +79,13 @@ pub struct PrincipalView {
 }
 
 impl PrincipalView {
-    pub(super) fn new(who: Principal, usage: Option<UsageView>, now: Instant) -> Self {
-        let status = match (who.ended, who.expires_at) {
-            (Some(_), _) => "revoked",
-            (None, Some(end)) if now >= end => "expired",
-            (None, _) => "active",
+    /// What an administrator of a tenant with this generation sees.
+    pub(super) fn new(who: Principal, usage: Option<UsageView>, tenant: Generation, now: Instant) -> Self {
+        let status = match who.status(tenant, now) {
+            Status::Active => "active",
+            Status::Expired => "expired",
+            Status::Revoked => "revoked",
+            Status::CutOff => "cut_off",
         };
         Self {
             id: who.id.to_string(),

@@ -13,9 +13,13 @@ use crate::{
         permission::{PathGrant, Role},
         principal::{KnownBy, Principal, PrincipalId},
         quota::Limits,
-        tenant::Mode,
+        tenant::{Generation, Mode},
     },
-    service::{Broker, principals::Kind, users::CreateUser},
+    service::{
+        Broker,
+        principals::{Kind, NewPrincipal},
+        users::CreateUser,
+    },
 };
 
 use super::{
@@ -72,14 +76,16 @@ impl CreateBody {
         Ok(CreateUser {
             issuer: Issuer::parse(&self.issuer).map_err(wrong("/issuer"))?,
             subject: Subject::parse(&self.subject).map_err(wrong("/subject"))?,
-            label: render::label(self.label)?,
-            metadata: self.metadata,
-            mode: self.mode.unwrap_or(default),
-            role: self.role,
-            grants: grants(self.grants)?,
-            largest_upload: self.largest_upload,
-            quota: self.quota,
-            expires_at: ends_at(self.expires_in, self.expires_at, now)?,
+            principal: NewPrincipal {
+                label: render::label(self.label)?,
+                metadata: self.metadata,
+                mode: self.mode.unwrap_or(default),
+                role: self.role,
+                grants: grants(self.grants)?,
+                largest_upload: self.largest_upload,
+                quota: self.quota,
+                expires_at: ends_at(self.expires_in, self.expires_at, now)?,
+            },
         })
     }
 }
@@ -97,12 +103,12 @@ pub struct UserView {
 }
 
 impl UserView {
-    fn new(user: Principal, usage: Option<UsageView>, now: Instant) -> Self {
+    fn new(user: Principal, usage: Option<UsageView>, tenant: Generation, now: Instant) -> Self {
         let (issuer, subject) = match &user.known_by {
             KnownBy::User { issuer, subject } => (issuer.to_string(), subject.expose().to_owned()),
             KnownBy::ApiKey { .. } | KnownBy::Impersonation { .. } => Default::default(),
         };
-        Self { principal: PrincipalView::new(user, usage, now), issuer, subject }
+        Self { principal: PrincipalView::new(user, usage, tenant, now), issuer, subject }
     }
 }
 
@@ -119,7 +125,7 @@ pub async fn create(
     Creating { who: Authenticated(caller), body, once }: Creating<Authenticated, CreateBody>,
     broker: web::Data<Broker>,
 ) -> Result<HttpResponse, Problem> {
-    let view = |user: &Principal| UserView::new(user.clone(), None, broker.now());
+    let view = |user: &Principal| UserView::new(user.clone(), None, caller.tenant.generation, broker.now());
     created(&broker, &once, view, async |reply| {
         let wanted = body.parse(caller.namespace().mode, broker.now())?;
         Ok(broker.create_user(&caller, wanted, reply).await?)
@@ -138,7 +144,8 @@ pub async fn list(
     query: web::Query<PageQuery>,
 ) -> Result<HttpResponse, Problem> {
     let page = broker.list_principals(&caller, Kind::Users, &query.into_inner().into()).await?;
-    Ok(HttpResponse::Ok().json(Listing::of(page, |user| UserView::new(user, None, broker.now()))))
+    Ok(HttpResponse::Ok()
+        .json(Listing::of(page, |user| UserView::new(user, None, caller.tenant.generation, broker.now()))))
 }
 
 /// Inspect a user, and how much of their quota is used.
@@ -154,7 +161,7 @@ pub async fn inspect(
 ) -> Result<HttpResponse, Problem> {
     let user = broker.inspect_principal(&caller, id(&path)?).await?;
     let usage = broker.usage_of_key(&user).await?.map(Into::into);
-    Ok(HttpResponse::Ok().json(UserView::new(user, usage, broker.now())))
+    Ok(HttpResponse::Ok().json(UserView::new(user, usage, caller.tenant.generation, broker.now())))
 }
 
 /// Change what a user may do, how they are called, and when their access ends. What they minted shrinks with it.
@@ -170,7 +177,7 @@ pub async fn change(
 ) -> Result<HttpResponse, Problem> {
     let now = broker.now();
     let user = broker.change_principal(&caller, id(&path)?, body.parse(now)?).await?;
-    Ok(HttpResponse::Ok().json(UserView::new(user, None, now)))
+    Ok(HttpResponse::Ok().json(UserView::new(user, None, caller.tenant.generation, now)))
 }
 
 /// End all that a user minted, and their sessions. They may sign in again.

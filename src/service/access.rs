@@ -171,18 +171,18 @@ impl Broker {
         if principal.namespace != namespace || principal.id != id || principal.stands(&tenant, now).is_err() {
             return Err(Error::Unauthenticated);
         }
-        self.operator_stands(&principal, now).await?;
-        Ok((principal, tenant))
+        if self.may_still_act(&principal, now).await? { Ok((principal, tenant)) } else { Err(Error::Unauthenticated) }
     }
 
-    /// Whether whoever acts for a tenant is still an operator.
-    pub(super) async fn operator_stands(&self, principal: &Principal, now: Instant) -> Result<(), Error> {
-        let KnownBy::Impersonation { operator, operator_namespace, .. } = &principal.known_by else { return Ok(()) };
+    /// Whether whoever acts for a tenant is still an operator. Everybody else acts for themselves.
+    async fn may_still_act(&self, principal: &Principal, now: Instant) -> Result<bool, Error> {
+        let KnownBy::Impersonation { operator, operator_namespace, .. } = &principal.known_by else { return Ok(true) };
         let home = [rows::principal(*operator_namespace, *operator), rows::tenant(operator_namespace.tenant)];
         let [operator, home] = self.store.get(home).await?;
-        let operator: Principal = operator.and_then(|row| self.readable(&row)).ok_or(Error::Unauthenticated)?;
-        let home: Tenant = home.and_then(|row| self.readable(&row)).ok_or(Error::Unauthenticated)?;
-        if operator.operator && operator.stands(&home, now).is_ok() { Ok(()) } else { Err(Error::Unauthenticated) }
+        let operator = operator.and_then(|row| self.readable::<Principal>(&row));
+        let home = home.and_then(|row| self.readable::<Tenant>(&row));
+        let (Some(operator), Some(home)) = (operator, home) else { return Ok(false) };
+        Ok(operator.operator && operator.stands(&home, now).is_ok())
     }
 }
 
@@ -195,7 +195,8 @@ pub(super) struct Authority {
 
 impl Broker {
     /// Tenant, minter and (where one is asked for) claim behind a token, read
-    /// together. Rows of tenant or minter that are not authentic count as missing.
+    /// together. Rows of tenant or minter that are not authentic count as missing; so does a minter who acted for
+    /// the tenant and is no operator any more.
     pub(super) async fn authority(&self, made: &MadeUnder, claim: Option<RowKey>) -> Result<Authority, Error> {
         let mut keys = vec![rows::tenant(made.namespace.tenant), rows::principal(made.namespace, made.minter)];
         keys.extend(claim);
@@ -204,9 +205,13 @@ impl Broker {
         let tenant = next().and_then(|row| self.decode::<Tenant>(&row).ok());
         let minter = next().and_then(|row| self.decode::<Principal>(&row).ok());
         let claim = next().map(|row| self.decode::<Claim>(&row)).transpose();
+        let minter = match minter {
+            Some(minter) if self.may_still_act(&minter.value, self.now()).await? => Some(minter.value),
+            _ => None,
+        };
         Ok(Authority {
             tenant: tenant.map(|record| record.value),
-            minter: minter.map(|record| record.value),
+            minter,
             claim: claim.map(|record| record.map(|record| record.value)).map_err(|_| NotAuthentic),
         })
     }

@@ -8,37 +8,17 @@ use crate::{
         event::EventType,
         ids::ApiKeyId,
         instant::Instant,
-        metadata::Metadata,
-        permission::{Grants, Role},
         principal::{KeySecret, KnownBy, Principal, PrincipalId},
-        quota::{Limits, Scope},
-        tenant::{Generation, Mode, Namespace, Tenant},
+        quota::Scope,
+        tenant::{Mode, Tenant},
     },
     store::{Expected, Write},
 };
 
-use super::{Broker, Caller, Error, access::ApiKeyPointer, events::Origin, idempotency::Reply, records::Record, rows};
-
-/// What a key is to be.
-#[derive(Clone, Debug)]
-pub struct CreateApiKey {
-    /// The owner's name for it.
-    pub label: Option<String>,
-    /// Words of the owner's own.
-    pub metadata: Metadata,
-    /// Which namespace it opens.
-    pub mode: Mode,
-    /// What it may do there at all; none: what goes with the grants.
-    pub role: Option<Role>,
-    /// Where it may do what.
-    pub grants: Grants,
-    /// The largest upload it may declare, in bytes.
-    pub largest_upload: Option<u64>,
-    /// How much may be kept of what comes by it.
-    pub quota: Limits,
-    /// When it ends, if ever.
-    pub expires_at: Option<Instant>,
-}
+use super::{
+    Broker, Caller, Error, access::ApiKeyPointer, events::Origin, idempotency::Reply, principals::NewPrincipal,
+    records::Record, rows,
+};
 
 /// A key and its secret, of which only the hash is kept.
 #[derive(Debug)]
@@ -54,7 +34,7 @@ impl Broker {
     pub(super) fn new_api_key(
         &self,
         tenant: &Tenant,
-        wanted: CreateApiKey,
+        wanted: NewPrincipal,
         operator: bool,
         now: Instant,
     ) -> Result<(CreatedApiKey, [Write; 2]), Error> {
@@ -65,33 +45,16 @@ impl Broker {
     pub(super) fn new_key_of(
         &self,
         tenant: &Tenant,
-        wanted: CreateApiKey,
+        wanted: NewPrincipal,
         operator: bool,
         now: Instant,
         known_by: impl FnOnce(KeySecret) -> KnownBy,
     ) -> Result<(CreatedApiKey, [Write; 2]), Error> {
-        let role =
-            Role::with(wanted.role, &wanted.grants).map_err(|fault| Error::invalid("/role", fault.to_string()))?;
-        let namespace = Namespace { tenant: tenant.id, mode: wanted.mode };
         let secret = ApiKeySecret::generate(wanted.mode, self.entropy.as_ref());
         let id = ApiKeyId::new(now, self.entropy.bytes());
-        let key = Principal {
-            id: PrincipalId::ApiKey(id),
-            namespace,
-            label: wanted.label,
-            metadata: wanted.metadata,
-            known_by: known_by(KeySecret { number: 0, preview: secret.preview(), until: None }),
-            role,
-            grants: wanted.grants,
-            operator,
-            tenant_generation: tenant.generation,
-            generation: Generation(u64::from_be_bytes(self.entropy.bytes())),
-            largest_upload: wanted.largest_upload,
-            quota: wanted.quota,
-            created_at: now,
-            expires_at: wanted.expires_at,
-            ended: None,
-        };
+        let known_by = known_by(KeySecret { number: 0, preview: secret.preview(), until: None });
+        let key = self.new_principal(tenant, (PrincipalId::ApiKey(id), known_by), wanted, operator, now)?;
+        let namespace = key.namespace;
         let pointer = ApiKeyPointer { namespace, id, secret: 0 };
         let writes = [
             self.put(rows::principal(namespace, key.id), Expected::Absent, &key, None)?,
@@ -108,7 +71,7 @@ impl Broker {
     pub async fn create_api_key(
         &self,
         caller: &Caller,
-        wanted: CreateApiKey,
+        wanted: NewPrincipal,
         reply: &Reply<'_, CreatedApiKey>,
     ) -> Result<CreatedApiKey, Error> {
         caller.administers_principals()?;

@@ -15,11 +15,7 @@ use crate::domain::{
 };
 
 use super::{
-    Broker, Caller, Error,
-    api_keys::{CreateApiKey, CreatedApiKey},
-    events::Origin,
-    idempotency::Reply,
-    rows,
+    Broker, Caller, Error, api_keys::CreatedApiKey, events::Origin, idempotency::Reply, principals::NewPrincipal, rows,
 };
 
 /// As what an operator acts, and why.
@@ -57,7 +53,7 @@ impl Broker {
             Role::Member => Permission::Write,
             Role::Admin => Permission::Admin,
         };
-        let key = CreateApiKey {
+        let key = NewPrincipal {
             label: Some(wanted.reason.clone()),
             metadata: Metadata::default(),
             mode: wanted.mode,

@@ -2,12 +2,17 @@
 //!
 //! Whatever is changed here is felt with the next request of whoever is concerned: each reads its principal anew.
 
+use std::fmt::Display;
+
 use crate::{
     domain::{
         event::EventType,
+        instant::Instant,
+        metadata::Metadata,
         permission::{Grants, Role},
         principal::{Changes, KnownBy, Principal, PrincipalId},
-        tenant::Generation,
+        quota::Limits,
+        tenant::{Generation, Mode, Namespace, Tenant},
     },
     store::Expected,
 };
@@ -26,6 +31,27 @@ pub enum Kind {
     ApiKeys,
     /// Users.
     Users,
+}
+
+/// What a new principal is to be.
+#[derive(Clone, Debug)]
+pub struct NewPrincipal {
+    /// The administrators' name for it.
+    pub label: Option<String>,
+    /// Words of the owner's own.
+    pub metadata: Metadata,
+    /// Which namespace it works in.
+    pub mode: Mode,
+    /// What it may do there at all; none: what goes with the grants.
+    pub role: Option<Role>,
+    /// Where it may do what.
+    pub grants: Grants,
+    /// The largest upload it may declare, in bytes.
+    pub largest_upload: Option<u64>,
+    /// How much may be kept of what comes by it.
+    pub quota: Limits,
+    /// When it ends, if ever.
+    pub expires_at: Option<Instant>,
 }
 
 /// What may be changed, as it is asked for: the role is still to be held against the grants.
@@ -58,7 +84,43 @@ impl Caller {
     }
 }
 
+fn role_fault(fault: impl Display) -> Error {
+    Error::invalid("/role", fault.to_string())
+}
+
 impl Broker {
+    /// A new principal of this tenant. Nothing is stored yet.
+    ///
+    /// # Errors
+    /// When role and grants do not go together.
+    pub(super) fn new_principal(
+        &self,
+        tenant: &Tenant,
+        (id, known_by): (PrincipalId, KnownBy),
+        wanted: NewPrincipal,
+        operator: bool,
+        now: Instant,
+    ) -> Result<Principal, Error> {
+        let role = Role::with(wanted.role, &wanted.grants).map_err(role_fault)?;
+        Ok(Principal {
+            id,
+            namespace: Namespace { tenant: tenant.id, mode: wanted.mode },
+            label: wanted.label,
+            metadata: wanted.metadata,
+            known_by,
+            role,
+            grants: wanted.grants,
+            operator,
+            tenant_generation: tenant.generation,
+            generation: Generation(u64::from_be_bytes(self.entropy.bytes())),
+            largest_upload: wanted.largest_upload,
+            quota: wanted.quota,
+            created_at: now,
+            expires_at: wanted.expires_at,
+            ended: None,
+        })
+    }
+
     /// The principals of one kind in the caller's namespace, newest first.
     ///
     /// # Errors
@@ -103,6 +165,10 @@ impl Broker {
             if principal.ended.is_some() {
                 return Err(Error::conflict("revoked", "what is revoked does not change any more"));
             }
+            if let KnownBy::Impersonation { .. } = principal.known_by {
+                // Or it would outlive its hour.
+                return Err(Error::conflict("impersonation", "who acts for you can be revoked, and not changed"));
+            }
             let ChangePrincipal { role, grants, others } = wanted.clone();
             let rights = match (role, grants) {
                 (None, None) => None,
@@ -111,9 +177,7 @@ impl Broker {
                         Some(grants) => (role, grants),
                         None => (role, principal.grants.clone()),
                     };
-                    let role =
-                        Role::with(asked, &grants).map_err(|fault| Error::invalid("/role", fault.to_string()))?;
-                    Some((role, grants))
+                    Some((Role::with(asked, &grants).map_err(role_fault)?, grants))
                 }
             };
             let changed = principal.changed(Changes { rights, ..others });

@@ -76,7 +76,7 @@ impl Session {
 
     /// No URL that is signed in this session outlives this.
     fn ends_at(&self) -> Instant {
-        self.minter.expires_at.map_or(self.claim.access_until, |end| end.min(self.claim.access_until))
+        self.minter.backs_until().map_or(self.claim.access_until, |end| end.min(self.claim.access_until))
     }
 
     pub(super) fn share(&self) -> ShareId {

@@ -307,7 +307,7 @@ impl MayUpload for Delivering {
             largest_upload: caps.into_iter().flatten().min(),
             scopes,
             quota: self.tenant.quota,
-            until: Some(self.minter.expires_at.map_or(closes, |end| end.min(closes))),
+            until: Some(self.minter.backs_until().map_or(closes, |end| end.min(closes))),
         }
     }
 

@@ -16,10 +16,11 @@ use crate::{
 
 use super::{
     Broker, Caller, Error,
-    api_keys::{CreateApiKey, CreatedApiKey},
+    api_keys::CreatedApiKey,
     events::{Origin, outbox},
     idempotency::Reply,
     listing::{Page, PageRequest},
+    principals::NewPrincipal,
     records::{Committed, ROUNDS, committed, outrun},
     rows,
 };
@@ -225,8 +226,8 @@ async fn first_row(store: &Store) -> Result<Option<Row>, Error> {
     Ok(store.query(&query).await?.into_iter().next())
 }
 
-fn administrator() -> CreateApiKey {
-    CreateApiKey {
+fn administrator() -> NewPrincipal {
+    NewPrincipal {
         label: Some("administrator".into()),
         metadata: Metadata::default(),
         mode: Mode::Live,

@@ -10,17 +10,15 @@ use crate::{
         event::EventType,
         identity::{Identity, Issuer, SecondFactor, Subject},
         ids::{RequestId, UserId},
-        instant::Instant,
-        metadata::Metadata,
-        permission::{Grants, Role},
+        permission::Role,
         principal::{KnownBy, Principal, PrincipalId},
-        quota::{Limits, Scope},
-        tenant::{Generation, Mode, Namespace},
+        quota::Scope,
+        tenant::Namespace,
     },
     store::Expected,
 };
 
-use super::{Broker, Caller, Error, events::Origin, idempotency::Reply, rows};
+use super::{Broker, Caller, Error, events::Origin, idempotency::Reply, principals::NewPrincipal, rows};
 
 /// What a user is to be.
 #[derive(Clone, Debug)]
@@ -29,22 +27,8 @@ pub struct CreateUser {
     pub issuer: Issuer,
     /// What the issuer calls them.
     pub subject: Subject,
-    /// The administrators' name for them.
-    pub label: Option<String>,
-    /// Words of the owner's own.
-    pub metadata: Metadata,
-    /// Which namespace they work in.
-    pub mode: Mode,
-    /// What they may do there at all; none: what goes with the grants.
-    pub role: Option<Role>,
-    /// Where they may do what.
-    pub grants: Grants,
-    /// The largest upload they may declare, in bytes.
-    pub largest_upload: Option<u64>,
-    /// How much may be kept of what comes by them.
-    pub quota: Limits,
-    /// When their access ends, if ever.
-    pub expires_at: Option<Instant>,
+    /// What they are to be here.
+    pub principal: NewPrincipal,
 }
 
 /// What tenant, issuer and subject lead to.
@@ -66,9 +50,7 @@ impl Broker {
         reply: &Reply<'_, Principal>,
     ) -> Result<Principal, Error> {
         caller.administers_principals()?;
-        caller.may_enter(wanted.mode)?;
-        let role =
-            Role::with(wanted.role, &wanted.grants).map_err(|fault| Error::invalid("/role", fault.to_string()))?;
+        caller.may_enter(wanted.principal.mode)?;
         let tenant = &caller.tenant;
         let place = rows::user_pointer(ProvidedUserHash::new(tenant.id, &wanted.issuer, &wanted.subject));
         let [row] = self.store.get([place.clone()]).await?;
@@ -77,30 +59,16 @@ impl Broker {
             let before = rows::principal(pointer.value.namespace, PrincipalId::User(pointer.value.id));
             let [row] = self.store.get([before]).await?;
             let before = self.decode_if::<Principal>(row.as_ref())?.map(|record| record.value);
-            if before.is_some_and(|before| before.ended.is_none()) {
+            let in_already = |user: Principal| user.ended.is_none() && user.tenant_generation == tenant.generation;
+            if before.is_some_and(in_already) {
                 return Err(Error::conflict("user_exists", "this user is in already; change them instead"));
             }
         }
         let now = self.now();
         let id = UserId::new(now, self.entropy.bytes());
-        let namespace = Namespace { tenant: tenant.id, mode: wanted.mode };
-        let user = Principal {
-            id: PrincipalId::User(id),
-            namespace,
-            label: wanted.label,
-            metadata: wanted.metadata,
-            known_by: KnownBy::User { issuer: wanted.issuer, subject: wanted.subject },
-            role,
-            grants: wanted.grants,
-            operator: false,
-            tenant_generation: tenant.generation,
-            generation: Generation(u64::from_be_bytes(self.entropy.bytes())),
-            largest_upload: wanted.largest_upload,
-            quota: wanted.quota,
-            created_at: now,
-            expires_at: wanted.expires_at,
-            ended: None,
-        };
+        let known_by = KnownBy::User { issuer: wanted.issuer, subject: wanted.subject };
+        let user = self.new_principal(tenant, (PrincipalId::User(id), known_by), wanted.principal, false, now)?;
+        let namespace = user.namespace;
         let origin = Origin { namespace, request: Some(caller.request), at: now };
         // Two who let the same one in at a time: one of them finds the place taken.
         let expected = pointer.map_or(Expected::Absent, |record| Expected::Version(record.version));

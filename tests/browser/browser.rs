@@ -352,8 +352,10 @@ impl Browser {
         // What the API and the storage answer, or don't, is the tests' own doing.
         let is_planned = |url: &str| ["/v1/", "/o/", "/favicon.ico"].iter().any(|part| url.contains(part));
         let is_answer = |entry: &Value| entry["source"] == "network" && is_planned(&text(entry));
+        // The page that the browser itself begins with, which is cut short.
+        let is_own = |entry: &Value| text(entry).starts_with("chrome://");
         let log = self.log("browser");
-        log.iter().filter(|entry| entry["level"] == "SEVERE" && !is_answer(entry)).map(text).collect()
+        log.iter().filter(|entry| entry["level"] == "SEVERE" && !is_answer(entry) && !is_own(entry)).map(text).collect()
     }
 }
 

@@ -48,6 +48,7 @@ struct Window {
     leased: u64,
 }
 
+/// What a request got of a budget.
 enum Taken {
     One { remaining: u32 },
     NoneLeftHere,
@@ -70,11 +71,12 @@ impl TenantLimit {
     /// When there have been too many, or when the store does not answer.
     pub(super) async fn another(&self, tenant: Namespace, store: &Store, now: Instant) -> Result<Spent, Error> {
         let seconds = u64::from(self.rate.seconds());
-        let window = now.as_unix_seconds() / seconds;
-        let ends = Instant::from_unix_seconds((window + 1) * seconds);
-        let budget = self.budget(tenant, window);
+        let its_own = now.as_unix_seconds() / seconds;
+        let budget = self.budget(tenant, its_own);
         loop {
-            match budget.take(window, self.rate) {
+            let (window, taken) = budget.take(its_own, self.rate);
+            let ends = Instant::from_unix_seconds((window + 1) * seconds);
+            match taken {
                 Taken::One { remaining } => {
                     let limit = Arc::clone(&self.name);
                     return Ok(Spent { limit, rate: self.rate, remaining, reset: ends.since(now) });
@@ -118,12 +120,13 @@ impl Window {
 }
 
 impl Budget {
-    fn take(&self, window: u64, rate: Rate) -> Taken {
+    /// Takes one request of this window; or of a later one, where another request has begun that already.
+    fn take(&self, window: u64, rate: Rate) -> (u64, Taken) {
         let mut at = lock(&self.window);
         if at.number < window {
             *at = Window { number: window, ..Window::default() };
         }
-        if at.left > 0 {
+        let taken = if at.left > 0 {
             at.left -= 1;
             let unleased = u64::from(rate.requests()).saturating_sub(at.leased);
             Taken::One { remaining: at.left + u32::try_from(unleased).unwrap_or(u32::MAX) }
@@ -131,7 +134,8 @@ impl Budget {
             Taken::NoneLeftHere
         } else {
             Taken::NoneLeft
-        }
+        };
+        (at.number, taken)
     }
 
     /// Takes what there was still to lease when `wanted` was added, which made it `leased` in all.
@@ -194,6 +198,17 @@ mod tests {
         });
         let asked = futures_util::future::join_all(asking).await;
         assert_eq!(asked.into_iter().filter(|let_in| *let_in.as_ref().unwrap()).count(), 64);
+    }
+
+    #[tokio::test]
+    async fn a_request_that_comes_late_takes_of_the_window_that_has_begun() {
+        let store = Store::new(Arc::new(MemoryStore::new()));
+        let limit = limit("20/60s");
+        let next = NOW.plus(Duration::from_secs(60));
+        limit.another(namespace(1), &store, next).await.unwrap();
+        let late = limit.another(namespace(1), &store, NOW);
+        let spent = tokio::time::timeout(Duration::from_secs(10), late).await.unwrap().unwrap();
+        assert_eq!((spent.remaining, spent.reset), (18, Duration::from_secs(120)));
     }
 
     #[tokio::test]

@@ -6,6 +6,13 @@ import words from "./common.words.js";
 import * as format from "./format.js";
 import { texts } from "./text.js";
 
+// What the page begins with is painted before any of its work is done. Where frames do not come, it is not waited for long.
+await new Promise((go) => {
+  if (document.visibilityState !== "visible") go();
+  requestAnimationFrame(() => setTimeout(go));
+  setTimeout(go, 100);
+});
+
 const t = texts(words);
 const views = [...document.querySelectorAll("[data-view]")];
 // The one that the page begins with.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use cloakroom::{clock::Clock, domain::instant::Instant};
 use serde_json::{Value, json};
 
 use super::{
@@ -217,6 +218,8 @@ pub fn a_tenant_that_is_cut_off_begins_again(api: &Api) {
     api.upload(key, "a.txt", b"a");
     let minted = api.mint(key, "read", &["a.txt"]);
     let session = api.open(&api.mint(key, "read", &["a.txt"])).token;
+    let somebody = json!({ "issuer": "https://id.example", "subject": "1", "grants": everywhere("read") });
+    let user = api.post(key, "/v1/users", &somebody).expect(201);
     let cut_off = format!("/v1/tenants/{}/cut-off", other.id);
     api.post(key, &cut_off, &json!({})).problem(403, "forbidden");
     let begun = api.post(api.admin(), &cut_off, &json!({})).expect(200);
@@ -226,6 +229,13 @@ pub fn a_tenant_that_is_cut_off_begins_again(api: &Api) {
     let new = text(&begun["admin_key"], "secret");
     assert_eq!(api.paths(&new, "/v1/objects"), ["a.txt"]);
     assert_eq!(begun["admin_key"]["operator"], false);
+    // What was is told as it stands, and can be begun again.
+    let before = api.get(&new, &format!("/v1/api-keys/{}", other.admin.id)).expect(200);
+    assert_eq!((&before["status"], &begun["admin_key"]["status"]), (&json!("cut_off"), &json!("active")));
+    assert_eq!(api.get(&new, &format!("/v1/users/{}", text(&user, "id"))).expect(200)["status"], "cut_off");
+    let again = api.post(&new, "/v1/users", &somebody).expect(201);
+    assert_eq!(again["status"], "active");
+    api.post(&new, "/v1/users", &somebody).problem(409, "user_exists");
 }
 
 pub fn operators_act_for_a_tenant_before_its_eyes_or_not_at_all(api: &Api) {
@@ -266,7 +276,11 @@ pub fn operators_act_for_a_tenant_before_its_eyes_or_not_at_all(api: &Api) {
     let seen = api.get(&other.admin.secret, &format!("/v1/api-keys/{id}")).expect(200);
     assert_eq!((&seen["impersonation_by"], &seen["label"]), (&json!(api.tenant.admin.id), &json!("Ticket 17")));
 
-    // The tenant ends it, and what came of it.
+    // The tenant does not make it longer by mistake; it ends it, and what came of it.
+    for longer in [json!({ "expires_at": null }), json!({ "grants": everywhere("admin") }), json!({ "label": "x" })] {
+        let changed = api.call("PATCH", &format!("/v1/api-keys/{id}")).bearer(&other.admin.secret).json(&longer).send();
+        changed.problem(409, "impersonation");
+    }
     api.delete(&other.admin.secret, &format!("/v1/api-keys/{id}")).expect(204);
     api.get(&secret, "/v1/objects").problem(401, "unauthenticated");
     api.preview(&minted.token).problem(404, "dead_token");
@@ -310,6 +324,21 @@ fn a_key_with_a_new_secret_keeps_what_it_minted_and_the_old_one_ends() {
 }
 
 #[test]
+fn what_a_key_leaves_when_it_is_kept_outlives_the_time_that_the_key_had() {
+    let (api, clock, _) = Laboratory::served();
+    api.upload(api.admin(), "a.txt", b"a");
+    let grants = everywhere("write");
+    let body = json!({ "grants": grants, "expires_in": 600 });
+    let key = api.post(api.admin(), "/v1/api-keys", &body).expect(201);
+    let session = api.open(&api.mint(&text(&key, "secret"), "read", &["a.txt"])).token;
+    api.delete(api.admin(), &format!("/v1/api-keys/{}?keep_minted=true", text(&key, "id"))).expect(204);
+    clock.advance(Duration::from_secs(595));
+    let download = api.post(&session, "/v1/session/downloads", &json!({ "path": "a.txt" })).expect(200);
+    let ends: Instant = serde_json::from_value(download["expires_at"].clone()).unwrap();
+    assert!(ends.since(clock.now()) > Duration::from_secs(30), "{download}");
+}
+
+#[test]
 fn who_acts_for_a_tenant_ends_with_the_operator_and_with_the_hour() {
     let (api, clock, _) = Laboratory::served();
     let other = api.new_tenant("Other");
@@ -322,7 +351,16 @@ fn who_acts_for_a_tenant_ends_with_the_operator_and_with_the_hour() {
     clock.advance(Duration::from_secs(60));
     api.get(&acting, "/v1/objects").problem(401, "unauthenticated");
     let (acting, console) = (act(), api.sign_in(&act()));
+    api.upload(&other.admin.secret, "a.txt", b"a");
+    let member = json!({ "reason": "x", "role": "member" });
+    let member = text(&api.post(api.admin(), &route, &member).expect(201), "secret");
+    let minted = api.mint(&member, "read", &["a.txt"]);
+    let session = api.open(&api.mint(&member, "read", &["a.txt"])).token;
+    api.get(&session, "/v1/session").expect(200);
     api.delete(api.admin(), &format!("/v1/api-keys/{}", api.tenant.admin.id)).expect(204);
     api.get(&acting, "/v1/objects").problem(401, "unauthenticated");
     api.call("GET", "/v1/console/session").header("cookie", &console.cookies()).send().problem(401, "unauthenticated");
+    // And all that came of it.
+    api.preview(&minted.token).problem(404, "dead_token");
+    api.get(&session, "/v1/session").problem(401, "no_session");
 }

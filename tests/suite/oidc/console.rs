@@ -13,7 +13,12 @@ use cloakroom::{
         tenant::Mode,
     },
     http::{guards, routes},
-    service::{Broker, Error, idempotency::Reply, users::CreateUser},
+    service::{
+        Broker, Error,
+        idempotency::Reply,
+        principals::{ChangePrincipal, NewPrincipal},
+        users::CreateUser,
+    },
 };
 
 use crate::api::laboratory::Laboratory;
@@ -77,19 +82,31 @@ impl Console {
         let wanted = CreateUser {
             issuer,
             subject: cloakroom::domain::identity::Subject::parse(subject).unwrap(),
-            label: None,
-            metadata: Default::default(),
-            mode: Mode::Live,
-            role: Some(role),
-            grants: Grants(vec![PathGrant { path: PathPin::root(), permission }]),
-            largest_upload: None,
-            quota: Limits::default(),
-            expires_at: None,
+            principal: NewPrincipal {
+                label: None,
+                metadata: Default::default(),
+                mode: Mode::Live,
+                role: Some(role),
+                grants: Grants(vec![PathGrant { path: PathPin::root(), permission }]),
+                largest_upload: None,
+                quota: Limits::default(),
+                expires_at: None,
+            },
         };
         self.runtime.block_on(async {
             let administrator = self.laboratory.caller(&self.laboratory.tenant.admin).await?;
             self.broker.create_user(&administrator, wanted, &Reply::unkept()).await
         })
+    }
+
+    /// Makes somebody an administrator.
+    pub fn promote(&self, user: &Principal) {
+        let grants = Grants(vec![PathGrant { path: PathPin::root(), permission: Permission::Admin }]);
+        let wanted = ChangePrincipal { role: Some(Role::Admin), grants: Some(grants), others: Default::default() };
+        self.runtime.block_on(async {
+            let administrator = self.laboratory.caller(&self.laboratory.tenant.admin).await.unwrap();
+            self.broker.change_principal(&administrator, user.id, wanted).await.unwrap();
+        });
     }
 
     /// As whom somebody is signed in.

@@ -71,11 +71,17 @@ impl Fixture {
 
     /// What a person gets for whom the provider has this ID token.
     fn arrive_with(&self, change: impl FnOnce(&Self, Value) -> Value) -> Page {
+        self.arrives_with(change).1
+    }
+
+    /// As [`Self::arrive_with`], and their browser.
+    fn arrives_with(&self, change: impl FnOnce(&Self, Value) -> Value) -> (Browser, Page) {
         let mut away = self.depart();
         let tokens = change(self, self.id_claims(&away));
         self.answer_with(tokens);
         let query = self.right(&away);
-        self.arrive(&mut away, &query)
+        let page = self.arrive(&mut away, &query);
+        (away.browser, page)
     }
 }
 
@@ -258,6 +264,23 @@ fn an_administrator_has_used_a_second_factor_where_the_provider_says() {
     assert_eq!(token("alice", json!(["mfa"])).unwrap().role, Role::Admin);
     assert_eq!(token("bob", json!(["pwd"])).unwrap().role, Role::Member);
     assert!(token("nobody", json!(["mfa"])).is_err());
+}
+
+#[test]
+fn who_becomes_an_administrator_signs_in_anew_with_a_second_factor() {
+    let fixture = Fixture::new();
+    let bob = fixture.console.let_in(Issuer::parse(fixture.issuer.url()).unwrap(), "bob", Role::Member).unwrap();
+    let arrives = |amr: Value| {
+        fixture.arrives_with(|fixture, claims| {
+            json!({"id_token": fixture.signer.id_token(&with(claims, json!({"sub": "bob", "amr": amr})))})
+        })
+    };
+    let ((mut without, _), (mut with, _)) = (arrives(json!(["pwd"])), arrives(json!(["pwd", "otp"])));
+    assert!(fixture.console.signed_in(&mut without).is_some());
+    fixture.console.promote(&bob);
+    let refused = without.get(&format!("{}/v1/console/session", fixture.console.url));
+    assert_eq!(refused.status, 401, "as one who is not signed in: {refused:?}");
+    assert_eq!(fixture.console.signed_in(&mut with).unwrap()["principal"]["role"], "admin");
 }
 
 #[test]
