@@ -8,7 +8,7 @@ use super::{
     client::{Client, Server, encoded, text},
     measures::Lifetime,
     remark,
-    user::without_nulls,
+    rights::without_nulls,
 };
 
 #[derive(Args, Debug)]

@@ -26,6 +26,7 @@ pub fn grant_hash(grant: &ShareGrant) -> Sha256Digest {
     let networks: Vec<String> = networks.iter().map(ToString::to_string).collect();
     // None where it may be used from everywhere; there is no empty list of networks.
     let networks: Vec<&[u8]> = networks.iter().map(|network| network.as_bytes()).collect();
+    let recipients: Vec<&[u8]> = restrictions.recipients.iter().map(|mark| mark.0.as_bytes()).collect();
     labelled(
         "cloakroom/share-grant/v1",
         &[
@@ -43,6 +44,7 @@ pub fn grant_hash(grant: &ShareGrant) -> Sha256Digest {
             &terms.access_seconds.to_be_bytes(),
             &terms.redemptions.to_be_bytes(),
             &framed(&networks),
+            &framed(&recipients),
         ],
     )
 }
@@ -126,6 +128,9 @@ mod tests {
                 minted(grant, |minted| {
                     minted.restrictions = serde_json::from_str(r#"{"networks":["10.0.0.0/9"]}"#).unwrap()
                 })
+            }),
+            change(|grant| {
+                minted(grant, |minted| minted.restrictions = serde_json::from_str(r#"{"recipients":"1.a"}"#).unwrap())
             }),
         ];
         for (index, hash) in hashes.iter().enumerate() {

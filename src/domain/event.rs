@@ -61,6 +61,10 @@ pub enum EventType {
     ShareRefused,
     #[serde(rename = "share.changed")]
     ShareChanged,
+    #[serde(rename = "share.code_asked")]
+    ShareCodeAsked,
+    #[serde(rename = "share.code_tried")]
+    ShareCodeTried,
     #[serde(rename = "share.revoked")]
     ShareRevoked,
     #[serde(rename = "share.move_offered")]
@@ -83,6 +87,10 @@ pub enum EventType {
     LinkRefused,
     #[serde(rename = "link.changed")]
     LinkChanged,
+    #[serde(rename = "link.code_asked")]
+    LinkCodeAsked,
+    #[serde(rename = "link.code_tried")]
+    LinkCodeTried,
     #[serde(rename = "link.revoked")]
     LinkRevoked,
     #[serde(rename = "link.entered")]

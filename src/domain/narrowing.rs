@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     instant::Instant,
     metadata::Metadata,
+    recipient::{ListMark, Recipients},
     redemption::{Status, Terms, UseState},
     restrictions::{AllowedNetworks, Restrictions},
     text::Message,
@@ -41,9 +42,12 @@ pub struct Narrowed {
     redemptions: Option<u32>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     networks: Option<AllowedNetworks>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    recipients: Option<ListMark>,
 }
 
-/// What an owner says about a share or link. Nothing is decided by it.
+/// What lies beside a grant: words of its owner, by which nothing is decided, and addresses, of which the conditions
+/// have the mark.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Notes {
     /// Their own name for it.
@@ -54,6 +58,9 @@ pub struct Notes {
     /// What recipients are told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<Message>,
+    /// To whom alone it goes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recipients: Option<Recipients>,
 }
 
 /// What an owner wants changed. What is none stays; what is none inside is taken away.
@@ -75,6 +82,8 @@ pub struct Change {
     pub redemptions: Option<u32>,
     /// From where it may be used.
     pub networks: Option<Option<AllowedNetworks>>,
+    /// To whom alone it goes.
+    pub recipients: Option<Option<Recipients>>,
 }
 
 /// What can be changed, as the API names it.
@@ -90,6 +99,7 @@ pub enum Field {
     AccessExpiresIn,
     Redemptions,
     AllowedNetworks,
+    Recipients,
 }
 
 /// What comes of a change: to be committed together.
@@ -132,6 +142,7 @@ impl Field {
             Self::AccessExpiresIn => "access_expires_in",
             Self::Redemptions => "redemptions",
             Self::AllowedNetworks => "allowed_networks",
+            Self::Recipients => "recipients",
         }
     }
 }
@@ -166,7 +177,7 @@ impl AsMinted {
                 access_seconds: narrower(terms.access_seconds, narrowed.access_seconds, Ord::min),
                 redemptions: narrower(terms.redemptions, narrowed.redemptions, Ord::min),
             },
-            restrictions: Restrictions { networks },
+            restrictions: Restrictions { networks, recipients: narrowed.recipients.or(restrictions.recipients) },
         }
     }
 
@@ -176,7 +187,8 @@ impl AsMinted {
         &self.0
     }
 
-    /// Applies what an owner wants; none when that is how it is already.
+    /// Applies what an owner wants; none when that is how it is already. `marked` is the mark of the
+    /// recipients that are wanted.
     ///
     /// # Errors
     /// When it has ended, or would be wider than it is.
@@ -185,9 +197,10 @@ impl AsMinted {
         notes: &Notes,
         state: &UseState,
         wanted: &Change,
+        marked: Option<ListMark>,
         now: Instant,
     ) -> Result<Option<Changed>, NotChanged> {
-        let changed = self.changed(notes, state, wanted, now);
+        let changed = self.changed(notes, state, wanted, marked, now);
         // Who asks again, since the answer was lost, is told that it is so, even where it has ended by that.
         if changed.as_ref().is_ok_and(|changed| changed.fields.is_empty()) {
             return Ok(None);
@@ -198,7 +211,14 @@ impl AsMinted {
         }
     }
 
-    fn changed(&self, notes: &Notes, state: &UseState, wanted: &Change, now: Instant) -> Result<Changed, NotChanged> {
+    fn changed(
+        &self,
+        notes: &Notes,
+        state: &UseState,
+        wanted: &Change,
+        marked: Option<ListMark>,
+        now: Instant,
+    ) -> Result<Changed, NotChanged> {
         let Conditions { terms, restrictions } = self.under(state);
         let mut narrowed = state.narrowed.clone().unwrap_or_default();
         let mut fields = Vec::new();
@@ -272,6 +292,20 @@ impl AsMinted {
                 (Some(_), _) => return Err(NotChanged::Wider(Field::AllowedNetworks)),
             }
         }
+        if let Some(recipients) = wanted.recipients.clone()
+            && note(Field::Recipients, recipients != notes.recipients)
+        {
+            match (&notes.recipients, recipients) {
+                (Some(present), Some(fewer)) if !fewer.are_among(present) => {
+                    return Err(NotChanged::Wider(Field::Recipients));
+                }
+                (Some(_), None) => return Err(NotChanged::Wider(Field::Recipients)),
+                (_, recipients) => {
+                    narrowed.recipients = marked;
+                    notes.recipients = recipients;
+                }
+            }
+        }
         let narrowed = Some(narrowed).filter(|narrowed| *narrowed != Narrowed::default());
         let state = UseState { narrowed, ..state.clone() };
         let Terms { not_before, expires_at, .. } = self.under(&state).terms;
@@ -288,6 +322,7 @@ mod tests {
     use super::*;
     use crate::domain::{
         network::ClientAddress,
+        recipient::Address,
         redemption::{Claim, Redemption},
         refusal::Refusal,
     };
@@ -304,7 +339,20 @@ mod tests {
     fn minted(not_before: Option<Instant>, networks: Option<AllowedNetworks>) -> AsMinted {
         let terms =
             Terms { issued_at: at(100), not_before, expires_at: at(1_000), access_seconds: 600, redemptions: 3 };
-        AsMinted::new(Conditions { terms, restrictions: Restrictions { networks } })
+        AsMinted::new(Conditions { terms, restrictions: Restrictions { networks, recipients: None } })
+    }
+
+    fn recipients(addresses: &[&str]) -> Option<Recipients> {
+        let addresses = addresses.iter().map(|text| (*text).to_owned().try_into().unwrap()).collect::<Vec<Address>>();
+        Some(Recipients::try_from(addresses).unwrap())
+    }
+
+    fn mark(recipients: &Recipients) -> ListMark {
+        ListMark(recipients.as_slice().iter().map(Address::as_str).collect::<Vec<_>>().join(","))
+    }
+
+    fn marked(change: &Change) -> Option<ListMark> {
+        change.recipients.as_ref().and_then(Option::as_ref).map(mark)
     }
 
     fn from(text: &str) -> ClientAddress {
@@ -388,7 +436,10 @@ mod tests {
             for (number, change) in changes.iter().enumerate() {
                 let mut state = fresh.clone();
                 for change in [change, &changes[number * 131 % changes.len()]] {
-                    let Ok(Some(changed)) = minted.change(&Notes::default(), &state, change, now) else { break };
+                    let Ok(Some(changed)) = minted.change(&Notes::default(), &state, change, marked(change), now)
+                    else {
+                        break;
+                    };
                     narrowings += 1;
                     assert_narrower(&minted, &state, &changed.state);
                     state = changed.state;
@@ -407,6 +458,7 @@ mod tests {
             access_seconds: Some(9_000),
             redemptions: Some(9),
             networks: networks(&["10.0.0.0/7", "0.0.0.0/0"]),
+            recipients: None,
         };
         let state = UseState { narrowed: Some(wide), ..UseState::default() };
         let Conditions { terms, restrictions } = minted.under(&state);
@@ -418,7 +470,15 @@ mod tests {
 
     fn refused(change: Change) -> Option<NotChanged> {
         let minted = minted(Some(at(300)), networks(&["10.0.0.0/8"]));
-        minted.change(&Notes::default(), &UseState { claims: 2, ..UseState::default() }, &change, at(350)).err()
+        minted
+            .change(
+                &Notes::default(),
+                &UseState { claims: 2, ..UseState::default() },
+                &change,
+                marked(&change),
+                at(350),
+            )
+            .err()
     }
 
     #[test]
@@ -455,10 +515,10 @@ mod tests {
         let fresh = UseState { claims: 1, ..UseState::default() };
         let fewer = Change { redemptions: Some(1), ..Change::default() };
         let named = Change { label: Some(Some("new".into())), ..Change::default() };
-        let changed = minted.change(&notes, &fresh, &fewer, at(200)).unwrap().unwrap();
+        let changed = minted.change(&notes, &fresh, &fewer, None, at(200)).unwrap().unwrap();
         assert_eq!(minted.under(&changed.state).terms.status(&changed.state, at(200)), Status::Claimed);
-        assert_eq!(minted.change(&notes, &changed.state, &fewer, at(201)), Ok(None));
-        let ended = |state: &UseState, now| minted.change(&notes, state, &named, now);
+        assert_eq!(minted.change(&notes, &changed.state, &fewer, None, at(201)), Ok(None));
+        let ended = |state: &UseState, now| minted.change(&notes, state, &named, None, now);
         assert_eq!(ended(&changed.state, at(201)), Err(NotChanged::Ended(Status::Claimed)));
         assert_eq!(ended(&fresh, at(1_000)), Err(NotChanged::Ended(Status::Expired)));
         assert_eq!(ended(&fresh.revoke(at(1)).unwrap(), at(200)), Err(NotChanged::Ended(Status::Revoked)));
@@ -470,11 +530,35 @@ mod tests {
         let metadata: Metadata = serde_json::from_str(r#"{"a":"1"}"#).unwrap();
         let change = Change { label: Some(None), metadata: Some(metadata.clone()), ..Change::default() };
         let state = UseState::default();
-        let changed = minted(None, None).change(&notes, &state, &change, at(200)).unwrap().unwrap();
+        let changed = minted(None, None).change(&notes, &state, &change, marked(&change), at(200)).unwrap().unwrap();
         assert_eq!(changed.fields, [Field::Label, Field::Metadata]);
-        assert_eq!(changed.notes, Notes { label: None, metadata, message: None });
+        assert_eq!(changed.notes, Notes { metadata, ..Notes::default() });
         assert_eq!(changed.state, state);
-        assert_eq!(minted(None, None).change(&changed.notes, &state, &change, at(200)), Ok(None));
+        assert_eq!(minted(None, None).change(&changed.notes, &state, &change, marked(&change), at(200)), Ok(None));
+    }
+
+    #[test]
+    fn recipients_become_fewer_or_some_where_there_were_none() {
+        let (minted, mut notes, mut state) = (minted(None, None), Notes::default(), UseState::default());
+        for (addresses, right) in [
+            (&["a@b", "c@d", "e@f"] as &[_], true),
+            (&["a@b", "x@y"], false),
+            (&["a@b", "c@d"], true),
+            (&["a@b", "c@d", "e@f"], false),
+            (&["c@d"], true),
+        ] {
+            let change = Change { recipients: Some(recipients(addresses)), ..Change::default() };
+            match minted.change(&notes, &state, &change, marked(&change), at(200)) {
+                Ok(Some(changed)) if right => {
+                    assert_eq!(changed.fields, [Field::Recipients]);
+                    (notes, state) = (changed.notes, changed.state);
+                    assert_eq!(minted.under(&state).restrictions.recipients, notes.recipients.as_ref().map(mark));
+                }
+                other => assert_eq!((other, right), (Err(NotChanged::Wider(Field::Recipients)), false)),
+            }
+        }
+        let none = Change { recipients: Some(None), ..Change::default() };
+        assert_eq!(minted.change(&notes, &state, &none, None, at(200)), Err(NotChanged::Wider(Field::Recipients)));
     }
 
     #[test]

@@ -10,6 +10,7 @@ use crate::{
         lifetime::{self, Bounds},
         metadata::Metadata,
         narrowing::Change,
+        recipient::Recipients,
         restrictions::AllowedNetworks,
         text::Message,
     },
@@ -60,6 +61,10 @@ pub struct ChangeBody {
     #[serde(default, deserialize_with = "render::present")]
     #[schema(value_type = Option<Vec<String>>)]
     pub allowed_networks: Option<Option<AllowedNetworks>>,
+    /// To whom alone it goes: some of those before, or some where there were none. Whoever is none any more is cut off.
+    #[serde(default, deserialize_with = "render::present")]
+    #[schema(value_type = Option<Vec<String>>)]
+    pub recipients: Option<Option<Recipients>>,
 }
 
 impl ChangeBody {
@@ -77,8 +82,9 @@ impl ChangeBody {
             not_before: self.not_before,
             expires_at,
             access_seconds: self.access_expires_in.map(access_seconds).transpose()?,
-            redemptions: self.redemptions.map(|count| restrictions::redemptions(Some(count))).transpose()?,
+            redemptions: self.redemptions.map(|count| restrictions::redemptions(Some(count), None)).transpose()?,
             networks: self.allowed_networks,
+            recipients: self.recipients,
         })
     }
 }

@@ -235,9 +235,21 @@ impl From<service::Error> for Problem {
             Error::PasswordWrong => {
                 Self::new(StatusCode::FORBIDDEN, "password_wrong", "This is not the password").pointer("/password")
             }
+            Error::RecipientRequired => Self::new(
+                StatusCode::FORBIDDEN,
+                "recipient_required",
+                "This goes to its recipients alone",
+            )
+            .pointer("/recipient")
+            .detail("ask for a code at redeem/code with your e-mail address, and redeem with both"),
+            Error::RecipientWrong => {
+                Self::new(StatusCode::FORBIDDEN, "recipient_wrong", "The code does not go with this address")
+                    .pointer("/recipient")
+                    .detail("a code works once, for ten minutes and five tries; nothing was used up: ask for another")
+            }
             Error::TooManyTries { retry_after } => Self {
                 retry_after: Some(seconds_up(retry_after)),
-                ..Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_tries", "The password was tried too often")
+                ..Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_tries", "There were too many tries")
                     .detail("wait, or ask whoever sent the link for a new one")
             },
             Error::RateLimited { limit, rate, retry_after } => {

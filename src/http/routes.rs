@@ -23,6 +23,7 @@ pub fn configure(routes: &mut web::ServiceConfig) {
         // Shares
         .service(resource("/v1/shares").route(post().to(shares::mint)).route(get().to(shares::list)))
         .service(resource("/v1/shares/redeem").route(post().to(shares::redeem)))
+        .service(resource("/v1/shares/redeem/code").route(post().to(shares::send_code)))
         .service(resource("/v1/shares/redeem/preview").route(post().to(shares::preview)))
         .service(resource("/v1/shares/revoke").route(post().to(shares::revoke_many)))
         .service(resource("/v1/shares/{id}/objects").route(get().to(shares::objects)))
@@ -61,6 +62,7 @@ pub fn configure(routes: &mut web::ServiceConfig) {
         )
         .service(resource("/v1/links").route(post().to(links::mint)).route(get().to(links::list)))
         .service(resource("/v1/links/redeem").route(post().to(links::redeem)))
+        .service(resource("/v1/links/redeem/code").route(post().to(links::send_code)))
         .service(resource("/v1/links/redeem/preview").route(post().to(links::preview)))
         .service(resource("/v1/links/revoke").route(post().to(links::revoke_many)))
         .service(

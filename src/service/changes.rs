@@ -7,7 +7,8 @@ use crate::{
     domain::{
         event::{Event, EventType},
         ids::{LinkId, ShareId},
-        narrowing::{Change, Field, NotChanged},
+        narrowing::{Change, Conditions, Field, NotChanged},
+        recipient::ListMark,
         redemption::Status,
     },
     store::Expected,
@@ -22,6 +23,19 @@ use super::{
 };
 
 impl Broker {
+    /// The mark of the recipients that are wanted, if some are.
+    fn marked_instead(
+        &self,
+        wanted: &Change,
+        caller: &Caller,
+        thing: &[u8; 16],
+        conditions: &Conditions,
+    ) -> Result<Option<ListMark>, Error> {
+        let Some(Some(list)) = &wanted.recipients else { return Ok(None) };
+        self.sends_codes()?;
+        self.mark_instead((caller.tenant.id, thing), conditions, list).map(Some)
+    }
+
     /// Changes what is said about a share, and makes it narrower. Where it is so already nothing is done.
     ///
     /// # Errors
@@ -31,10 +45,12 @@ impl Broker {
             let (row, state) = self.own_share(caller, id).await?;
             let origin = caller.origin(self);
             let (grant, notes) = (row.value.grant, row.value.notes);
-            let changed = grant.conditions.change(&notes, &state.value, wanted, origin.at)?;
+            let marked = self.marked_instead(wanted, caller, id.as_bytes(), &grant.conditions.under(&state.value))?;
+            let changed = grant.conditions.change(&notes, &state.value, wanted, marked, origin.at)?;
             let (kept, maker) = (shares::kept_until(&grant), self.maker(&grant.made).await?);
             let Some(changed) = changed else {
-                return Ok(Share::seen(ShareRow { grant, notes }, &state.value, maker, origin.at));
+                let share = Share::seen(ShareRow { grant, notes }, &state.value, maker, origin.at);
+                return self.share_with_claimants(share).await;
             };
             let event = Event { changed: changed.fields, ..origin.done(EventType::ShareChanged, caller.actor(), id) };
             let states = self.put(rows::share_state(id), Expected::Version(state.version), &changed.state, kept)?;
@@ -46,7 +62,10 @@ impl Broker {
                 transaction = transaction.write(noted);
             }
             match committed(self.store.commit(transaction).await)? {
-                Committed::Done => return Ok(Share::seen(seen, &changed.state, maker, origin.at)),
+                Committed::Done => {
+                    let share = Share::seen(seen, &changed.state, maker, origin.at);
+                    return self.share_with_claimants(share).await;
+                }
                 Committed::ReadAgain => {}
             }
         }
@@ -62,10 +81,12 @@ impl Broker {
             let OwnLink { hash, row, state } = self.own_link(caller, id).await?;
             let origin = caller.origin(self);
             let (grant, notes) = (row.value.grant, row.value.notes);
-            let changed = grant.conditions.change(&notes, &state.value, wanted, origin.at)?;
+            let marked = self.marked_instead(wanted, caller, id.as_bytes(), &grant.conditions.under(&state.value))?;
+            let changed = grant.conditions.change(&notes, &state.value, wanted, marked, origin.at)?;
             let (kept, maker) = (links::kept_until(&grant), self.maker(&grant.made).await?);
             let Some(changed) = changed else {
-                return Ok(Link::seen(LinkRow { grant, notes }, &state.value, maker, origin.at));
+                let link = Link::seen(LinkRow { grant, notes }, &state.value, maker, origin.at);
+                return self.link_with_claimants(link, hash).await;
             };
             let event = Event { changed: changed.fields, ..origin.done(EventType::LinkChanged, caller.actor(), id) };
             let states = self.put(rows::link_state(hash), Expected::Version(state.version), &changed.state, kept)?;
@@ -77,7 +98,10 @@ impl Broker {
                 transaction = transaction.write(noted);
             }
             match committed(self.store.commit(transaction).await)? {
-                Committed::Done => return Ok(Link::seen(seen, &changed.state, maker, origin.at)),
+                Committed::Done => {
+                    let link = Link::seen(seen, &changed.state, maker, origin.at);
+                    return self.link_with_claimants(link, hash).await;
+                }
                 Committed::ReadAgain => {}
             }
         }

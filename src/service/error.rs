@@ -87,7 +87,13 @@ pub enum Error {
     /// The link lives, and this is not its password.
     #[error("not the password")]
     PasswordWrong,
-    /// The link lives, and its password was tried too often.
+    /// It lives, and goes to recipients alone: one of them, and a code, is wanted.
+    #[error("a recipient is needed")]
+    RecipientRequired,
+    /// It lives, and this is not a recipient with their code.
+    #[error("not a recipient's code")]
+    RecipientWrong,
+    /// It lives, and its password or a code was tried, or a code asked for, too often.
     #[error("too many tries")]
     TooManyTries {
         /// How long to wait.

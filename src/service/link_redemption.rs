@@ -17,16 +17,17 @@ use crate::{
         instant::Instant,
         lifetime,
         link::LinkGrant,
-        narrowing::Conditions,
+        narrowing::{Conditions, Notes},
         network::ClientAddress,
         principal::Principal,
+        recipient::Address,
         redemption::{Claim, Redemption, UseState},
         refusal::Refusal,
         tenant::Tenant,
         text::Message,
     },
     objects::ArtifactLabel,
-    store::Expected,
+    store::{Expected, Transaction},
 };
 
 use super::{
@@ -34,6 +35,7 @@ use super::{
     access::Authority,
     events::Origin,
     links::{LinkRow, kept_until},
+    recipients::{Addressed, RecipientProof, Thing, is_still_addressed, no_code_wanted},
     records::{Committed, ROUNDS, Record, committed, outrun},
     rows,
 };
@@ -72,6 +74,8 @@ pub struct LinkPreview {
     pub access_seconds: u64,
     /// Whether a password is wanted.
     pub needs_password: bool,
+    /// Whether it goes to recipients alone, and whoever looks has not claimed it yet.
+    pub needs_recipient: bool,
     /// Whether whoever is looking minted it.
     pub yours: bool,
 }
@@ -91,7 +95,9 @@ struct LinkRows {
     grant: LinkGrant,
     /// As they are now.
     conditions: Conditions,
-    message: Option<Message>,
+    notes: Notes,
+    /// Who alone may claim it.
+    addressed: Option<Addressed>,
     state: Record<UseState>,
     claim: Option<Claim>,
     artifact: Option<Artifact>,
@@ -104,6 +110,10 @@ impl LinkRows {
     fn redeem(&self, now: Instant, from: ClientAddress) -> Result<Redemption, Refusal> {
         self.grant.made.is_backed(self.tenant.as_ref(), self.minter.as_ref(), now)?;
         self.artifact.as_ref().ok_or(Refusal::TargetGone)?;
+        let (minted, state, addressed) = (&self.grant.conditions, &self.state.value, self.addressed.as_ref());
+        if self.claim.as_ref().is_some_and(|claim| !is_still_addressed(minted, state, addressed, claim)) {
+            return Err(Refusal::NoRecipientAnyMore);
+        }
         self.conditions.restrictions.admits(from)?;
         self.conditions.terms.redeem(&self.state.value, self.claim.as_ref(), now)
     }
@@ -111,6 +121,17 @@ impl LinkRows {
 
 impl Broker {
     async fn link_rows(&self, token: LinkTokenHash, claim: Option<ClaimHash>) -> Result<Option<LinkRows>, Error> {
+        // Recipients and their mark lie in two rows, and somebody may just have changed both.
+        for _ in 0..2 {
+            let read = self.link_rows_once(token, claim).await?;
+            if read.is_some() {
+                return Ok(read);
+            }
+        }
+        self.link_rows_once(token, claim).await
+    }
+
+    async fn link_rows_once(&self, token: LinkTokenHash, claim: Option<ClaimHash>) -> Result<Option<LinkRows>, Error> {
         let found = self.store.get([rows::link_grant(token), rows::link_state(token)]).await?;
         let [Some(grant), Some(state)] = &found else { return Ok(None) };
         let (Ok(grant), Ok(state)) = (self.decode::<LinkRow>(grant), self.decode::<UseState>(state)) else {
@@ -123,7 +144,9 @@ impl Broker {
         let Authority { tenant, minter, claim } = self.authority(&grant.made, claim).await?;
         let Ok(claim) = claim else { return Ok(None) };
         let artifact = self.target(&grant).await?;
-        Ok(Some(LinkRows { grant, conditions, message: notes.message, state, claim, artifact, tenant, minter }))
+        let (tenant_id, list) = (grant.made.namespace.tenant, notes.recipients.as_ref());
+        let Ok(addressed) = self.addressed(tenant_id, grant.id.as_bytes(), &conditions, list) else { return Ok(None) };
+        Ok(Some(LinkRows { grant, conditions, notes, addressed, state, claim, artifact, tenant, minter }))
     }
 
     /// The artifact of a link, if it is published and its publisher stands behind it.
@@ -153,10 +176,11 @@ impl Broker {
         token: &SecretText,
         claim_key: &ClaimKey,
         password: Option<&SecretText>,
+        proof: Option<&RecipientProof>,
         Asking { request, from }: Asking,
     ) -> Result<OpenedLink, Error> {
         let token = LinkToken::parse(token).map_err(|_| self.refuse_unattributed())?.hash();
-        let mut password_checked = false;
+        let (mut password_checked, mut is_proven) = (false, false);
         for _ in 0..ROUNDS {
             let claim_hash = claim_key.hash(&claimed(token));
             let rows = self.link_rows(token, Some(claim_hash)).await?.ok_or_else(|| self.refuse_unattributed())?;
@@ -186,8 +210,31 @@ impl Broker {
 
             let id = rows.grant.id;
             let (claim, transaction) = match redemption {
-                Redemption::First { state, claim } => {
+                Redemption::First { state, mut claim } => {
                     let purge = kept_until(&rows.grant);
+                    let thing = Thing::Link(token, id);
+                    let mut used = None;
+                    if let Some(addressed) = &rows.addressed {
+                        let proof = proof.ok_or(Error::RecipientRequired)?;
+                        let is_right = if is_proven {
+                            let code = self.use_code(thing, addressed, proof, purge).await?;
+                            code.map(|(recipient, writes)| {
+                                claim.recipient = Some(recipient);
+                                used = Some(writes);
+                            })
+                            .is_some()
+                        } else {
+                            self.try_code(thing, addressed, proof, origin, purge).await?
+                        };
+                        if !is_right {
+                            self.refuse_link(&rows, origin, Refusal::WrongCode).await;
+                            return Err(Error::RecipientWrong);
+                        }
+                        if !is_proven {
+                            is_proven = true;
+                            continue;
+                        }
+                    }
                     let state_row = rows::link_state(token);
                     let claim_row = rows::link_claim(token, claim_hash);
                     let mut transaction = self
@@ -197,7 +244,7 @@ impl Broker {
                     if password_checked {
                         transaction = transaction.write(self.forget_tries(rows::link_tries(token), purge).await?);
                     }
-                    (claim, transaction)
+                    (claim, used.into_iter().flatten().fold(transaction, Transaction::write))
                 }
                 Redemption::Later { opens_at } => {
                     self.refuse_link(&rows, origin, Refusal::NotYet).await;
@@ -279,6 +326,34 @@ impl Broker {
         }
     }
 
+    /// Sends a code to an address, if it is that of a recipient of the link. Whoever asks is not told.
+    ///
+    /// # Errors
+    /// [`Error::DeadToken`] whatever is wrong with the token; when no code is wanted to redeem it, or too many were asked
+    /// for.
+    pub async fn send_link_code(
+        &self,
+        token: &SecretText,
+        address: &Address,
+        Asking { request, from }: Asking,
+    ) -> Result<(), Error> {
+        let token = LinkToken::parse(token).map_err(|_| self.refuse_unattributed())?.hash();
+        let rows = self.link_rows(token, None).await?.ok_or_else(|| self.refuse_unattributed())?;
+        let now = self.now();
+        let origin = Origin { namespace: rows.grant.made.namespace, request: Some(request), at: now };
+        let redemption = match rows.redeem(now, from) {
+            Ok(redemption) => redemption,
+            Err(why) => return Err(self.refuse_link(&rows, origin, why).await),
+        };
+        if let Redemption::Later { opens_at } = redemption {
+            self.refuse_link(&rows, origin, Refusal::NotYet).await;
+            return Err(Error::NotYet { opens_at });
+        }
+        let (Some(tenant), Some(addressed)) = (&rows.tenant, &rows.addressed) else { return Err(no_code_wanted()) };
+        let (thing, purge) = (Thing::Link(token, rows.grant.id), kept_until(&rows.grant));
+        self.send_code(thing, addressed, address, (tenant, &rows.notes), origin, purge).await
+    }
+
     /// What a link would give. Consumes nothing.
     ///
     /// # Errors
@@ -312,7 +387,7 @@ impl Broker {
         }
         Ok(LinkPreview {
             sender: tenant.name.clone(),
-            message: rows.message.clone(),
+            message: rows.notes.message.clone(),
             item_count: artifact.file_count,
             total_size: artifact.total_size,
             opens_at,
@@ -320,6 +395,7 @@ impl Broker {
             claim_by: rows.conditions.terms.expires_at,
             access_seconds: rows.conditions.terms.access_seconds,
             needs_password: rows.grant.password.is_some() && rows.claim.is_none(),
+            needs_recipient: rows.addressed.is_some() && rows.claim.is_none(),
             yours,
         })
     }

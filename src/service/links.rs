@@ -16,6 +16,7 @@ use crate::{
         link::LinkGrant,
         metadata::Metadata,
         narrowing::{AsMinted, Conditions, Notes},
+        recipient::{Address, Recipients},
         redemption::{Status, Terms, UseState},
         restrictions::Restrictions,
         text::Message,
@@ -28,6 +29,7 @@ use super::{
     history::Maker,
     idempotency::Reply,
     listing::{Between, Page, PageRequest},
+    recipients::Thing,
     records::{Committed, ROUNDS, Record, committed, outrun},
     rows,
 };
@@ -55,6 +57,8 @@ pub struct MintLink {
     pub metadata: Metadata,
     /// What recipients are told.
     pub message: Option<Message>,
+    /// To whom alone it goes.
+    pub recipients: Option<Recipients>,
 }
 
 /// A link as its owner sees it.
@@ -66,6 +70,8 @@ pub struct Link {
     pub conditions: Conditions,
     /// What its owner says about it.
     pub notes: Notes,
+    /// Who of its recipients has claimed it, where that was looked up.
+    pub claimed_by: Vec<(Address, Option<Instant>)>,
     /// What became of it.
     pub status: Status,
     /// How often it was claimed.
@@ -118,7 +124,7 @@ impl Link {
         let conditions = grant.conditions.under(state);
         let status = conditions.terms.status(state, now);
         let UseState { claims, revoked_at, .. } = *state;
-        Self { grant, conditions, notes, status, claims, revoked_at, maker }
+        Self { grant, conditions, notes, claimed_by: Vec::new(), status, claims, revoked_at, maker }
     }
 }
 
@@ -141,6 +147,9 @@ impl Broker {
         if artifact.value.deleted_at.is_some() {
             return Err(Error::invalid("/artifact", "this artifact was deleted"));
         }
+        if wanted.recipients.is_some() {
+            self.sends_codes()?;
+        }
         let password = match wanted.password {
             None => None,
             Some(password) => {
@@ -152,6 +161,9 @@ impl Broker {
         let origin = caller.origin(self);
         let token = LinkToken::generate(self.entropy.as_ref());
         let hash = token.hash();
+        let (id, made) = (LinkId::new(origin.at, self.entropy.bytes()), caller.made());
+        let mark = |list: &Recipients| self.mark_of_recipients(made.namespace.tenant, id.as_bytes(), list);
+        let restrictions = Restrictions { recipients: wanted.recipients.as_ref().map(mark), ..wanted.restrictions };
         let terms = Terms {
             issued_at: origin.at,
             not_before: wanted.not_before,
@@ -160,18 +172,23 @@ impl Broker {
             redemptions: wanted.redemptions,
         };
         let grant = LinkGrant {
-            id: LinkId::new(origin.at, self.entropy.bytes()),
-            made: caller.made(),
+            id,
+            made,
             artifact: wanted.artifact,
             password,
-            conditions: AsMinted::new(Conditions { terms, restrictions: wanted.restrictions }),
+            conditions: AsMinted::new(Conditions { terms, restrictions }),
         };
         let purge = kept_until(&grant);
         let pointer = LinkPointer { token: hash.to_string() };
         let state = UseState::default();
         let event = origin.done(EventType::LinkCreated, caller.actor(), grant.id);
         let pointer_row = rows::link_pointer(origin.namespace, grant.id);
-        let notes = Notes { label: wanted.label, metadata: wanted.metadata, message: wanted.message };
+        let notes = Notes {
+            label: wanted.label,
+            metadata: wanted.metadata,
+            message: wanted.message,
+            recipients: wanted.recipients,
+        };
         let row = LinkRow { grant, notes };
         let transaction = self
             .recording(&event)?
@@ -227,9 +244,17 @@ impl Broker {
     /// # Errors
     /// [`Error::NotFound`] for everybody else's.
     pub async fn inspect_link(&self, caller: &Caller, id: LinkId) -> Result<Link, Error> {
-        let OwnLink { row, state, .. } = self.own_link(caller, id).await?;
+        let OwnLink { hash, row, state } = self.own_link(caller, id).await?;
         let maker = self.maker(&row.value.grant.made).await?;
-        Ok(Link::seen(row.value, &state.value, maker, self.now()))
+        self.link_with_claimants(Link::seen(row.value, &state.value, maker, self.now()), hash).await
+    }
+
+    /// With who of its recipients has claimed it.
+    pub(super) async fn link_with_claimants(&self, mut link: Link, hash: LinkTokenHash) -> Result<Link, Error> {
+        let (thing, tenant) = (Thing::Link(hash, link.grant.id), link.grant.made.namespace.tenant);
+        let list = link.notes.recipients.as_ref();
+        link.claimed_by = self.who_claimed(tenant, thing, &link.conditions, list).await?;
+        Ok(link)
     }
 
     /// Revokes a link. Revoking again changes nothing; whether this call did is answered.

@@ -25,6 +25,7 @@ mod passwords;
 mod places;
 pub mod principals;
 pub mod receipts;
+pub mod recipients;
 pub mod reconcile;
 mod records;
 mod rows;
@@ -51,6 +52,7 @@ use crate::{
     crypto::{edge_cookie::EdgeKey, keyring::Keyring},
     domain::{instant::Instant, network::Networks, upload::Method},
     entropy::Entropy,
+    mail::Post,
     objects::ObjectStorage,
     oidc::Providers,
     scanner::Scanner,
@@ -161,6 +163,8 @@ pub struct Broker {
     pub archives: Arc<ArchivePlaces>,
     /// Looks into uploads before they are completed, where operators want that.
     pub scanner: Option<Arc<dyn Scanner>>,
+    /// Sends codes to recipients, where operators have set up mail.
+    pub post: Option<Post>,
     /// Whose word is taken about who somebody is.
     pub providers: Arc<Providers>,
     /// What operators set.

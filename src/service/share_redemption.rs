@@ -15,24 +15,26 @@ use crate::{
         ids::{RequestId, SessionId, ShareId, TenantId},
         instant::Instant,
         lifetime,
-        narrowing::Conditions,
+        narrowing::{Conditions, Notes},
         network::ClientAddress,
         path::PathPin,
         permission::{Permission, SharePermission},
         principal::Principal,
+        recipient::Address,
         redemption::{Claim, Move, Redemption, UseState},
         refusal::Refusal,
         share::ShareGrant,
         tenant::{Mode, Namespace, Tenant},
         text::Message,
     },
-    store::{Expected, Version},
+    store::{Expected, Transaction, Version},
 };
 
 use super::{
     Asking, Broker, Caller, Error,
     access::Authority,
     events::Origin,
+    recipients::{Addressed, RecipientProof, Thing, is_still_addressed, no_code_wanted},
     records::{Committed, ROUNDS, Record, committed, outrun},
     rows,
     shares::{ShareRow, kept_until},
@@ -73,6 +75,8 @@ pub struct SharePreview {
     pub total_size: u64,
     /// Whether there are more files than were counted.
     pub more: bool,
+    /// Whether it goes to recipients alone, and whoever looks has not claimed it yet.
+    pub needs_recipient: bool,
     /// From when on it may be claimed, where that is not now.
     pub opens_at: Option<Instant>,
     /// Whether one claims it and nobody else.
@@ -117,7 +121,9 @@ pub(super) struct ShareRows {
     pub(super) grant: ShareGrant,
     /// As they are now.
     conditions: Conditions,
-    message: Option<Message>,
+    notes: Notes,
+    /// Who alone may claim it.
+    addressed: Option<Addressed>,
     pub(super) state: Record<UseState>,
     pub(super) claim: Option<Claim>,
     pub(super) tenant: Option<Tenant>,
@@ -131,6 +137,22 @@ impl Broker {
     /// Inside: [`Refusal::Unknown`] or [`Refusal::Altered`]. Fail closed: a
     /// row that is missing or not ours is a refusal.
     pub(super) async fn share_rows(
+        &self,
+        share: ShareId,
+        claim: Option<ClaimHash>,
+        sealed_hash: &[u8; 32],
+    ) -> Result<Result<ShareRows, Refusal>, Error> {
+        let mut read = self.share_rows_once(share, claim, sealed_hash).await?;
+        // Recipients and their mark lie in two rows, and somebody may just have changed both.
+        for _ in 0..2 {
+            if matches!(read, Err(Refusal::Altered)) {
+                read = self.share_rows_once(share, claim, sealed_hash).await?;
+            }
+        }
+        Ok(read)
+    }
+
+    async fn share_rows_once(
         &self,
         share: ShareId,
         claim: Option<ClaimHash>,
@@ -151,7 +173,10 @@ impl Broker {
         match claim {
             Ok(claim) => {
                 let conditions = grant.conditions.under(&state.value);
-                Ok(Ok(ShareRows { grant, conditions, message: notes.message, state, claim, tenant, minter }))
+                let (tenant_id, list) = (grant.made.namespace.tenant, notes.recipients.as_ref());
+                let addressed = self.addressed(tenant_id, share.as_bytes(), &conditions, list);
+                let rows = |addressed| ShareRows { grant, conditions, notes, addressed, state, claim, tenant, minter };
+                Ok(addressed.map(rows))
             }
             Err(NotAuthentic) => Ok(Err(Refusal::Altered)),
         }
@@ -221,10 +246,12 @@ impl Broker {
         &self,
         token: &SecretText,
         claim_key: &ClaimKey,
+        proof: Option<&RecipientProof>,
         Asking { request, from }: Asking,
     ) -> Result<OpenedSession, Error> {
         let token = self.presented(token)?;
         let claim_hash = claim_key.hash(token.share.as_bytes());
+        let mut is_proven = false;
         for _ in 0..ROUNDS {
             let (rows, leaving) = match self.presented_rows(&token, Some(claim_hash)).await? {
                 Ok(found) => found,
@@ -242,14 +269,38 @@ impl Broker {
             let purge = kept_until(&rows.grant);
             let claim_row = rows::share_claim(token.share, claim_hash);
             let (claim, transaction) = match opening {
-                Opening::Claims { state, claim } => {
+                Opening::Claims { state, mut claim } => {
+                    let thing = Thing::Share(token.share);
+                    let mut used = None;
+                    if let Some(addressed) = &rows.addressed {
+                        let proof = proof.ok_or(Error::RecipientRequired)?;
+                        let is_right = if is_proven {
+                            let code = self.use_code(thing, addressed, proof, purge).await?;
+                            code.map(|(recipient, writes)| {
+                                claim.recipient = Some(recipient);
+                                used = Some(writes);
+                            })
+                            .is_some()
+                        } else {
+                            self.try_code(thing, addressed, proof, origin, purge).await?
+                        };
+                        if !is_right {
+                            self.refuse_share(&token, Some(&rows), origin, Refusal::WrongCode).await;
+                            return Err(Error::RecipientWrong);
+                        }
+                        if !is_proven {
+                            is_proven = true;
+                            // Time has passed: read everything again before anything is used up.
+                            continue;
+                        }
+                    }
                     let state_row = rows::share_state(token.share);
                     let event = origin.done(EventType::ShareClaimed, actor, token.share);
                     let transaction = self
                         .recording(&event)?
                         .write(self.put(state_row, Expected::Version(rows.state.version), &state, purge)?)
                         .write(self.put(claim_row, Expected::Absent, &claim, purge)?);
-                    (claim, transaction)
+                    (claim, used.into_iter().flatten().fold(transaction, Transaction::write))
                 }
                 Opening::Moves { from, version, ended, claim } => {
                     let ended_row = rows::share_claim(token.share, from);
@@ -304,6 +355,42 @@ impl Broker {
         })
     }
 
+    /// Sends a code to an address, if it is that of a recipient of the share. Whoever asks is not told.
+    ///
+    /// # Errors
+    /// [`Error::DeadToken`] whatever is wrong with the token; when no code is wanted to redeem it, or too many were asked
+    /// for.
+    pub async fn send_share_code(
+        &self,
+        token: &SecretText,
+        address: &Address,
+        Asking { request, from }: Asking,
+    ) -> Result<(), Error> {
+        let token = self.presented(token)?;
+        let (rows, leaving) = match self.presented_rows(&token, None).await? {
+            Ok(found) => found,
+            Err(why) => return Err(self.refuse_unread_share(&token, request, why).await),
+        };
+        let now = self.now();
+        let origin = Origin { namespace: rows.grant.made.namespace, request: Some(request), at: now };
+        let opening = match rows.open(&token, leaving.as_ref(), now, from) {
+            Ok(opening) => opening,
+            Err(why) => return Err(self.refuse_share(&token, Some(&rows), origin, why).await),
+        };
+        let (Some(tenant), Some(addressed)) = (&rows.tenant, &rows.addressed) else { return Err(no_code_wanted()) };
+        match opening {
+            Opening::Claims { .. } => {
+                let (thing, purge) = (Thing::Share(token.share), kept_until(&rows.grant));
+                self.send_code(thing, addressed, address, (tenant, &rows.notes), origin, purge).await
+            }
+            Opening::Later { opens_at } => {
+                self.refuse_share(&token, Some(&rows), origin, Refusal::NotYet).await;
+                Err(Error::NotYet { opens_at })
+            }
+            Opening::Moves { .. } | Opening::Returns { .. } => Err(no_code_wanted()),
+        }
+    }
+
     /// What a share would give. Consumes nothing.
     ///
     /// # Errors
@@ -344,6 +431,7 @@ impl Broker {
         files.sort_unstable_by(|a, b| a.path.cmp(&b.path));
         files.dedup_by(|a, b| a.path == b.path);
         let opens_at = if let Opening::Later { opens_at } = &opening { Some(*opens_at) } else { None };
+        let needs_claim = matches!(opening, Opening::Claims { .. } | Opening::Later { .. });
         let (claim_by, access_seconds) = match (token.way, opening) {
             (Way::Moving { offered_until, .. }, Opening::Moves { claim, .. } | Opening::Returns { claim }) => {
                 (offered_until, claim.access_until.since(now).as_secs())
@@ -360,11 +448,12 @@ impl Broker {
         }
         Ok(SharePreview {
             sender: tenant.name.clone(),
-            message: rows.message.clone(),
+            message: rows.notes.message.clone(),
             permission: rows.grant.permission,
             item_count: files.len().min(MOST_COUNTED),
             total_size: files.iter().take(MOST_COUNTED).map(|file| file.size).sum(),
             more: files.len() > MOST_COUNTED,
+            needs_recipient: rows.addressed.is_some() && needs_claim,
             opens_at,
             single_use: rows.conditions.terms.redemptions == 1,
             claim_by,
@@ -396,6 +485,10 @@ impl ShareRows {
                 Redemption::Later { opens_at } => Opening::Later { opens_at },
             });
         };
+        let (minted, addressed) = (&self.grant.conditions, self.addressed.as_ref());
+        if leaving.is_some_and(|leaving| !is_still_addressed(minted, state, addressed, &leaving.value)) {
+            return Err(Refusal::NoRecipientAnyMore);
+        }
         let moved = state.move_claim(leaving.map(|leaving| &leaving.value), existing, offered_until, now)?;
         match (moved, leaving) {
             (Move::First { ended, claim }, Some(Record { version, .. })) => {
@@ -411,6 +504,10 @@ impl ShareRows {
         self.grant.made.is_backed(self.tenant.as_ref(), self.minter.as_ref(), now)?;
         let minter = self.minter.as_ref().ok_or(Refusal::MinterEnded)?;
         self.grant.rights(&minter.grants)?;
+        let (minted, state, addressed) = (&self.grant.conditions, &self.state.value, self.addressed.as_ref());
+        if self.claim.as_ref().is_some_and(|claim| !is_still_addressed(minted, state, addressed, claim)) {
+            return Err(Refusal::NoRecipientAnyMore);
+        }
         self.conditions.restrictions.admits(from)
     }
 }

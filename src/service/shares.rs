@@ -18,6 +18,7 @@ use crate::{
         object::VaultFile,
         path::{PathPin, VaultPath},
         permission::{Permission, SharePermission},
+        recipient::{Address, Recipients},
         redemption::{Status, Terms, UseState},
         restrictions::Restrictions,
         share::{Pins, ShareGrant},
@@ -33,6 +34,7 @@ use super::{
     history::Maker,
     idempotency::Reply,
     listing::{Between, Page, PageRequest},
+    recipients::Thing,
     records::{Committed, ROUNDS, Record, committed, outrun},
     rows,
 };
@@ -60,6 +62,8 @@ pub struct MintShare {
     pub metadata: Metadata,
     /// What recipients are told.
     pub message: Option<Message>,
+    /// To whom alone it goes.
+    pub recipients: Option<Recipients>,
     /// Whether files that are not there (yet) may be shared.
     pub allow_missing: bool,
 }
@@ -73,6 +77,8 @@ pub struct Share {
     pub conditions: Conditions,
     /// What its owner says about it.
     pub notes: Notes,
+    /// Who of its recipients has claimed it, where that was looked up.
+    pub claimed_by: Vec<(Address, Option<Instant>)>,
     /// What became of it.
     pub status: Status,
     /// How often it was claimed.
@@ -116,7 +122,7 @@ impl Share {
         let conditions = grant.conditions.under(state);
         let status = conditions.terms.status(state, now);
         let UseState { claims, revoked_at, .. } = *state;
-        Self { grant, conditions, notes, status, claims, revoked_at, maker }
+        Self { grant, conditions, notes, claimed_by: Vec::new(), status, claims, revoked_at, maker }
     }
 }
 
@@ -140,7 +146,15 @@ impl Broker {
             self.refuse_missing(caller.namespace(), wanted.pins.as_slice()).await?;
         }
 
+        if wanted.recipients.is_some() {
+            self.sends_codes()?;
+        }
+
         let origin = caller.origin(self);
+        let (id, made) = (ShareId::new(origin.at, self.entropy.bytes()), caller.made());
+        let mark = |list: &Recipients| self.mark_of_recipients(made.namespace.tenant, id.as_bytes(), list);
+        let restrictions =
+            Restrictions { recipients: wanted.recipients.as_ref().map(mark), ..wanted.restrictions.clone() };
         let terms = Terms {
             issued_at: origin.at,
             not_before: wanted.not_before,
@@ -149,11 +163,11 @@ impl Broker {
             redemptions: wanted.redemptions,
         };
         let grant = ShareGrant {
-            id: ShareId::new(origin.at, self.entropy.bytes()),
-            made: caller.made(),
+            id,
+            made,
             permission: wanted.permission,
             pins: wanted.pins,
-            conditions: AsMinted::new(Conditions { terms, restrictions: wanted.restrictions }),
+            conditions: AsMinted::new(Conditions { terms, restrictions }),
         };
         let contents = ShareTokenContents {
             tenant: grant.made.namespace.tenant,
@@ -165,10 +179,10 @@ impl Broker {
         };
         let token = ShareToken::seal(&contents, &self.keyring, self.entropy.as_ref())?;
 
-        let (id, namespace) = (grant.id, grant.made.namespace);
+        let namespace = grant.made.namespace;
         let purge = kept_until(&grant);
-        let MintShare { label, metadata, message, .. } = wanted;
-        let row = ShareRow { grant, notes: Notes { label, metadata, message } };
+        let MintShare { label, metadata, message, recipients, .. } = wanted;
+        let row = ShareRow { grant, notes: Notes { label, metadata, message, recipients } };
         let state = UseState::default();
         let event = origin.done(EventType::ShareCreated, caller.actor(), id);
         let transaction = self
@@ -241,7 +255,15 @@ impl Broker {
     pub async fn inspect_share(&self, caller: &Caller, id: ShareId) -> Result<Share, Error> {
         let (row, state) = self.own_share(caller, id).await?;
         let maker = self.maker(&row.value.grant.made).await?;
-        Ok(Share::seen(row.value, &state.value, maker, self.now()))
+        self.share_with_claimants(Share::seen(row.value, &state.value, maker, self.now())).await
+    }
+
+    /// With who of its recipients has claimed it.
+    pub(super) async fn share_with_claimants(&self, mut share: Share) -> Result<Share, Error> {
+        let (thing, tenant) = (Thing::Share(share.grant.id), share.grant.made.namespace.tenant);
+        let list = share.notes.recipients.as_ref();
+        share.claimed_by = self.who_claimed(tenant, thing, &share.conditions, list).await?;
+        Ok(share)
     }
 
     /// What a recipient would see now, whatever became of the share: its pins, cut down to what its minter may read.

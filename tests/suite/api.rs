@@ -54,6 +54,7 @@ mod once;
 mod once_in_doubt;
 mod one_answer;
 mod principals;
+pub mod recipients;
 mod recorded;
 mod restrictions;
 mod smoke;
@@ -147,6 +148,16 @@ on_every_backend! {
         each_of_several_claimants_has_a_session_of_their_own,
         networks_are_kept_in_one_spelling,
         of_many_who_open_a_link_as_many_win_as_were_asked_for;
+    recipients:
+        a_recipient_redeems_with_a_code_from_their_mail_and_comes_back_without,
+        each_recipient_claims_once_and_nobody_instead_of_another,
+        one_code_is_used_once_by_however_many_at_once,
+        nobody_is_told_who_is_a_recipient,
+        a_dead_token_sends_nothing_and_gets_the_one_answer,
+        recipients_are_addresses_each_once_and_no_fewer_than_redemptions,
+        who_is_no_recipient_any_more_is_cut_off,
+        what_was_for_everybody_may_be_for_some,
+        a_session_of_a_recipient_moves_without_a_code;
     recorded:
         the_life_of_a_share_is_told_event_by_event,
         every_act_has_one_event;

@@ -234,6 +234,7 @@ pub fn served_at(clock: Arc<dyn Clock>) -> (Api, Arc<AwayStorage>) {
         tallies: Arc::default(),
         turns: Arc::default(),
         scanner: None,
+        post: None,
         providers: Arc::default(),
         under_way: UnderWay::on(runtime.handle().clone()),
         archives: Arc::default(),

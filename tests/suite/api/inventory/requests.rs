@@ -78,6 +78,14 @@ impl House {
                 api.link(admin, &artifact(), json!({ "metadata": metadata }));
                 with(json!({ "metadata": metadata }))
             }
+            "POST /v1/shares/redeem/code" => {
+                let body = json!({ "paths": ["docs/a.txt"], "permission": "read", "recipients": ["ada@example.org"] });
+                with(json!({ "token": api.mint_as(admin, &body).token, "address": "ada@example.org" }))
+            }
+            "POST /v1/links/redeem/code" => {
+                let link = api.link(admin, &artifact(), json!({ "recipients": ["ada@example.org"] }));
+                with(json!({ "token": link.token, "address": "ada@example.org" }))
+            }
             "GET /v1/shares/{id}"
             | "DELETE /v1/shares/{id}"
             | "GET /v1/shares/{id}/objects"
