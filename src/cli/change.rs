@@ -30,6 +30,9 @@ pub(super) struct Arguments {
     /// From which network alone it may be used, as 192.0.2.0/24; repeat it for more
     #[arg(long = "allowed-network", value_name = "NETWORK")]
     allowed_networks: Vec<String>,
+    /// The e-mail address of one of those to whom alone it goes from now on; repeat it for more
+    #[arg(long = "recipient", value_name = "ADDRESS")]
+    recipients: Vec<String>,
     /// Your own name for it
     #[arg(long)]
     label: Option<String>,
@@ -38,15 +41,20 @@ pub(super) struct Arguments {
     message: Option<String>,
 }
 
+/// What was given once at least.
+pub(super) fn some(values: &[String]) -> Option<&[String]> {
+    (!values.is_empty()).then_some(values)
+}
+
 /// Changes what lies under this route.
 pub(super) fn run(route: &str, arguments: &Arguments, server: &Server) -> Result<(), Failed> {
-    let networks = &arguments.allowed_networks;
     let wanted = json!({
         "expires_in": arguments.expires_in,
         "access_expires_in": arguments.access_expires_in,
         "not_before": arguments.not_before,
         "redemptions": arguments.redemptions,
-        "allowed_networks": (!networks.is_empty()).then_some(networks),
+        "allowed_networks": some(&arguments.allowed_networks),
+        "recipients": some(&arguments.recipients),
         "label": arguments.label,
         "message": arguments.message,
     });

@@ -4,7 +4,8 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use super::{
-    Failed, change,
+    Failed,
+    change::{self, some},
     client::{Client, Server, counted, text},
     measures::Lifetime,
     password::PasswordOptions,
@@ -25,6 +26,9 @@ pub(super) struct Arguments {
     /// The file that is shown first [default: index.html]
     #[arg(long, value_name = "PATH")]
     index: Option<String>,
+    /// The e-mail address of somebody to whom alone it goes; repeat it for more
+    #[arg(long = "recipient", value_name = "ADDRESS")]
+    recipients: Vec<String>,
     /// Your own name for it
     #[arg(long)]
     label: Option<String>,
@@ -57,6 +61,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failed> {
             "expires_in": arguments.expires_in,
             "password": password.as_ref().map(|password| password.expose()),
             "label": arguments.label,
+            "recipients": some(&arguments.recipients),
         }),
     )?;
     let files = artifact["files"].as_array().map_or(0, Vec::len) as u64;

@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 use crate::domain::share::MOST_PATHS;
 
 use super::{
-    Failed, change,
+    Failed,
+    change::{self, some},
     client::{Client, Server, json_line, text},
     measures::Lifetime,
     remark, say,
@@ -29,6 +30,9 @@ pub(super) struct Arguments {
     /// For how long the claimant may keep coming back: 60s to 7d [default: 1h]
     #[arg(long, value_name = "TIME")]
     access_expires_in: Option<Lifetime>,
+    /// The e-mail address of somebody to whom alone it goes; repeat it for more
+    #[arg(long = "recipient", value_name = "ADDRESS")]
+    recipients: Vec<String>,
     /// Your own name for it
     #[arg(long)]
     label: Option<String>,
@@ -87,6 +91,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failed> {
         "expires_in": arguments.expires_in,
         "access_expires_in": arguments.access_expires_in,
         "label": arguments.label,
+        "recipients": some(&arguments.recipients),
         "allow_missing": arguments.allow_missing,
     }));
     minting.mint(&Client::with_key(&arguments.server)?, false)

@@ -5,7 +5,7 @@
 //! about time and faults run on a broker whose clock and store obey the test.
 
 mod calls;
-mod deeds;
+pub mod deeds;
 pub mod harness;
 pub mod laboratory;
 
@@ -54,7 +54,7 @@ mod once;
 mod once_in_doubt;
 mod one_answer;
 mod principals;
-pub mod recipients;
+mod recipients;
 mod recorded;
 mod restrictions;
 mod smoke;

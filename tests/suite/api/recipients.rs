@@ -16,30 +16,6 @@ const ADA: &str = "ada@example.org";
 const BOB: &str = "bob@example.org";
 const EVE: &str = "eve@example.org";
 
-impl Api {
-    /// All mails so far, oldest first, once none is on its way.
-    pub fn mails(&self) -> Vec<String> {
-        self.wait(self.broker().post.as_ref().unwrap().settled());
-        let mut files: Vec<_> =
-            fs::read_dir(self.data_dir().join("mail")).unwrap().map(|file| file.unwrap().path()).collect();
-        files.sort();
-        files.iter().map(|file| fs::read_to_string(file).unwrap()).collect()
-    }
-
-    /// The code of the latest mail to an address.
-    #[track_caller]
-    pub fn code_for(&self, address: &str) -> String {
-        let mails = self.mails();
-        let mail = mails.iter().rev().find(|mail| mail.contains(&format!("To: {address}\r\n"))).unwrap();
-        code_of(mail)
-    }
-}
-
-pub fn code_of(mail: &str) -> String {
-    let after = mail.split_once("Your code is ").unwrap().1;
-    after.lines().next().unwrap().replace(' ', "")
-}
-
 /// A share and a link, each with its routes, that go to these recipients.
 struct Thing<'api> {
     api: &'api Api,

@@ -23,8 +23,8 @@ use super::{
     process::{Place, Served, until},
 };
 use crate::api::{
+    deeds::code_of,
     harness::{claim_key, runtime},
-    recipients::code_of,
 };
 
 const ADA: &str = "ada@example.org";
