@@ -22,7 +22,8 @@ class Keeper:
         self.kept = 0
 
     async def handle_DATA(self, server, session, envelope):
-        head = f"{'TLS' if session.ssl else 'plain'} {envelope.mail_from} {' '.join(envelope.rcpt_tos)}\r\n"
+        encrypted = session.ssl or mode == "smtps"
+        head = f"{'TLS' if encrypted else 'plain'} {envelope.mail_from} {' '.join(envelope.rcpt_tos)}\r\n"
         draft = pathlib.Path(folder, f"{self.kept}.draft")
         draft.write_bytes(head.encode() + envelope.original_content)
         draft.rename(draft.with_suffix(".mail"))
@@ -32,7 +33,8 @@ class Keeper:
 
 def known(server, session, envelope, mechanism, data):
     right = (data.login, data.password) == (b"me", b"hunter2 @")
-    return AuthResult(success=right)
+    # What is not handled here is refused with 535.
+    return AuthResult(success=right, handled=right)
 
 
 tls = None
