@@ -1,7 +1,7 @@
 //! `cloakroom share change` and `cloakroom link change`: what a share or link that is out may still become.
 
 use clap::Args;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{
     Failed,
@@ -44,6 +44,14 @@ pub(super) struct Arguments {
 /// What was given once at least.
 pub(super) fn some(values: &[String]) -> Option<&[String]> {
     (!values.is_empty()).then_some(values)
+}
+
+/// How often what was minted opens.
+pub(super) fn times(minted: &Value) -> String {
+    match minted["redemptions"].as_u64() {
+        Some(count) if count > 1 => format!("{count} times"),
+        _ => "once".into(),
+    }
 }
 
 /// Changes what lies under this route.

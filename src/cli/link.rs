@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::{
     Failed,
-    change::{self, some},
+    change::{self, some, times},
     client::{Client, Server, counted, text},
     measures::Lifetime,
     password::PasswordOptions,
@@ -66,10 +66,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failed> {
     )?;
     let files = artifact["files"].as_array().map_or(0, Vec::len) as u64;
     remark(format!(
-        "{}  {}, {}, opens once, until {}",
+        "{}  {}, {}, opens {}, until {}",
         text(&link, "id"),
         text(&artifact, "id"),
         counted(files, "file"),
+        times(&link),
         text(&link, "expires_at")
     ));
     say(text(&link, "url"))

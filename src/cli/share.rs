@@ -7,7 +7,7 @@ use crate::domain::share::MOST_PATHS;
 
 use super::{
     Failed,
-    change::{self, some},
+    change::{self, some, times},
     client::{Client, Server, json_line, text},
     measures::Lifetime,
     remark, say,
@@ -76,7 +76,7 @@ impl Minting {
         if as_json {
             return say(json_line(&json!({ "share": share })));
         }
-        remark(format!("{}  opens once, until {}", text(&share, "id"), text(&share, "expires_at")));
+        remark(format!("{}  opens {}, until {}", text(&share, "id"), times(&share), text(&share, "expires_at")));
         say(text(&share, "url"))
     }
 }

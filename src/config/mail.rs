@@ -83,7 +83,9 @@ fn server(mail: &SecretText, password_file: Option<PathBuf>) -> Result<SmtpServe
         "smtp" => false,
         _ => return Err(form()),
     };
-    let host = url.host_str().filter(|host| !host.is_empty()).ok_or_else(form)?.to_owned();
+    let host = url.host_str().filter(|host| !host.is_empty()).ok_or_else(form)?;
+    // An address of IPv6 stands in brackets in a URL, and nowhere else.
+    let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
     if !matches!(url.path(), "" | "/") || url.query().is_some() || url.fragment().is_some() {
         return Err(form());
     }
@@ -146,6 +148,7 @@ mod tests {
         for here in ["smtp://127.0.0.1:25", "smtp://localhost:25", "smtp://[::1]:25"] {
             assert!(smtp(here).on_this_machine, "{here}");
         }
+        assert_eq!(smtp("smtp://[::1]:25").host, "::1");
         assert!(!smtp("smtp://127.0.0.1.example").on_this_machine);
     }
 

@@ -35,7 +35,7 @@ use super::{
     access::Authority,
     events::Origin,
     links::{LinkRow, kept_until},
-    recipients::{Addressed, RecipientProof, Thing, is_still_addressed, no_code_wanted},
+    recipients::{Addressed, Proven, RecipientProof, Thing, is_still_addressed, no_code_wanted},
     records::{Committed, ROUNDS, Record, committed, outrun},
     rows,
 };
@@ -180,7 +180,7 @@ impl Broker {
         Asking { request, from }: Asking,
     ) -> Result<OpenedLink, Error> {
         let token = LinkToken::parse(token).map_err(|_| self.refuse_unattributed())?.hash();
-        let (mut password_checked, mut is_proven) = (false, false);
+        let (mut password_checked, mut is_tried) = (false, false);
         for _ in 0..ROUNDS {
             let claim_hash = claim_key.hash(&claimed(token));
             let rows = self.link_rows(token, Some(claim_hash)).await?.ok_or_else(|| self.refuse_unattributed())?;
@@ -215,24 +215,19 @@ impl Broker {
                     let thing = Thing::Link(token, id);
                     let mut used = None;
                     if let Some(addressed) = &rows.addressed {
-                        let proof = proof.ok_or(Error::RecipientRequired)?;
-                        let is_right = if is_proven {
-                            let code = self.use_code(thing, addressed, proof, purge).await?;
-                            code.map(|(recipient, writes)| {
+                        match self.prove(thing, (addressed, proof), is_tried, origin, purge).await? {
+                            Proven::Tried => {
+                                is_tried = true;
+                                continue;
+                            }
+                            Proven::Ready(recipient, writes) => {
                                 claim.recipient = Some(recipient);
                                 used = Some(writes);
-                            })
-                            .is_some()
-                        } else {
-                            self.try_code(thing, addressed, proof, origin, purge).await?
-                        };
-                        if !is_right {
-                            self.refuse_link(&rows, origin, Refusal::WrongCode).await;
-                            return Err(Error::RecipientWrong);
-                        }
-                        if !is_proven {
-                            is_proven = true;
-                            continue;
+                            }
+                            Proven::Wrong => {
+                                self.refuse_link(&rows, origin, Refusal::WrongCode).await;
+                                return Err(Error::RecipientWrong);
+                            }
                         }
                     }
                     let state_row = rows::link_state(token);

@@ -48,6 +48,16 @@ pub(super) enum Thing {
     Link(LinkTokenHash, LinkId),
 }
 
+/// How far somebody has come who is to show that they are a recipient.
+pub(super) enum Proven {
+    /// Their code is right. Time has passed: everything is to be read again before anything is used up.
+    Tried,
+    /// Their code is right, as read just now: who they are, and the writes that use it up, for the commit that claims.
+    Ready(RecipientMark, [Write; 2]),
+    /// They are not to be told which of address and code is wrong.
+    Wrong,
+}
+
 /// Recipients that are those of the conditions, and the key of their marks.
 pub(super) struct Addressed {
     key: RecipientKey,
@@ -209,11 +219,33 @@ impl Broker {
         Err(outrun())
     }
 
+    /// Whether this is a recipient with their code: a try that is counted, and then, when all is read again, what uses
+    /// the code up.
+    ///
+    /// # Errors
+    /// When a proof is wanted, or the try comes too soon after others.
+    pub(super) async fn prove(
+        &self,
+        thing: Thing,
+        (addressed, proof): (&Addressed, Option<&RecipientProof>),
+        is_tried: bool,
+        origin: Origin,
+        purge: Option<Instant>,
+    ) -> Result<Proven, Error> {
+        let proof = proof.ok_or(Error::RecipientRequired)?;
+        if !is_tried {
+            let is_right = self.try_code(thing, addressed, proof, origin, purge).await?;
+            return Ok(if is_right { Proven::Tried } else { Proven::Wrong });
+        }
+        let used = self.use_code(thing, addressed, proof, purge).await?;
+        Ok(used.map_or(Proven::Wrong, |(recipient, writes)| Proven::Ready(recipient, writes)))
+    }
+
     /// Counts a try at a code, and then says whether it is right.
     ///
     /// # Errors
     /// When it comes too soon after others, by whomever.
-    pub(super) async fn try_code(
+    async fn try_code(
         &self,
         thing: Thing,
         addressed: &Addressed,
@@ -247,7 +279,7 @@ impl Broker {
 
     /// The writes that use a right code up, for the commit that claims, and the mark of who has it. None when it is
     /// right no more: somebody else has used it, or a newer one was sent.
-    pub(super) async fn use_code(
+    async fn use_code(
         &self,
         thing: Thing,
         addressed: &Addressed,

@@ -34,7 +34,7 @@ use super::{
     Asking, Broker, Caller, Error,
     access::Authority,
     events::Origin,
-    recipients::{Addressed, RecipientProof, Thing, is_still_addressed, no_code_wanted},
+    recipients::{Addressed, Proven, RecipientProof, Thing, is_still_addressed, no_code_wanted},
     records::{Committed, ROUNDS, Record, committed, outrun},
     rows,
     shares::{ShareRow, kept_until},
@@ -251,7 +251,7 @@ impl Broker {
     ) -> Result<OpenedSession, Error> {
         let token = self.presented(token)?;
         let claim_hash = claim_key.hash(token.share.as_bytes());
-        let mut is_proven = false;
+        let mut is_tried = false;
         for _ in 0..ROUNDS {
             let (rows, leaving) = match self.presented_rows(&token, Some(claim_hash)).await? {
                 Ok(found) => found,
@@ -273,25 +273,19 @@ impl Broker {
                     let thing = Thing::Share(token.share);
                     let mut used = None;
                     if let Some(addressed) = &rows.addressed {
-                        let proof = proof.ok_or(Error::RecipientRequired)?;
-                        let is_right = if is_proven {
-                            let code = self.use_code(thing, addressed, proof, purge).await?;
-                            code.map(|(recipient, writes)| {
+                        match self.prove(thing, (addressed, proof), is_tried, origin, purge).await? {
+                            Proven::Tried => {
+                                is_tried = true;
+                                continue;
+                            }
+                            Proven::Ready(recipient, writes) => {
                                 claim.recipient = Some(recipient);
                                 used = Some(writes);
-                            })
-                            .is_some()
-                        } else {
-                            self.try_code(thing, addressed, proof, origin, purge).await?
-                        };
-                        if !is_right {
-                            self.refuse_share(&token, Some(&rows), origin, Refusal::WrongCode).await;
-                            return Err(Error::RecipientWrong);
-                        }
-                        if !is_proven {
-                            is_proven = true;
-                            // Time has passed: read everything again before anything is used up.
-                            continue;
+                            }
+                            Proven::Wrong => {
+                                self.refuse_share(&token, Some(&rows), origin, Refusal::WrongCode).await;
+                                return Err(Error::RecipientWrong);
+                            }
                         }
                     }
                     let state_row = rows::share_state(token.share);

@@ -144,8 +144,8 @@ pub fn one_code_is_used_once_by_however_many_at_once(api: &Api) {
         let thing = share(api, json!({ "recipients": [ADA, BOB, EVE] }));
         thing.ask(ADA);
         let code = api.code_for(ADA);
-        // More would be told to wait.
-        let claim_keys: Vec<_> = (0..5).map(|_| claim_key()).collect();
+        // Five are free; more would be told to wait.
+        let claim_keys: Vec<_> = (0..4).map(|_| claim_key()).collect();
         let answers = at_once(&claim_keys, |claim_key| thing.redeem(claim_key, &proof(ADA, &code)));
         let won = answers.iter().filter(|answer| answer.status == 200).count();
         assert_eq!((won, thing.see()["claims"].clone()), (1, json!(1)), "{answers:?}");

@@ -96,8 +96,8 @@ fn ask_for_a_code(served: &Served, share: &Value) -> u16 {
 fn a_code_comes_by_mail_over_tls_or_on_this_machine() {
     for (mode, url, how) in [
         ("smtps", "smtps://me:hunter2%20%40@localhost", "TLS"),
-        // To the program this is a name like any other, so that it wants STARTTLS.
-        ("starttls", "smtp://me:hunter2%20%40@localhost.", "TLS"),
+        // Written so, it is a name like any other to the program, which then wants STARTTLS.
+        ("starttls", "smtp://me:hunter2%20%40@LOCALHOST", "TLS"),
         ("plain", "smtp://me:hunter2%20%40@127.0.0.1", "plain"),
     ] {
         let place = Place::new();
