@@ -2,20 +2,39 @@
 
 use std::io::IsTerminal;
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
     app,
     config::{Config, Given, StoreConfig},
+    http::server::{MOST_API_CONNECTIONS, MOST_CONTENT_CONNECTIONS},
     telemetry,
 };
 
 use super::{Failed, first_start, remark, runtime, say};
 
+/// Open files that all connections at a time may need: the content's hold three each.
+const OPEN_FILES: u64 = (MOST_API_CONNECTIONS + 3 * MOST_CONTENT_CONNECTIONS + 256) as u64;
+
 pub(super) fn run(given: Given) -> Result<(), Failed> {
     let config = given.complete()?;
     telemetry::start(&config);
+    allow_open_files();
     runtime()?.block_on(serve(config))
+}
+
+/// Many systems begin with a soft limit of 1,024, and let a process raise it.
+fn allow_open_files() {
+    let limit = getrlimit(Resource::Nofile);
+    if limit.current.is_none_or(|current| current >= OPEN_FILES) {
+        return;
+    }
+    let raised = limit.maximum.map_or(OPEN_FILES, |most| most.min(OPEN_FILES));
+    let result = setrlimit(Resource::Nofile, Rlimit { current: Some(raised), ..limit });
+    if raised < OPEN_FILES || result.is_err() {
+        tracing::warn!(allowed = raised, wanted = OPEN_FILES, "too few open files are allowed for all connections");
+    }
 }
 
 async fn serve(config: Config) -> Result<(), Failed> {

@@ -56,6 +56,13 @@ enum Action {
         #[arg(long, value_name = "TIME")]
         expires_in: Option<Lifetime>,
     },
+    /// Let pages of these origins use a tenant by script, and no others; without any, none
+    AllowOrigins {
+        /// The tenant's id
+        id: String,
+        /// As browsers spell them: https://app.example
+        origins: Vec<String>,
+    },
     /// Limit what a tenant may keep; without limits, it may keep as much as there is room for
     Quota {
         /// The tenant's id
@@ -80,6 +87,10 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failed> {
         Action::Quota { id, bytes, files } => {
             let limits = json!({ "bytes": bytes, "objects": files });
             client.ask("PUT", &format!("/v1/tenants/{id}/quota"), Some(&limits))?;
+            Ok(())
+        }
+        Action::AllowOrigins { id, origins } => {
+            client.ask("PUT", &of(id, "allowed-origins"), Some(&json!({ "origins": origins })))?;
             Ok(())
         }
         Action::Suspend { id } => client.post(&of(id, "suspend"), &json!({})).map(drop).map_err(Into::into),

@@ -78,6 +78,7 @@ mod tests {
             generation: Generation(5),
             suspended: false,
             quota: Limits::default(),
+            allowed_origins: Vec::new(),
             created_at: Instant::from_unix_seconds(1),
         }
     }

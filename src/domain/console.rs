@@ -126,6 +126,7 @@ mod tests {
             generation: Generation(5),
             suspended: false,
             quota: Limits::default(),
+            allowed_origins: Vec::new(),
             created_at: NOW,
         }
     }

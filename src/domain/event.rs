@@ -29,6 +29,8 @@ pub enum EventType {
     TenantResumed,
     #[serde(rename = "tenant.cut_off")]
     TenantCutOff,
+    #[serde(rename = "tenant.origins_changed")]
+    TenantOriginsChanged,
     #[serde(rename = "tenant.impersonated")]
     TenantImpersonated,
     #[serde(rename = "api_key.created")]

@@ -40,3 +40,4 @@ pub mod tenant;
 pub mod text;
 pub mod tries;
 pub mod upload;
+pub mod web_origin;

@@ -324,6 +324,7 @@ pub(crate) mod tests {
             generation: Generation(5),
             suspended: false,
             quota: Limits::default(),
+            allowed_origins: Vec::new(),
             created_at: at(1),
         }
     }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{ids::TenantId, instant::Instant, quota::Limits};
+use super::{ids::TenantId, instant::Instant, quota::Limits, web_origin::WebOrigin};
 
 /// Whether something is real or made for trying things out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -52,6 +52,9 @@ pub struct Tenant {
     /// How much each of its namespaces may keep.
     #[serde(default)]
     pub quota: Limits,
+    /// From which other sites' pages it may be used by script.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub allowed_origins: Vec<WebOrigin>,
     /// When it was created.
     pub created_at: Instant,
 }

@@ -1,14 +1,14 @@
 //! The embedded object storage on the content listener: `/o/{token}`.
 //!
 //! What a request may do is in its token; these handlers hold the request to
-//! it and stream. Nothing here knows a session, a cookie or a tenant, and user
+//! it and stream. Nothing here knows a session, a cookie or whose it is, and user
 //! content is never answered from an origin that has a page of ours.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use actix_multipart::{Field, Multipart};
 use actix_web::{
-    Error, HttpRequest, HttpResponse,
+    Error, HttpMessage, HttpRequest, HttpResponse,
     body::{BoxBody, SizedStream},
     dev::{ServiceRequest, ServiceResponse},
     http::{
@@ -22,11 +22,12 @@ use futures_util::{Stream, StreamExt};
 use serde_json::json;
 
 use super::conditional::{is_known, only, wanted_range};
-use crate::domain::lifetime::transfer;
+use crate::domain::{lifetime::transfer, web_origin::WebOrigin};
 use crate::objects::{
     ContentType, ETag, ObjectFacts, PartContract, WantedRange,
     embedded::{EmbeddedStorage, Incoming, Refused},
 };
+use crate::service::Broker;
 
 /// A sender that pauses for longer has lost its upload.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
@@ -55,10 +56,25 @@ impl AllowedOrigins {
         HeaderValue::try_from(format!("frame-ancestors {}", self.0.join(" "))).ok()
     }
 
-    fn find(&self, headers: &HeaderMap) -> Option<HeaderValue> {
-        let origin = headers.get(header::ORIGIN)?;
-        self.0.iter().any(|allowed| allowed.as_bytes() == origin.as_bytes()).then(|| origin.clone())
+    fn has(&self, origin: &HeaderValue) -> bool {
+        self.0.iter().any(|allowed| allowed.as_bytes() == origin.as_bytes())
     }
+}
+
+/// The origin of a page that may use this listener by script: one of ours, or one that a tenant names. What may be done,
+/// the URL says; so it is not asked whose tenant it is.
+#[derive(Clone)]
+struct Admitted(HeaderValue);
+
+async fn admitted(request: &ServiceRequest) -> Option<Admitted> {
+    let origin = only(request.headers(), &header::ORIGIN)?;
+    let value = HeaderValue::from_str(origin).ok()?;
+    if request.app_data::<web::Data<AllowedOrigins>>().is_some_and(|ours| ours.has(&value)) {
+        return Some(Admitted(value));
+    }
+    let (broker, origin) = (request.app_data::<web::Data<Broker>>()?.clone(), WebOrigin::parse(origin).ok()?);
+    // Without an answer of the store, none.
+    broker.is_origin_of_any_tenant(&origin).await.is_ok_and(|is_one| is_one).then_some(Admitted(value))
 }
 
 /// Adds the routes of the embedded storage.
@@ -279,8 +295,8 @@ fn is_pdf(content_type: &ContentType) -> bool {
     essence.trim_end().eq_ignore_ascii_case("application/pdf")
 }
 
-async fn preflight(request: HttpRequest, origins: web::Data<AllowedOrigins>) -> HttpResponse {
-    if origins.find(request.headers()).is_none() {
+async fn preflight(request: HttpRequest) -> HttpResponse {
+    if request.extensions().get::<Admitted>().is_none() {
         return problem_document(StatusCode::FORBIDDEN, "origin", "this origin may not use the storage");
     }
     HttpResponse::NoContent()
@@ -296,9 +312,11 @@ async fn preflight(request: HttpRequest, origins: web::Data<AllowedOrigins>) -> 
 /// What every answer carries, to whichever origin. Credentials are never
 /// allowed: this listener has none.
 async fn across_origins(request: ServiceRequest, next: Next<BoxBody>) -> Result<ServiceResponse<BoxBody>, Error> {
-    let allowed = request.app_data::<web::Data<AllowedOrigins>>();
-    let origin = allowed.and_then(|allowed| allowed.find(request.headers()));
-    let framing = allowed.and_then(|allowed| allowed.framing());
+    let framing = request.app_data::<web::Data<AllowedOrigins>>().and_then(|ours| ours.framing());
+    let admitted = admitted(&request).await;
+    if let Some(admitted) = &admitted {
+        request.extensions_mut().insert(admitted.clone());
+    }
     let mut response = next.call(request).await?;
     let headers = response.headers_mut();
     for (name, value) in [
@@ -315,7 +333,7 @@ async fn across_origins(request: ServiceRequest, next: Next<BoxBody>) -> Result<
         // Beside the policy of the answer itself; both hold.
         headers.append(header::CONTENT_SECURITY_POLICY, framing);
     }
-    if let Some(origin) = origin {
+    if let Some(Admitted(origin)) = admitted {
         headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
         let exposed = HeaderValue::from_static("accept-ranges, content-disposition, content-range, etag");
         headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, exposed);

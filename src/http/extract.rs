@@ -19,7 +19,7 @@ use crate::{
     service::{Asking, Broker, Caller, Error, SessionSpender, sessions::Session, uploads::MayUpload},
 };
 
-use super::{client, fetched, guards, json, limits, problem::Problem};
+use super::{client, cross_origin, fetched, guards, json, limits, problem::Problem};
 
 /// Chooses among several session cookies; scripts of the session page send it.
 pub const SESSION_HEADER: &str = "Cloakroom-Session";
@@ -42,7 +42,7 @@ pub(super) fn broker(request: &HttpRequest) -> Result<web::Data<Broker>, Problem
     request.app_data::<web::Data<Broker>>().cloned().ok_or_else(missing)
 }
 
-fn bearer(request: &HttpRequest) -> Option<SecretText> {
+pub(super) fn bearer(request: &HttpRequest) -> Option<SecretText> {
     let value = request.headers().get(AUTHORIZATION)?.to_str().ok()?;
     let (scheme, token) = value.split_once(' ')?;
     scheme.eq_ignore_ascii_case("Bearer").then(|| SecretText::new(token.trim()))
@@ -73,6 +73,7 @@ impl FromRequest for Authenticated {
                     caller
                 }
             };
+            cross_origin::hold_to_tenant(&request, &caller)?;
             limits::of_caller(&request, &caller).await?;
             Ok(Self(caller))
         })

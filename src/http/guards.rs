@@ -14,7 +14,11 @@ use actix_web::{
 
 use crate::{domain::ids::RequestId, service::Broker, web::pages};
 
-use super::{fetched, headers, hosts, limits, openapi, problem::Problem};
+use super::{
+    cross_origin::{self, Taken},
+    fetched, headers, hosts, limits, openapi,
+    problem::Problem,
+};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
 
@@ -36,9 +40,16 @@ pub async fn api(
     let id = RequestId::new(broker.now(), broker.entropy.bytes());
     request.extensions_mut().insert(id);
 
-    let refusal = wrong_host(&request, &broker, id).or_else(|| wrong_origin(&request, &broker, id));
-    let mut response = match refusal {
-        Some(refusal) => request.into_response(refusal).map_into_boxed_body(),
+    let answer = match wrong_host(&request, &broker, id) {
+        Some(refusal) => Some(refusal),
+        None => match cross_origin::take(&request, &broker).await {
+            Ok(Taken::On) => None,
+            Ok(Taken::MayAsk(answer)) => Some(answer),
+            Err(refusal) => Some(refusal.response(Some(id.to_string()))),
+        },
+    };
+    let mut response = match answer {
+        Some(answer) => request.into_response(answer).map_into_boxed_body(),
         None => match next.call(request).await {
             Ok(response) => response.map_into_boxed_body(),
             Err(fault) => return Err(fault),
@@ -67,7 +78,9 @@ pub async fn api(
         response = ServiceResponse::new(inner, answer);
     }
     let of_limits = limits::headers(response.request());
+    let request = response.request().clone();
     let headers = response.headers_mut();
+    cross_origin::allow(&request, headers);
     for (name, value) in of_limits.into_iter().flatten() {
         headers.insert(name, value);
     }
@@ -154,11 +167,6 @@ fn wrong_host(request: &ServiceRequest, broker: &Broker, id: RequestId) -> Optio
     }
     let problem = hosts::misdirected().detail(format!("use {}", broker.settings.public_url));
     Some(problem.response(Some(id.to_string())))
-}
-
-fn wrong_origin(request: &ServiceRequest, broker: &Broker, id: RequestId) -> Option<HttpResponse> {
-    let foreign = fetched::is_foreign(request.head(), &broker.settings.public_url);
-    foreign.then(|| fetched::refused().response(Some(id.to_string())))
 }
 
 /// Whether people reach an origin by https.

@@ -20,7 +20,7 @@ pub(super) fn asked(head: &RequestHead) -> Option<&str> {
     if lines.next().is_some() {
         return None;
     }
-    // HTTP/2, and requests as they are sent to proxies, have it in the URL.
+    // Requests as they are sent to proxies have it in the URL.
     let of_url = head.uri.authority().map(|authority| authority.as_str());
     match (line, of_url) {
         (Some(line), Some(of_url)) if !line.eq_ignore_ascii_case(of_url) => None,

@@ -1,7 +1,10 @@
 //! The API described: OpenAPI 3.1 from the handlers themselves, and a page of it to read.
 //! Both are made once: making them takes milliseconds, and anybody may ask.
 
-use std::{collections::HashMap, sync::LazyLock};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::LazyLock,
+};
 
 use actix_web::{HttpResponse, http::header};
 use utoipa::{
@@ -43,7 +46,7 @@ use super::{
         api_keys::revoke,
         users::create, users::list, users::inspect, users::change, users::cut_off, users::remove,
         tenants::create, tenants::list, tenants::inspect, tenants::suspend, tenants::resume, tenants::cut_off,
-        tenants::impersonate,
+        tenants::impersonate, tenants::allow_origins,
         histories::of_share, histories::of_link, histories::of_file_request, histories::audit,
         console::sign_in, console::providers, console::inspect, console::sign_out, console::draw,
         administration::usage, administration::set_quota, administration::sweep, administration::reconcile,
@@ -128,6 +131,26 @@ static METHODS: LazyLock<HashMap<String, String>> = LazyLock::new(|| {
     };
     paths.iter().map(|(path, operations)| (path.clone(), methods(operations))).collect()
 });
+
+/// The routes that ask for an API key, as `METHOD pattern`.
+static WITH_KEYS: LazyLock<HashSet<String>> = LazyLock::new(|| {
+    let document = serde_json::to_value(document()).unwrap_or_default();
+    let paths = document["paths"].as_object().cloned().unwrap_or_default();
+    let asks_for_keys = |operation: &serde_json::Value| {
+        operation["security"].as_array().is_some_and(|ways| ways.iter().any(|way| way.get("api_key").is_some()))
+    };
+    let of_path = |(path, operations): (&String, &serde_json::Value)| {
+        let operations = operations.as_object().cloned().unwrap_or_default();
+        let asking = operations.iter().filter(|(_, operation)| asks_for_keys(operation));
+        asking.map(|(method, _)| format!("{} {path}", method.to_uppercase())).collect::<Vec<_>>()
+    };
+    paths.iter().flat_map(of_path).collect()
+});
+
+/// Whether a route asks for an API key.
+pub(super) fn takes_keys(method: &str, pattern: &str) -> bool {
+    WITH_KEYS.contains(&format!("{method} {}", pattern.replace(":.*}", "}")))
+}
 
 /// Whether there is a route of this method and pattern.
 pub fn has(method: &str, pattern: &str) -> bool {

@@ -1,12 +1,17 @@
-//! The operator's listener: health and readiness.
+//! The operator's listener: health, readiness and metrics.
 
 use actix_web::{HttpResponse, web};
 
 use crate::service::Broker;
 
+use super::metrics;
+
 /// The routes of the operator's listener.
 pub fn configure(routes: &mut web::ServiceConfig) {
-    routes.route("/healthz", web::get().to(health)).route("/readyz", web::get().to(readiness));
+    routes
+        .route("/healthz", web::get().to(health))
+        .route("/readyz", web::get().to(readiness))
+        .route("/metrics", web::get().to(metrics::read));
 }
 
 /// The process runs.

@@ -126,6 +126,7 @@ pub fn configure(routes: &mut web::ServiceConfig) {
         .service(resource("/v1/usage").route(get().to(administration::usage)))
         .service(resource("/v1/tenants/{id}/quota").route(put().to(administration::set_quota)))
         .service(resource("/v1/tenants/{id}").route(get().to(tenants::inspect)))
+        .service(resource("/v1/tenants/{id}/allowed-origins").route(put().to(tenants::allow_origins)))
         .service(resource("/v1/tenants/{id}/suspend").route(post().to(tenants::suspend)))
         .service(resource("/v1/tenants/{id}/resume").route(post().to(tenants::resume)))
         .service(resource("/v1/tenants/{id}/cut-off").route(post().to(tenants::cut_off)))

@@ -28,8 +28,12 @@ pub const DRAIN: Duration = Duration::from_secs(20);
 /// How long a client may take to send the head of a request.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// At most so many connections to the API are open at a time; more wait until one is closed. A head has 128 KiB at most,
+/// so that those that are on their way take half a gibibyte.
+pub const MOST_API_CONNECTIONS: usize = 4_096;
+
 /// At most so many connections to the content listener are open at a time; more wait until one is closed. One that
-/// sends a part holds three files open, so the process needs to be allowed some 4,000 of them.
+/// sends a part holds three files open.
 pub const MOST_CONTENT_CONNECTIONS: usize = 1_024;
 
 /// How much is done at a time.
@@ -37,6 +41,8 @@ pub const MOST_CONTENT_CONNECTIONS: usize = 1_024;
 pub struct Capacity {
     /// Threads of the API, and of the content listener.
     pub workers: usize,
+    /// Connections to the API.
+    pub api_connections: usize,
     /// Connections to the content listener.
     pub content_connections: usize,
 }
@@ -44,7 +50,7 @@ pub struct Capacity {
 impl Capacity {
     /// So many threads, and the usual connections.
     pub const fn of_workers(workers: usize) -> Self {
-        Self { workers, content_connections: MOST_CONTENT_CONNECTIONS }
+        Self { workers, api_connections: MOST_API_CONNECTIONS, content_connections: MOST_CONTENT_CONNECTIONS }
     }
 }
 
@@ -68,7 +74,7 @@ pub fn bind(address: SocketAddr) -> std::io::Result<Bound> {
 }
 
 impl Bound {
-    /// The same, to be served over TLS: HTTP/2 where a client knows it, HTTP/1.1 for others.
+    /// The same, to be served over TLS: by HTTP/1.1, whatever else a client knows (docs/adr/0013).
     pub fn over_tls(self, tls: rustls::ServerConfig) -> Self {
         Self { tls: Some(tls), ..self }
     }
@@ -93,7 +99,7 @@ impl Listeners {
         capacity: Capacity,
     ) -> std::io::Result<Self> {
         let servers = [
-            serve_api(broker.clone(), api, capacity.workers)?,
+            serve_api(broker.clone(), api, capacity)?,
             serve_content(broker.clone(), embedded, content, capacity)?,
             serve_ops(broker, ops)?,
         ];
@@ -109,13 +115,19 @@ impl Listeners {
     }
 }
 
-fn serve_api(broker: Broker, bound: Bound, workers: usize) -> std::io::Result<Server> {
+fn serve_api(
+    broker: Broker,
+    bound: Bound,
+    Capacity { workers, api_connections, .. }: Capacity,
+) -> std::io::Result<Server> {
     let broker = web::Data::new(broker);
     let server = HttpServer::new(move || {
         App::new().app_data(broker.clone()).wrap(from_fn(guards::api)).configure(routes::configure)
     });
     let server = server
         .workers(workers)
+        // Counted by each worker for itself.
+        .max_connections(api_connections.div_ceil(workers))
         .client_request_timeout(HEAD_TIMEOUT)
         .shutdown_timeout(DRAIN.as_secs())
         .disable_signals();
@@ -130,7 +142,7 @@ fn serve_content(
     broker: Broker,
     embedded: Option<Arc<EmbeddedStorage>>,
     bound: Bound,
-    Capacity { workers, content_connections }: Capacity,
+    Capacity { workers, content_connections, .. }: Capacity,
 ) -> std::io::Result<Server> {
     let authority = broker.settings.content.authority.clone();
     let origins = AllowedOrigins::new([broker.settings.public_url.clone()]);
@@ -156,7 +168,6 @@ fn serve_content(
     });
     let server = server
         .workers(workers)
-        // Counted by each worker for itself.
         .max_connections(content_connections.div_ceil(workers))
         .client_request_timeout(HEAD_TIMEOUT)
         .shutdown_timeout(DRAIN.as_secs())

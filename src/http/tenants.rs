@@ -11,6 +11,7 @@ use crate::{
         quota::Limits,
         tenant::{Mode, Tenant},
         text,
+        web_origin::WebOrigin,
     },
     service::{Broker, api_keys::CreatedApiKey, impersonation::Impersonate, tenants::CreatedTenant},
 };
@@ -18,7 +19,7 @@ use crate::{
 use super::{
     administration::LimitsView,
     api_keys::CreatedView as CreatedKeyView,
-    extract::Authenticated,
+    extract::{Authenticated, With},
     idempotency::{Creating, IdempotencyHeader, created},
     problem::{Problem, ProblemDocument},
     render::{self, Listing, PageQuery},
@@ -45,6 +46,9 @@ pub struct TenantView {
     /// How much each of its namespaces may keep.
     #[schema(value_type = LimitsView)]
     pub quota: Limits,
+    /// From which other sites' pages it may be used by script.
+    #[schema(value_type = Vec<String>, example = json!(["https://app.example"]))]
+    pub allowed_origins: Vec<WebOrigin>,
     /// When it was created (RFC 3339).
     pub created_at: String,
 }
@@ -56,6 +60,7 @@ impl From<Tenant> for TenantView {
             status: if tenant.suspended { "suspended" } else { "active" },
             name: tenant.name,
             quota: tenant.quota,
+            allowed_origins: tenant.allowed_origins,
             created_at: tenant.created_at.to_string(),
         }
     }
@@ -118,6 +123,32 @@ pub async fn inspect(
     id: web::Path<String>,
 ) -> Result<HttpResponse, Problem> {
     Ok(HttpResponse::Ok().json(TenantView::from(broker.inspect_tenant(&caller, render::id(&id)?).await?)))
+}
+
+/// From where a tenant is to be used.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct OriginsBody {
+    /// Up to 20 origins as browsers spell them: `https://host` or `https://host:port`, and `http://` on loopback only.
+    /// None: only from our own pages.
+    #[schema(value_type = Vec<String>, example = json!(["https://app.example"]))]
+    pub origins: Vec<WebOrigin>,
+}
+
+/// Say from which other sites' pages a tenant may be used by script: from these and no others. For operators, and for
+/// the tenant's administrators.
+#[utoipa::path(
+    put, path = "/v1/tenants/{id}/allowed-origins", tag = "administration", request_body = OriginsBody,
+    security(("api_key" = [])), params(("id" = String, Path, description = "The tenant's id")),
+    responses((status = 200, body = TenantView), (status = "4XX", body = ProblemDocument))
+)]
+pub async fn allow_origins(
+    With(Authenticated(caller), body): With<Authenticated, OriginsBody>,
+    broker: web::Data<Broker>,
+    id: web::Path<String>,
+) -> Result<HttpResponse, Problem> {
+    let tenant = broker.set_allowed_origins(&caller, render::id(&id)?, body.origins).await?;
+    Ok(HttpResponse::Ok().json(TenantView::from(tenant)))
 }
 
 /// Suspend a tenant: nothing of it works until it is resumed, and nothing is lost.

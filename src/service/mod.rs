@@ -21,6 +21,7 @@ pub mod link_redemption;
 pub mod links;
 pub mod listing;
 pub mod moves;
+pub mod origins;
 mod passwords;
 mod places;
 pub mod principals;

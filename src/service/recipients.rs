@@ -21,7 +21,7 @@ use crate::{
         tenant::Tenant,
         tries::Tries,
     },
-    mail::CodeMail,
+    mail::{CodeMail, Sent},
     store::{Expected, RowKey, Write},
 };
 
@@ -118,6 +118,12 @@ impl Broker {
     pub(super) fn sends_codes(&self) -> Result<(), Error> {
         let missing = "nothing can be sent to recipients here: whoever runs this has to set CLOAKROOM_MAIL";
         self.post.as_ref().map(|_| ()).ok_or_else(|| Error::invalid("/recipients", missing))
+    }
+
+    /// How many mails came to what since the start; none where no mail can be sent.
+    pub fn mails(&self) -> Option<[(&'static str, u64); 3]> {
+        let Sent { sent, failed, dropped } = self.post.as_ref()?.sent();
+        Some([("sent", sent), ("failed", failed), ("dropped", dropped)])
     }
 
     /// The mark of a new list.

@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | `tenants` | tenant id | index of all tenants |
 //! | `tenant#T` | `tenant` | the tenant |
+//! | `origin#O` | tenant id | that a tenant has named a web origin |
 //! | `keys#T#M` | key id | an API key |
 //! | `key-hash#H` | `pointer` | from the hash of a secret to its key |
 //! | `users#T#M` | user id | a user |
@@ -52,6 +53,7 @@ use crate::{
         principal::PrincipalId,
         quota::Scope,
         tenant::Namespace,
+        web_origin::WebOrigin,
     },
     objects::ArtifactLabel,
     store::RowKey,
@@ -71,6 +73,14 @@ pub(super) fn tenant_index(tenant: TenantId) -> RowKey {
 
 pub(super) fn tenant(tenant: TenantId) -> RowKey {
     RowKey::new(format!("tenant#{tenant}"), "tenant")
+}
+
+pub(super) fn named_origins(origin: &WebOrigin) -> String {
+    format!("origin#{origin}")
+}
+
+pub(super) fn named_origin(origin: &WebOrigin, tenant: TenantId) -> RowKey {
+    RowKey::new(named_origins(origin), tenant.to_string())
 }
 
 pub(super) fn api_keys(namespace: Namespace) -> String {

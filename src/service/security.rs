@@ -40,6 +40,21 @@ pub enum Refused {
     Rate,
 }
 
+impl Refused {
+    /// Every kind there is.
+    pub const ALL: [Self; 4] = [Self::Token, Self::SignIn, Self::Password, Self::Rate];
+
+    /// As metrics spell it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Token => "token",
+            Self::SignIn => "sign_in",
+            Self::Password => "password",
+            Self::Rate => "rate",
+        }
+    }
+}
+
 /// What looks like an attack. The names are for the operator's rules, and stay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SecurityEvent {

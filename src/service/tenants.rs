@@ -75,6 +75,7 @@ impl Broker {
             generation: Generation(u64::from_be_bytes(self.entropy.bytes())),
             suspended: false,
             quota: Limits::default(),
+            allowed_origins: Vec::new(),
             created_at: now,
         };
         let (admin_key, [key, pointer]) = self.new_api_key(&tenant, administrator(), operator, now)?;
@@ -94,9 +95,9 @@ impl Broker {
     /// One tenant.
     ///
     /// # Errors
-    /// When the caller is no operator, or there is no such tenant.
+    /// When the caller administers neither all tenants nor this one, or there is no such tenant.
     pub async fn inspect_tenant(&self, caller: &Caller, id: TenantId) -> Result<Tenant, Error> {
-        caller.operates()?;
+        caller.administers_tenant(id)?;
         let [row] = self.store.get([rows::tenant(id)]).await?;
         Ok(self.decode_if::<Tenant>(row.as_ref())?.ok_or(Error::NotFound)?.value)
     }
@@ -160,7 +161,7 @@ impl Broker {
     }
 
     /// What is done to a tenant is told in its own ledger.
-    fn about_tenant(&self, caller: &Caller, tenant: TenantId) -> Origin {
+    pub(super) fn about_tenant(&self, caller: &Caller, tenant: TenantId) -> Origin {
         let namespace = Namespace { tenant, mode: Mode::Live };
         Origin { namespace, request: Some(caller.request), at: self.now() }
     }

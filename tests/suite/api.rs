@@ -31,6 +31,7 @@ macro_rules! on_every_backend {
 mod bad_input;
 mod browser_defences;
 mod console;
+mod cross_origin;
 mod doctored;
 mod fail_closed;
 mod field_pointers;
@@ -80,6 +81,10 @@ on_every_backend! {
         a_host_is_named_once_and_exactly,
         no_route_is_changed_by_a_page_that_is_not_ours,
         cookies_that_a_sibling_sets_sign_nobody_in;
+    cross_origin:
+        pages_of_origins_that_a_tenant_names_use_it_by_script,
+        no_cookie_and_no_route_without_a_key_is_open_to_them,
+        administrators_name_the_origins_of_their_own_tenant;
     limits:
         a_tenants_limit_holds_on_all_replicas_together;
     idempotency:

@@ -114,7 +114,7 @@ pub fn the_other_listeners_defend_every_answer(api: &Api) {
         }
     }
     for (host, is_known) in [("localhost", true), ("10.1.2.3:80", true), ("evil.example", false)] {
-        for path in ["/healthz", "/readyz", "/nothing", "/healthz/"] {
+        for path in ["/healthz", "/readyz", "/metrics", "/nothing", "/healthz/"] {
             for method in methods {
                 let url = format!("http://127.0.0.1:{}{path}", api.ports[2]);
                 let answer = api.call_url(method, &url).header("host", host).send();

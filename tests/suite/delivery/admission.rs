@@ -202,7 +202,7 @@ fn cookies_end_with_the_claim() {
 
 #[test]
 fn connections_to_the_content_listener_are_limited() {
-    let api = Laboratory::served_within(Capacity { workers: 1, content_connections: 1 });
+    let api = Laboratory::served_within(Capacity { content_connections: 1, ..Capacity::of_workers(1) });
     let connect = || TcpStream::connect(("127.0.0.1", api.ports[1])).unwrap();
     let ask = |mut stream: &TcpStream| stream.write_all(b"GET / HTTP/1.1\r\nhost: nobody\r\n\r\n").unwrap();
     // A problem document ends where its object does.

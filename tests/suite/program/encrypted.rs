@@ -89,20 +89,26 @@ fn tls_1_3_and_1_2_are_spoken_and_nothing_older() {
 }
 
 #[test]
-fn both_protocols_answer_over_tls_for_their_own_host_alone() {
+fn http_1_answers_over_tls_for_its_own_host_alone_whatever_else_a_client_knows() {
     let place = Place::new();
     issue(&place, "first");
     let served = place.serve_as(command(&place, "serve"));
     let trusted = place.path("tls.pem");
     let [api, content, ops] = served.ports;
-    for (option, version) in [("--http2", "http/2"), ("--http1.1", "http/1.1")] {
+    for port in [api, content] {
+        let told = shake_hands(port, &["-alpn", "h2,http/1.1"]);
+        assert!(told.contains("ALPN protocol: http/1.1"), "{told}");
+        let alone = shake_hands(port, &["-alpn", "h2"]);
+        assert!(!alone.contains("ALPN protocol: h2"), "{alone}");
+    }
+    for option in ["--http2", "--http1.1"] {
+        let version = "http/1.1";
         let page = curl(&trusted, &[option, &format!("https://127.0.0.1:{api}/s")]);
         assert!(page.starts_with(&format!("{version} 200")), "{page}");
         let strict = "strict-transport-security: max-age=63072000; includesubdomains; preload";
         assert!(page.contains(strict) && page.contains("content-security-policy:"), "{page}");
         let stored = curl(&trusted, &[option, &format!("https://localhost:{content}/o/x")]);
         assert!(stored.starts_with(&format!("{version} 403")) && stored.contains(strict), "{stored}");
-        // Over HTTP/2 this is the authority.
         for host in ["evil.example", "localhost", "127.0.0.1", &format!("127.0.0.1.:{api}")] {
             let host = format!("host: {host}");
             let other = curl(&trusted, &[option, "-H", &host, &format!("https://127.0.0.1:{api}/v1/session")]);

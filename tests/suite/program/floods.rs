@@ -85,3 +85,22 @@ fn heads_without_end_take_no_memory() {
     assert_eq!(served.ask("GET", "/v1/objects", &place.admin_key(), None).0, 200);
     served.stop();
 }
+
+#[test]
+fn a_soft_limit_of_open_files_is_raised_for_all_connections() {
+    let place = Place::new();
+    let mut limited = std::process::Command::new("sh");
+    let inner = place.command("serve");
+    // Rust itself leaves limits alone, so that a shell has to set them.
+    limited.args(["-c", "ulimit -S -n 300; exec \"$0\" \"$@\""]).arg(inner.get_program()).args(inner.get_args());
+    limited.current_dir(place.path("."));
+    for (name, value) in inner.get_envs() {
+        limited.env(name, value.unwrap_or_default());
+    }
+    let served = place.serve_as(limited);
+    let limits = fs::read_to_string(format!("/proc/{}/limits", served.id())).unwrap();
+    let files = limits.lines().find(|line| line.starts_with("Max open files")).unwrap();
+    let soft: u64 = files.split_whitespace().nth(3).unwrap().parse().unwrap();
+    assert!(soft >= 7_000, "{files}");
+    served.stop();
+}

@@ -51,6 +51,17 @@ fn an_attack_is_told_in_the_log_without_what_it_was_tried_with() {
         assert_eq!((&event["level"], &event["address"]), (&json!("WARN"), &json!("127.0.0.1")), "{event}");
         assert!(event["request"].as_str().unwrap().starts_with("req_"), "{event}");
     }
+    let metrics = served.metrics();
+    for line in [
+        r#"cloakroom_security_events_total{event="sign_in_failures_from_one_address"} 1"#,
+        r#"cloakroom_security_events_total{event="dead_tokens_from_one_address"} 1"#,
+        r#"cloakroom_security_events_total{event="wrong_passwords_from_one_address"} 0"#,
+        r#"cloakroom_stranger_refusals_total{what="sign_in"} 12"#,
+        r#"cloakroom_stranger_refusals_total{what="token"} 31"#,
+    ] {
+        assert!(metrics.lines().any(|told| told == line), "{line}: {metrics}");
+    }
+    assert!(metrics.ends_with("# EOF\n") && !metrics.contains("127.0.0.1"), "{metrics}");
     // No credential is in the log: looked at when it stops.
     served.stop();
 }

@@ -144,6 +144,13 @@ impl Served {
         self.child.id()
     }
 
+    /// What its operator's listener has for Prometheus.
+    pub fn metrics(&self) -> String {
+        let url = format!("http://127.0.0.1:{}/metrics", self.ports[2]);
+        let agent: ureq::Agent = ureq::Agent::config_builder().proxy(None).build().into();
+        agent.get(url).call().unwrap().body_mut().read_to_string().unwrap()
+    }
+
     /// All that it has written to standard output and standard error.
     pub fn log(&self) -> String {
         fs::read_to_string(&self.log).unwrap()

@@ -144,6 +144,7 @@ impl House {
             | "POST /v1/tenants/{id}/resume"
             | "POST /v1/tenants/{id}/cut-off" => of(&tenant()),
             "PUT /v1/tenants/{id}/quota" => of_with(&tenant(), json!({ "bytes": 1 })),
+            "PUT /v1/tenants/{id}/allowed-origins" => of_with(&tenant(), json!({ "origins": ["https://app.example"] })),
             "POST /v1/tenants/{id}/impersonations" => of_with(&tenant(), json!({ "reason": "a test" })),
             "POST /v1/console/session" => with(json!({ "api_key": key(api, "member", "read").secret })),
             "POST /v1/console/qr" => with(json!({ "text": "https://share.example/s" })),
@@ -192,7 +193,7 @@ impl House {
                 let page = api.publish_page(admin);
                 api.call_content("GET", &page.host, "/").header("cookie", &api.admitted(admin, &page))
             }
-            "ops GET /healthz" | "ops GET /readyz" => {
+            "ops GET /healthz" | "ops GET /readyz" | "ops GET /metrics" => {
                 let path = route.rsplit(' ').next().unwrap();
                 api.call_url("GET", &format!("http://127.0.0.1:{}{path}", api.ports[2]))
             }

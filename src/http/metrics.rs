@@ -1,0 +1,77 @@
+//! What Prometheus reads (OpenMetrics text) on the operator's listener.
+//!
+//! Never in a label: an address, an id, a token, or whatever else a stranger chooses.
+
+use std::{fmt, sync::Arc};
+
+use actix_web::{HttpResponse, web};
+use prometheus_client::{
+    collector::Collector,
+    encoding::{DescriptorEncoder, EncodeMetric, text},
+    metrics::{counter::ConstCounter, info::Info},
+    registry::Registry,
+};
+
+use crate::service::{Broker, Refused, Security, SecurityEvent};
+
+use super::problem::Problem;
+
+const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// All there is to read, as it is now.
+pub(super) async fn read(broker: web::Data<Broker>) -> Result<HttpResponse, Problem> {
+    let mut registry = Registry::with_prefix("cloakroom");
+    let version = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
+    registry.register("build", "What runs", version);
+    registry.register_collector(Box::new(OfSecurity(Arc::clone(&broker.security))));
+    registry.register_collector(Box::new(OfMail(broker.mails())));
+    let mut written = String::new();
+    text::encode(&mut written, &registry)
+        .map_err(|fault| Problem::from(crate::service::Error::Internal(fault.to_string())))?;
+    Ok(HttpResponse::Ok().content_type(CONTENT_TYPE).body(written))
+}
+
+/// What was refused to strangers, and what of it looked like an attack.
+struct OfSecurity(Arc<Security>);
+
+impl fmt::Debug for OfSecurity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("OfSecurity(…)")
+    }
+}
+
+impl Collector for OfSecurity {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let Self(security) = self;
+        let refused = Refused::ALL.map(|what| ([("what", what.as_str())], security.refusals(what)));
+        counted(&mut encoder, "stranger_refusals", "What was refused to strangers", refused)?;
+        let raised = SecurityEvent::ALL.map(|event| ([("event", event.as_str())], security.raised(event)));
+        counted(&mut encoder, "security_events", "What looked like an attack", raised)
+    }
+}
+
+/// What became of mails, where some can be sent.
+#[derive(Debug)]
+struct OfMail(Option<[(&'static str, u64); 3]>);
+
+impl Collector for OfMail {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let Some(mails) = self.0 else { return Ok(()) };
+        let mails = mails.map(|(outcome, count)| ([("outcome", outcome)], count));
+        counted(&mut encoder, "mails", "What became of mails with codes", mails)
+    }
+}
+
+/// One counter, with a value for each set of labels.
+fn counted<const N: usize>(
+    encoder: &mut DescriptorEncoder<'_>,
+    name: &str,
+    help: &str,
+    values: [([(&'static str, &'static str); 1], u64); N],
+) -> fmt::Result {
+    let mut family = encoder.encode_descriptor(name, help, None, prometheus_client::metrics::MetricType::Counter)?;
+    for (labels, value) in values {
+        ConstCounter::new(value).encode(family.encode_family(&labels)?)?;
+    }
+    Ok(())
+}
