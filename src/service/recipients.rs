@@ -53,7 +53,7 @@ pub(super) enum Proven {
     /// Their code is right. Time has passed: everything is to be read again before anything is used up.
     Tried,
     /// Their code is right, as read just now: who they are, and the writes that use it up, for the commit that claims.
-    Ready(RecipientMark, [Write; 2]),
+    Ready(RecipientMark, Vec<Write>),
     /// They are not to be told which of address and code is wrong.
     Wrong,
 }
@@ -291,7 +291,7 @@ impl Broker {
         addressed: &Addressed,
         proof: &RecipientProof,
         purge: Option<Instant>,
-    ) -> Result<Option<(RecipientMark, [Write; 2])>, Error> {
+    ) -> Result<Option<(RecipientMark, Vec<Write>)>, Error> {
         let now = self.now();
         let Some(recipient) = addressed.mark_if_listed(&proof.address) else { return Ok(None) };
         let place = thing.confirmation(Some(&recipient));
@@ -302,7 +302,7 @@ impl Broker {
             return Ok(None);
         };
         let tries = tries.map_or(Expected::Absent, |row| Expected::Version(row.version));
-        let writes = [
+        let writes = vec![
             self.put(place, Expected::Version(found.version), &found.value.claimed(now), purge)?,
             self.put(thing.tries(), tries, &Tries::none(now), purge)?,
         ];
