@@ -15,7 +15,7 @@ use std::{
 use crate::{
     aws,
     clock::{Clock, SystemClock},
-    config::{Config, ObjectsConfig, PathPolicy, ScannerConfig, ScannerKind, StoreConfig},
+    config::{Config, MailConfig, MailKind, ObjectsConfig, PathPolicy, ScannerConfig, ScannerKind, StoreConfig},
     doctor::NotExamined,
     entropy::{Entropy, SystemEntropy},
     high_water::{HighWaterMark, MarkError},
@@ -27,6 +27,7 @@ use crate::{
         Keys,
         file::{self, KeyFileError},
     },
+    mail::{self, FolderMailer, Mailer, Post, SmtpMailer},
     objects::{
         ObjectStorage,
         embedded::EmbeddedStorage,
@@ -92,6 +93,9 @@ pub enum StartError {
     /// The scanner cannot be used.
     #[error(transparent)]
     Scanner(#[from] scanner::NotUsable),
+    /// Mail cannot be sent.
+    #[error(transparent)]
+    Mail(#[from] mail::NotUsable),
     /// An identity provider cannot be used.
     #[error(transparent)]
     IdentityProvider(#[from] ClientSecretError),
@@ -194,6 +198,7 @@ pub async fn open(
 
     let (scheme, _) = content_url.split_once("://").unwrap_or(("http", content_url));
     let providers = identity_providers::of(&config.oidc, &clock)?;
+    let post = config.mail.as_ref().map(|mail| post_of(mail, &clock, &entropy)).transpose()?;
     let broker = Broker {
         store,
         objects,
@@ -211,6 +216,7 @@ pub async fn open(
         under_way: UnderWay::on(tokio::runtime::Handle::current()),
         archives: Arc::default(),
         scanner: config.scanner.as_ref().map(scanner_of).transpose()?,
+        post,
         providers: Arc::new(providers),
         settings: Settings {
             public_url,
@@ -243,6 +249,15 @@ fn scanner_of(config: &ScannerConfig) -> Result<Arc<dyn Scanner>, scanner::NotUs
         ScannerKind::Command(words) => Arc::new(scanner::CommandScanner::new(words, config.timeout, scans_at_once())?),
         ScannerKind::Url(url) => Arc::new(scanner::HttpScanner::new(url, config.timeout, scans_at_once())?),
     })
+}
+
+fn post_of(config: &MailConfig, clock: &Arc<dyn Clock>, entropy: &Arc<dyn Entropy>) -> Result<Post, mail::NotUsable> {
+    let mailer: Arc<dyn Mailer> = match &config.kind {
+        MailKind::Smtp(server) => Arc::new(SmtpMailer::new(server)?),
+        MailKind::Folder(folder) => Arc::new(FolderMailer::new(folder)?),
+    };
+    let (clock, entropy) = (Arc::clone(clock), Arc::clone(entropy));
+    Ok(Post::new(mailer, config.sender.clone(), clock, entropy, tokio::runtime::Handle::current()))
 }
 
 /// A scanner is busier than we are: as many scans as there are processors, and no more.
@@ -379,6 +394,11 @@ impl Running {
         // What was begun for somebody who hung up ends too, if it can.
         if tokio::time::timeout(DRAIN, self.parts.broker.under_way.settled()).await.is_err() {
             tracing::warn!("uploads that were being verified were left to be completed again");
+        }
+        if let Some(post) = &self.parts.broker.post
+            && tokio::time::timeout(DRAIN, post.settled()).await.is_err()
+        {
+            tracing::warn!("mails that were on their way were given up");
         }
         self.rounds.abort();
         // Ended, it no longer has the store open.

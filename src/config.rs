@@ -1,10 +1,11 @@
 //! Configuration: flags win over environment variables, variables over one
 //! TOML file, the file over defaults. What is unknown in the file is refused.
 //!
-//! No secret is a setting: keys are in files of their own.
+//! No secret is a setting but the password of a mail server, where it is given within a URL: keys are in files of their own.
 
 mod clients;
 mod kinds;
+mod mail;
 mod oidc;
 mod origins;
 mod scanner;
@@ -20,6 +21,7 @@ use serde::Deserialize;
 
 pub use clients::GivenLimits;
 pub use kinds::{LogFormat, LogLevel, ObjectsConfig, ObjectsKind, PathPolicy, StoreConfig, StoreKind, Unenforced};
+pub use mail::{MailConfig, MailKind, MailUrl};
 pub use oidc::{OidcClient, OidcConfig, OidcGiven};
 pub use scanner::{ScannerConfig, ScannerKind};
 pub use tls::{CertificateFiles, TlsConfig};
@@ -134,6 +136,16 @@ pub struct Given {
     /// For how many seconds a scan may go on [default: 300]
     #[arg(long, env = "CLOAKROOM_SCANNER_TIMEOUT", value_name = "SECONDS")]
     pub scanner_timeout: Option<u64>,
+    /// How recipients get their codes: smtps://user:password@host:465, smtp://host:587 (with STARTTLS) or, for trying
+    /// out, folder:/path; without it nothing is sent to recipients by their addresses
+    #[arg(long, env = "CLOAKROOM_MAIL", value_name = "URL", hide_env_values = true)]
+    pub mail: Option<MailUrl>,
+    /// From which address mails come, as noreply@example.org or Example <noreply@example.org>
+    #[arg(long, env = "CLOAKROOM_MAIL_FROM", value_name = "ADDRESS")]
+    pub mail_from: Option<String>,
+    /// The file with the password of the mail server, where it is not in the URL
+    #[arg(long, env = "CLOAKROOM_MAIL_PASSWORD_FILE", value_name = "FILE")]
+    pub mail_password_file: Option<PathBuf>,
     /// An OpenID Connect provider whose access tokens are taken, or where people sign in: its issuer
     #[arg(long, env = "CLOAKROOM_OIDC_ISSUER", value_name = "URL")]
     pub oidc_issuer: Option<String>,
@@ -186,6 +198,7 @@ pub struct Config {
     pub objects: ObjectsConfig,
     pub unenforced: Unenforced,
     pub scanner: Option<ScannerConfig>,
+    pub mail: Option<MailConfig>,
     pub oidc: Vec<OidcConfig>,
     pub root_keys: PathBuf,
     pub log_format: LogFormat,
@@ -285,6 +298,11 @@ impl Given {
                 self.scanner_command.or(file.scanner_command),
                 self.scanner_url.or(file.scanner_url),
                 self.scanner_timeout.or(file.scanner_timeout),
+            )?,
+            mail: MailConfig::of(
+                self.mail.or(file.mail),
+                self.mail_from.or(file.mail_from),
+                self.mail_password_file.or(file.mail_password_file),
             )?,
             oidc: OidcConfig::of(
                 file.oidc,

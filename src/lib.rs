@@ -15,6 +15,7 @@ pub mod entropy;
 pub mod high_water;
 pub mod http;
 pub mod keys;
+pub mod mail;
 pub mod objects;
 pub mod oidc;
 pub mod outward;

@@ -58,6 +58,7 @@ pub(super) async fn greeting(broker: &Broker, config: &Config) -> Result<String,
         not_before: None,
         redemptions: 1,
         restrictions: Restrictions::default(),
+        recipients: None,
         allow_missing: false,
     };
     let minted = broker.mint_share(&caller, share, &Reply::unkept()).await?;

@@ -1,10 +1,11 @@
-//! `cloakroom link`: publish files and mint a link to them.
+//! `cloakroom link`: publish files and mint a link to them; change such a link.
 
-use clap::Args;
+use clap::{Args, Subcommand};
 use serde_json::json;
 
 use super::{
     Failed,
+    change::{self, some, times},
     client::{Client, Server, counted, text},
     measures::Lifetime,
     password::PasswordOptions,
@@ -12,7 +13,10 @@ use super::{
 };
 
 #[derive(Args, Debug)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub(super) struct Arguments {
+    #[command(subcommand)]
+    action: Option<Action>,
     /// Vault paths; one that ends in / is a folder with all below it
     #[arg(required = true)]
     paths: Vec<String>,
@@ -22,6 +26,9 @@ pub(super) struct Arguments {
     /// The file that is shown first [default: index.html]
     #[arg(long, value_name = "PATH")]
     index: Option<String>,
+    /// The e-mail address of somebody to whom alone it goes; repeat it for more
+    #[arg(long = "recipient", value_name = "ADDRESS")]
+    recipients: Vec<String>,
     /// Your own name for it
     #[arg(long)]
     label: Option<String>,
@@ -31,7 +38,16 @@ pub(super) struct Arguments {
     server: Server,
 }
 
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Change what is said about a link that is out, or make it narrower; its token stays the same
+    Change(change::Arguments),
+}
+
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failed> {
+    if let Some(Action::Change(change)) = &arguments.action {
+        return change::run("/v1/links", change, &arguments.server);
+    }
     let password = arguments.password.read()?;
     let client = Client::with_key(&arguments.server)?;
     let artifact = client.create(
@@ -45,14 +61,16 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failed> {
             "expires_in": arguments.expires_in,
             "password": password.as_ref().map(|password| password.expose()),
             "label": arguments.label,
+            "recipients": some(&arguments.recipients),
         }),
     )?;
     let files = artifact["files"].as_array().map_or(0, Vec::len) as u64;
     remark(format!(
-        "{}  {}, {}, opens once, until {}",
+        "{}  {}, {}, opens {}, until {}",
         text(&link, "id"),
         text(&artifact, "id"),
         counted(files, "file"),
+        times(&link),
         text(&link, "expires_at")
     ));
     say(text(&link, "url"))

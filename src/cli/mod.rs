@@ -7,6 +7,7 @@
 mod ahead;
 mod api_key;
 mod bootstrap;
+mod change;
 mod checksum;
 mod claim;
 mod client;
@@ -59,7 +60,7 @@ struct Arguments {
 enum Command {
     /// Run the broker (what happens without a command)
     Serve(Given),
-    /// Mint a share: a link that opens files of the vault, once
+    /// Mint a share: a link that opens files of the vault, once; or change one
     Share(share::Arguments),
     /// Redeem a share, list its files, and save them
     Redeem(redeem::Arguments),
@@ -73,7 +74,7 @@ enum Command {
     Uploads(uploads::Arguments),
     /// Get receipts of uploads, and verify them without a server
     Receipt(receipt::Arguments),
-    /// Publish files and mint a link to them, with a password if wanted
+    /// Publish files and mint a link to them, with a password if wanted; or change one
     Link(link::Arguments),
     /// Ask outsiders for files: make, list, show and close links to deliver by
     Request(request::Arguments),

@@ -1,19 +1,23 @@
-//! `cloakroom share`: mint a share.
+//! `cloakroom share`: mint a share, and change it.
 
-use clap::Args;
+use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use crate::domain::share::MOST_PATHS;
 
 use super::{
     Failed,
+    change::{self, some, times},
     client::{Client, Server, json_line, text},
     measures::Lifetime,
     remark, say,
 };
 
 #[derive(Args, Debug)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub(super) struct Arguments {
+    #[command(subcommand)]
+    action: Option<Action>,
     /// Vault paths; one that ends in / is a folder with all below it
     #[arg(required = true)]
     paths: Vec<String>,
@@ -26,6 +30,9 @@ pub(super) struct Arguments {
     /// For how long the claimant may keep coming back: 60s to 7d [default: 1h]
     #[arg(long, value_name = "TIME")]
     access_expires_in: Option<Lifetime>,
+    /// The e-mail address of somebody to whom alone it goes; repeat it for more
+    #[arg(long = "recipient", value_name = "ADDRESS")]
+    recipients: Vec<String>,
     /// Your own name for it
     #[arg(long)]
     label: Option<String>,
@@ -34,6 +41,12 @@ pub(super) struct Arguments {
     allow_missing: bool,
     #[command(flatten)]
     server: Server,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Change what is said about a share that is out, or make it narrower; its token stays the same
+    Change(change::Arguments),
 }
 
 /// A share that is to be minted.
@@ -63,18 +76,22 @@ impl Minting {
         if as_json {
             return say(json_line(&json!({ "share": share })));
         }
-        remark(format!("{}  opens once, until {}", text(&share, "id"), text(&share, "expires_at")));
+        remark(format!("{}  opens {}, until {}", text(&share, "id"), times(&share), text(&share, "expires_at")));
         say(text(&share, "url"))
     }
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failed> {
+    if let Some(Action::Change(change)) = &arguments.action {
+        return change::run("/v1/shares", change, &arguments.server);
+    }
     let minting = Minting(json!({
         "paths": arguments.paths,
         "permission": if arguments.write { "write" } else { "read" },
         "expires_in": arguments.expires_in,
         "access_expires_in": arguments.access_expires_in,
         "label": arguments.label,
+        "recipients": some(&arguments.recipients),
         "allow_missing": arguments.allow_missing,
     }));
     minting.mint(&Client::with_key(&arguments.server)?, false)

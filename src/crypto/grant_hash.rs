@@ -3,7 +3,7 @@
 //! SHA-256 over a label and the grant's fields in a fixed order, each with its
 //! length: independent of how rows happen to be encoded.
 
-use crate::domain::{permission::SharePermission, share::ShareGrant, tenant::Mode};
+use crate::domain::{narrowing::Conditions, permission::SharePermission, share::ShareGrant, tenant::Mode};
 
 use super::digest::{Sha256Digest, framed, labelled};
 
@@ -19,12 +19,14 @@ pub fn grant_hash(grant: &ShareGrant) -> Sha256Digest {
     };
     let pins: Vec<String> = grant.pins.as_slice().iter().map(ToString::to_string).collect();
     let pins: Vec<&[u8]> = pins.iter().map(|pin| pin.as_bytes()).collect();
-    let not_before = grant.terms.not_before.map(|at| at.as_unix_millis().to_be_bytes());
+    let Conditions { terms, restrictions } = grant.conditions.sealed();
+    let not_before = terms.not_before.map(|at| at.as_unix_millis().to_be_bytes());
     let not_before: Vec<&[u8]> = not_before.iter().map(|at| at.as_slice()).collect();
-    let networks = grant.restrictions.networks.as_ref().map(|networks| networks.as_slice()).unwrap_or_default();
+    let networks = restrictions.networks.as_ref().map(|networks| networks.as_slice()).unwrap_or_default();
     let networks: Vec<String> = networks.iter().map(ToString::to_string).collect();
     // None where it may be used from everywhere; there is no empty list of networks.
     let networks: Vec<&[u8]> = networks.iter().map(|network| network.as_bytes()).collect();
+    let recipients: Vec<&[u8]> = restrictions.recipients.iter().map(|mark| mark.0.as_bytes()).collect();
     labelled(
         "cloakroom/share-grant/v1",
         &[
@@ -36,12 +38,13 @@ pub fn grant_hash(grant: &ShareGrant) -> Sha256Digest {
             &grant.made.minter_generation.0.to_be_bytes(),
             &permission,
             &framed(&pins),
-            &grant.terms.issued_at.as_unix_millis().to_be_bytes(),
+            &terms.issued_at.as_unix_millis().to_be_bytes(),
             &framed(&not_before),
-            &grant.terms.expires_at.as_unix_millis().to_be_bytes(),
-            &grant.terms.access_seconds.to_be_bytes(),
-            &grant.terms.redemptions.to_be_bytes(),
+            &terms.expires_at.as_unix_millis().to_be_bytes(),
+            &terms.access_seconds.to_be_bytes(),
+            &terms.redemptions.to_be_bytes(),
             &framed(&networks),
+            &framed(&recipients),
         ],
     )
 }
@@ -53,6 +56,7 @@ mod tests {
         authority::MadeUnder,
         ids::{ApiKeyId, ShareId, TenantId, UserId},
         instant::Instant,
+        narrowing::AsMinted,
         path::PathPin,
         principal::PrincipalId,
         redemption::Terms,
@@ -72,15 +76,23 @@ mod tests {
             },
             permission: SharePermission::Read,
             pins: Pins::new(vec![PathPin::parse("docs/").unwrap()]).unwrap(),
-            terms: Terms {
-                issued_at: Instant::from_unix_millis(6),
-                not_before: None,
-                expires_at: Instant::from_unix_millis(7),
-                access_seconds: 8,
-                redemptions: 1,
-            },
-            restrictions: Restrictions::default(),
+            conditions: AsMinted::new(Conditions {
+                terms: Terms {
+                    issued_at: Instant::from_unix_millis(6),
+                    not_before: None,
+                    expires_at: Instant::from_unix_millis(7),
+                    access_seconds: 8,
+                    redemptions: 1,
+                },
+                restrictions: Restrictions::default(),
+            }),
         }
+    }
+
+    fn minted(grant: &mut ShareGrant, alter: impl FnOnce(&mut Conditions)) {
+        let mut conditions = grant.conditions.sealed().clone();
+        alter(&mut conditions);
+        grant.conditions = AsMinted::new(conditions);
     }
 
     #[test]
@@ -101,14 +113,25 @@ mod tests {
             change(|grant| grant.made.minter_generation = Generation(9)),
             change(|grant| grant.permission = SharePermission::Write),
             change(|grant| grant.pins = Pins::new(vec![PathPin::parse("docs").unwrap()]).unwrap()),
-            change(|grant| grant.terms.issued_at = Instant::from_unix_millis(9)),
-            change(|grant| grant.terms.not_before = Some(Instant::from_unix_millis(0))),
-            change(|grant| grant.terms.not_before = Some(Instant::from_unix_millis(9))),
-            change(|grant| grant.terms.expires_at = Instant::from_unix_millis(9)),
-            change(|grant| grant.terms.access_seconds = 9),
-            change(|grant| grant.terms.redemptions = 9),
-            change(|grant| grant.restrictions = serde_json::from_str(r#"{"networks":["10.0.0.0/8"]}"#).unwrap()),
-            change(|grant| grant.restrictions = serde_json::from_str(r#"{"networks":["10.0.0.0/9"]}"#).unwrap()),
+            change(|grant| minted(grant, |minted| minted.terms.issued_at = Instant::from_unix_millis(9))),
+            change(|grant| minted(grant, |minted| minted.terms.not_before = Some(Instant::from_unix_millis(0)))),
+            change(|grant| minted(grant, |minted| minted.terms.not_before = Some(Instant::from_unix_millis(9)))),
+            change(|grant| minted(grant, |minted| minted.terms.expires_at = Instant::from_unix_millis(9))),
+            change(|grant| minted(grant, |minted| minted.terms.access_seconds = 9)),
+            change(|grant| minted(grant, |minted| minted.terms.redemptions = 9)),
+            change(|grant| {
+                minted(grant, |minted| {
+                    minted.restrictions = serde_json::from_str(r#"{"networks":["10.0.0.0/8"]}"#).unwrap()
+                })
+            }),
+            change(|grant| {
+                minted(grant, |minted| {
+                    minted.restrictions = serde_json::from_str(r#"{"networks":["10.0.0.0/9"]}"#).unwrap()
+                })
+            }),
+            change(|grant| {
+                minted(grant, |minted| minted.restrictions = serde_json::from_str(r#"{"recipients":"1.a"}"#).unwrap())
+            }),
         ];
         for (index, hash) in hashes.iter().enumerate() {
             assert!(!hashes[..index].contains(hash), "field {index} does not count");

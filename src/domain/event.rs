@@ -11,6 +11,7 @@ use super::{
     ids::{ApiKeyId, ConsoleSessionId, FileRequestId, LinkId, RequestId, ShareId, UserId},
     instant::Instant,
     lifetime,
+    narrowing::Field,
     principal::PrincipalId,
     refusal::Refusal,
     tenant::Namespace,
@@ -64,6 +65,12 @@ pub enum EventType {
     ShareRenewed,
     #[serde(rename = "share.refused")]
     ShareRefused,
+    #[serde(rename = "share.changed")]
+    ShareChanged,
+    #[serde(rename = "share.code_asked")]
+    ShareCodeAsked,
+    #[serde(rename = "share.code_tried")]
+    ShareCodeTried,
     #[serde(rename = "share.revoked")]
     ShareRevoked,
     #[serde(rename = "share.move_offered")]
@@ -84,6 +91,12 @@ pub enum EventType {
     LinkRenewed,
     #[serde(rename = "link.refused")]
     LinkRefused,
+    #[serde(rename = "link.changed")]
+    LinkChanged,
+    #[serde(rename = "link.code_asked")]
+    LinkCodeAsked,
+    #[serde(rename = "link.code_tried")]
+    LinkCodeTried,
     #[serde(rename = "link.revoked")]
     LinkRevoked,
     #[serde(rename = "link.entered")]
@@ -214,6 +227,9 @@ pub struct Event {
     /// How many like it this one stands for, where that is not one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub count: Option<u64>,
+    /// Which fields were changed; never what they say.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changed: Vec<Field>,
     /// When.
     pub at: Instant,
     /// In which request; none for what the broker did itself.
@@ -289,6 +305,7 @@ mod tests {
             outcome: Outcome::Done,
             reason: None,
             count: None,
+            changed: Vec::new(),
             at: Instant::from_unix_seconds(1),
             request: None,
         }

@@ -183,6 +183,7 @@ mod tests {
                 claimed_at: Instant::from_unix_seconds(1),
                 access_until: Instant::from_unix_seconds(2),
                 moved_at: None,
+                recipient: None,
             },
             folder: PathPin::parse("incoming/2026-11-22-0a0b0c0d0e0f/").unwrap(),
             name: None,

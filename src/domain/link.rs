@@ -5,10 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     authority::MadeUnder,
     ids::{ArtifactId, LinkId},
-    metadata::Metadata,
-    redemption::Terms,
-    restrictions::Restrictions,
-    text::Message,
+    narrowing::AsMinted,
 };
 
 /// What a link gives. Never changed once minted.
@@ -22,19 +19,9 @@ pub struct LinkGrant {
     pub artifact: ArtifactId,
     /// The Argon2id hash of its password as a PHC string, where it has one.
     pub password: Option<String>,
-    /// For how long, and how often.
-    pub terms: Terms,
-    /// From where it may be used.
-    #[serde(default, skip_serializing_if = "Restrictions::is_empty")]
-    pub restrictions: Restrictions,
-    /// The owner's name for it.
-    pub label: Option<String>,
-    /// Words of the owner's own.
-    #[serde(default, skip_serializing_if = "Metadata::is_empty")]
-    pub metadata: Metadata,
-    /// What recipients are told.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub message: Option<Message>,
+    /// For how long, how often and from where, unless that was narrowed since.
+    #[serde(flatten)]
+    pub conditions: AsMinted,
 }
 
 impl std::fmt::Debug for LinkGrant {

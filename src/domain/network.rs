@@ -59,6 +59,11 @@ impl Network {
     pub fn contains(&self, client: ClientAddress) -> bool {
         self.0.contains(&client.ip())
     }
+
+    /// Whether every address of the other is in it.
+    pub fn holds(&self, other: &Self) -> bool {
+        self.0.contains(&other.0)
+    }
 }
 
 impl FromStr for Network {

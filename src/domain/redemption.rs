@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{instant::Instant, refusal::Refusal};
+use super::{instant::Instant, narrowing::Narrowed, recipient::RecipientMark, refusal::Refusal};
 
 /// The most claimants of one share or link.
 pub const MOST_REDEMPTIONS: u32 = 1_000;
@@ -36,6 +36,9 @@ pub struct UseState {
     pub claims: u32,
     /// When the owner revoked it.
     pub revoked_at: Option<Instant>,
+    /// What the owner has taken back since it was minted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub narrowed: Option<Narrowed>,
 }
 
 /// One successful redemption. Its row is keyed by the hash of the claim key.
@@ -48,6 +51,9 @@ pub struct Claim {
     /// When the claimant went on with it on another device, and this claim ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub moved_at: Option<Instant>,
+    /// Which of the recipients made it, where it goes to some alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recipient: Option<RecipientMark>,
 }
 
 /// What comes of going on with a claim on another device, when that is not refused.
@@ -126,8 +132,8 @@ impl Terms {
             return Ok(Redemption::Later { opens_at });
         }
         let access_until = now.plus(Duration::from_secs(self.access_seconds));
-        let claim = Claim { claimed_at: now, access_until, moved_at: None };
-        let state = UseState { claims: state.claims + 1, revoked_at: None };
+        let claim = Claim { claimed_at: now, access_until, moved_at: None, recipient: None };
+        let state = UseState { claims: state.claims + 1, ..state.clone() };
         Ok(Redemption::First { state, claim })
     }
 
@@ -215,7 +221,7 @@ impl UseState {
     pub fn revoke(&self, now: Instant) -> Option<Self> {
         match self.revoked_at {
             Some(_) => None,
-            None => Some(Self { claims: self.claims, revoked_at: Some(now) }),
+            None => Some(Self { revoked_at: Some(now), ..self.clone() }),
         }
     }
 }

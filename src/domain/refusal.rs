@@ -39,6 +39,14 @@ pub enum Refusal {
     TargetGone,
     /// Its password was wrong. The link lives on.
     WrongPassword,
+    /// A code was asked for, or tried, for an address to which it does not go. It lives on.
+    NotARecipient,
+    /// A recipient asked for a code too often, or has claimed it already. It lives on.
+    NoCodeSent,
+    /// The code of a recipient was wrong, too old, or tried too often. It lives on.
+    WrongCode,
+    /// Its claimant is no recipient any more.
+    NoRecipientAnyMore,
 }
 
 impl Refusal {
@@ -61,6 +69,10 @@ impl Refusal {
             Self::MinterLostRights => "minter_lost_rights",
             Self::TargetGone => "target_gone",
             Self::WrongPassword => "wrong_password",
+            Self::NotARecipient => "not_a_recipient",
+            Self::NoCodeSent => "no_code_sent",
+            Self::WrongCode => "wrong_code",
+            Self::NoRecipientAnyMore => "no_recipient_any_more",
         }
     }
 }

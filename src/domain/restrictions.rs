@@ -1,4 +1,4 @@
-//! What narrows a share or link beyond what it gives and for how long: from where it may be used.
+//! What narrows a share or link beyond what it gives and for how long: from where it may be used, and by whom claimed.
 //!
 //! Asked in one way of whoever looks, redeems, moves, or acts in a session.
 
@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     network::{ClientAddress, Network},
+    recipient::ListMark,
     refusal::Refusal,
 };
 
@@ -26,6 +27,20 @@ impl AllowedNetworks {
     /// The networks, sorted.
     pub fn as_slice(&self) -> &[Network] {
         &self.0
+    }
+
+    /// Whether each of them lies in one of the others.
+    pub fn are_inside(&self, others: &Self) -> bool {
+        self.0.iter().all(|network| others.hold(network))
+    }
+
+    /// Those of them that lie in one of the others. Where none does, nobody is admitted.
+    pub(super) fn inside(&self, others: &Self) -> Self {
+        Self(self.0.iter().filter(|network| others.hold(network)).copied().collect())
+    }
+
+    fn hold(&self, network: &Network) -> bool {
+        self.0.iter().any(|own| own.holds(network))
     }
 }
 
@@ -54,6 +69,9 @@ pub struct Restrictions {
     /// From where alone it may be used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub networks: Option<AllowedNetworks>,
+    /// The mark of those to whom alone it goes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recipients: Option<ListMark>,
 }
 
 impl Restrictions {
@@ -99,7 +117,8 @@ mod tests {
 
     #[test]
     fn who_asks_from_elsewhere_is_refused() {
-        let restrictions = Restrictions { networks: Some(networks(&["192.0.2.0/24", "2001:db8::/32"]).unwrap()) };
+        let restrictions =
+            Restrictions { networks: networks(&["192.0.2.0/24", "2001:db8::/32"]).ok(), recipients: None };
         for inside in ["192.0.2.7", "::ffff:192.0.2.7", "2001:db8:1::1"] {
             assert_eq!(restrictions.admits(from(inside)), Ok(()), "{inside}");
         }

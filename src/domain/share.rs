@@ -5,11 +5,10 @@ use serde::{Deserialize, Serialize};
 use super::{
     authority::MadeUnder,
     ids::ShareId,
+    narrowing::AsMinted,
     path::{PathPin, VaultPath},
     permission::{Grants, Permission, SharePermission},
-    redemption::Terms,
     refusal::Refusal,
-    restrictions::Restrictions,
 };
 
 /// The most paths of one share.
@@ -75,11 +74,9 @@ pub struct ShareGrant {
     pub permission: SharePermission,
     /// Where.
     pub pins: Pins,
-    /// For how long, and how often.
-    pub terms: Terms,
-    /// From where it may be used.
-    #[serde(default, skip_serializing_if = "Restrictions::is_empty")]
-    pub restrictions: Restrictions,
+    /// For how long, how often and from where, unless that was narrowed since.
+    #[serde(flatten)]
+    pub conditions: AsMinted,
 }
 
 /// What somebody may do under a share: what the share says and, at the same
@@ -127,8 +124,11 @@ mod tests {
     use crate::domain::{
         ids::{ApiKeyId, TenantId},
         instant::Instant,
+        narrowing::Conditions,
         permission::PathGrant,
         principal::PrincipalId,
+        redemption::Terms,
+        restrictions::Restrictions,
         tenant::{Generation, Mode, Namespace},
     };
 
@@ -151,14 +151,16 @@ mod tests {
             },
             permission,
             pins: Pins::new(pins.iter().map(|text| pin(text)).collect()).unwrap(),
-            terms: Terms {
-                issued_at: Instant::from_unix_seconds(1),
-                not_before: None,
-                expires_at: Instant::from_unix_seconds(2),
-                access_seconds: 3,
-                redemptions: 1,
-            },
-            restrictions: Restrictions::default(),
+            conditions: AsMinted::new(Conditions {
+                terms: Terms {
+                    issued_at: Instant::from_unix_seconds(1),
+                    not_before: None,
+                    expires_at: Instant::from_unix_seconds(2),
+                    access_seconds: 3,
+                    redemptions: 1,
+                },
+                restrictions: Restrictions::default(),
+            }),
         }
     }
 

@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 use crate::{
     domain::{
         event::{Actor, EventType, Outcome},
+        narrowing::Field,
         refusal::Refusal,
     },
     service::{
@@ -76,6 +77,10 @@ pub struct EventView {
     /// How many like it this one stands for, where that is not one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub count: Option<u64>,
+    /// Which fields were changed, where some were.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<String>)]
+    pub changed: Vec<Field>,
     /// When (RFC 3339).
     pub at: String,
     /// In which request.
@@ -109,6 +114,7 @@ impl From<Recorded> for EventView {
             outcome: event.outcome,
             reason: event.reason,
             count: event.count,
+            changed: event.changed,
             at: event.at.to_string(),
             request: event.request.map(|request| request.to_string()),
         }

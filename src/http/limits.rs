@@ -150,7 +150,7 @@ pub(super) fn report(request: &HttpRequest, problem: &Problem) {
     let what = match problem.code() {
         "unauthenticated" if signing_in => Refused::SignIn,
         "dead_token" | "unauthenticated" | "no_session" => Refused::Token,
-        "password_wrong" | "too_many_tries" => Refused::Password,
+        "password_wrong" | "recipient_wrong" | "too_many_tries" => Refused::Password,
         _ => return,
     };
     let bearer = || {

@@ -11,6 +11,8 @@ use crate::{
         instant::Instant,
         lifetime,
         metadata::Metadata,
+        narrowing::Conditions,
+        recipient::Recipients,
         redemption::Status,
         restrictions::{AllowedNetworks, Restrictions},
         tenant::Mode,
@@ -31,7 +33,7 @@ use super::{
     limits::Presents,
     problem::{Problem, ProblemDocument},
     render::{self, Listing},
-    restrictions,
+    restrictions::{self, RecipientBody, RecipientView, SendCodeBody},
     shares::{PreviewBody, claim_key},
 };
 
@@ -59,6 +61,9 @@ pub struct MintBody {
     /// How many may claim it, each for themselves: 1 to 1,000, by default 1.
     #[schema(minimum = 1, maximum = 1000)]
     pub redemptions: Option<u32>,
+    /// To whom alone it goes: 1 to 50 e-mail addresses, each once. Whoever redeems gets a code there, and each redeems once.
+    #[schema(value_type = Option<Vec<String>>)]
+    pub recipients: Option<Recipients>,
     /// A password of 1 to 1,024 bytes, kept as Argon2id only.
     #[schema(value_type = Option<String>)]
     pub password: Option<SecretText>,
@@ -82,13 +87,14 @@ impl MintBody {
             artifact: self.artifact,
             not_before: restrictions::not_before(self.not_before, expires_at, now)?,
             expires_at,
-            redemptions: restrictions::redemptions(self.redemptions)?,
-            restrictions: Restrictions { networks: self.allowed_networks },
+            redemptions: restrictions::redemptions(self.redemptions, self.recipients.as_ref())?,
+            restrictions: Restrictions { networks: self.allowed_networks, recipients: None },
             access_seconds: render::access_seconds(&lifetime::LINK_ACCESS, self.access_expires_in)?,
             password: self.password,
             label: render::label(self.label)?,
             metadata: self.metadata,
             message: self.message,
+            recipients: self.recipients,
         })
     }
 }
@@ -122,6 +128,8 @@ pub struct LinkView {
     /// From which networks alone it may be used; null for all.
     #[schema(value_type = Option<Vec<String>>)]
     pub allowed_networks: Option<AllowedNetworks>,
+    /// To whom alone it goes; null for whoever holds it.
+    pub recipients: Option<Vec<RecipientView>>,
     /// When it was minted (RFC 3339).
     pub created_at: String,
     /// From when on it may be claimed (RFC 3339), where that is not from the beginning.
@@ -159,23 +167,24 @@ impl MintedView {
 
 impl From<Link> for LinkView {
     fn from(link: Link) -> Self {
-        let grant = link.grant;
+        let Link { grant, conditions: Conditions { terms, restrictions: restricted }, notes, claimed_by, .. } = link;
         Self {
             id: grant.id.to_string(),
             status: link.status,
             livemode: grant.made.namespace.mode == Mode::Live,
             artifact: grant.artifact.to_string(),
             has_password: grant.password.is_some(),
-            label: grant.label,
-            metadata: grant.metadata,
-            message: grant.message,
+            label: notes.label,
+            metadata: notes.metadata,
+            message: notes.message,
             claims: link.claims,
-            redemptions: grant.terms.redemptions,
-            allowed_networks: grant.restrictions.networks,
-            created_at: grant.terms.issued_at.to_string(),
-            not_before: grant.terms.not_before.map(|at| at.to_string()),
-            expires_at: grant.terms.expires_at.to_string(),
-            access_expires_in: grant.terms.access_seconds,
+            redemptions: terms.redemptions,
+            allowed_networks: restricted.networks,
+            recipients: restrictions::recipients(notes.recipients, claimed_by),
+            created_at: terms.issued_at.to_string(),
+            not_before: terms.not_before.map(|at| at.to_string()),
+            expires_at: terms.expires_at.to_string(),
+            access_expires_in: terms.access_seconds,
             revoked_at: link.revoked_at.map(|at| at.to_string()),
             created_by: link.maker.into(),
         }
@@ -276,6 +285,8 @@ pub struct RedeemBody {
     /// it: with it, and only with it, you can ask again.
     #[schema(value_type = String, min_length = 43, max_length = 43)]
     pub claim_key: SecretText,
+    /// Where it goes to recipients alone: one of them, and their code. Who comes back needs none.
+    pub recipient: Option<RecipientBody>,
 }
 
 impl Presents for RedeemBody {
@@ -311,7 +322,7 @@ pub struct LinkOpened {
     post, path = "/v1/links/redeem", tag = "redeeming", request_body = RedeemBody,
     responses(
         (status = 200, description = "Claimed, or claimed before with the same claim key", body = LinkOpened),
-        (status = 403, description = "The link lives, and wants a (or another) password", body = ProblemDocument),
+        (status = 403, description = "The link lives, and wants a (or another) password, or a recipient with their code", body = ProblemDocument),
         (status = 404, description = "The one answer to every token that opens nothing", body = ProblemDocument),
         (status = 409, description = "It lives, and opens at `opens_at`", body = ProblemDocument),
         (status = 429, description = "Too many requests, or tries at a password; wait as Retry-After says", body = ProblemDocument),
@@ -325,7 +336,8 @@ pub async fn redeem(
 ) -> Result<HttpResponse, Problem> {
     let claim_key = claim_key(&body.claim_key)?;
     let id = asking(&request);
-    let opened = broker.redeem_link(&body.token, &claim_key, body.password.as_ref(), id).await?;
+    let proof = body.recipient.map(Into::into);
+    let opened = broker.redeem_link(&body.token, &claim_key, body.password.as_ref(), proof.as_ref(), id).await?;
     Ok(HttpResponse::Ok().json(LinkOpened {
         enter: EnterView { url: opened.enter_url, code: opened.code },
         expires_at: opened.expires_at.to_string(),
@@ -355,7 +367,7 @@ pub struct LinkPreviewView {
     pub claim_by: String,
     /// For how many seconds it then stays open.
     pub access_expires_in: u64,
-    /// What redeeming wants besides the token: `password` or nothing.
+    /// What redeeming wants besides the token: `password`, `recipient`, both, or nothing.
     pub requires: Vec<&'static str>,
     /// Whether you minted it.
     pub yours: bool,
@@ -385,7 +397,30 @@ pub async fn preview(
         single_use: preview.single_use,
         claim_by: preview.claim_by.to_string(),
         access_expires_in: preview.access_seconds,
-        requires: if preview.needs_password { vec!["password"] } else { Vec::new() },
+        requires: [(preview.needs_password, "password"), (preview.needs_recipient, "recipient")]
+            .into_iter()
+            .filter_map(|(is_needed, what)| is_needed.then_some(what))
+            .collect(),
         yours: preview.yours,
     }))
+}
+
+/// Have a code sent to a recipient, to redeem with. The answer is the same whether the address is a recipient's or not.
+#[utoipa::path(
+    post, path = "/v1/links/redeem/code", tag = "redeeming", request_body = SendCodeBody,
+    responses(
+        (status = 202, description = "If the address is a recipient's, a code is on its way"),
+        (status = 404, description = "The one answer to every token that opens nothing", body = ProblemDocument),
+        (status = 409, description = "It lives, and no code is wanted (`no_code_wanted`), or not yet (`not_yet`)", body = ProblemDocument),
+        (status = 422, description = "This is no address", body = ProblemDocument),
+        (status = 429, description = "Too many requests, or codes; wait as Retry-After says", body = ProblemDocument),
+    )
+)]
+pub async fn send_code(
+    request: HttpRequest,
+    broker: web::Data<Broker>,
+    Json(body): Json<SendCodeBody>,
+) -> Result<HttpResponse, Problem> {
+    broker.send_link_code(&body.token, &body.address, asking(&request)).await?;
+    Ok(HttpResponse::Accepted().finish())
 }

@@ -24,6 +24,7 @@ pub(super) async fn read(broker: web::Data<Broker>) -> Result<HttpResponse, Prob
     let version = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
     registry.register("build", "What runs", version);
     registry.register_collector(Box::new(OfSecurity(Arc::clone(&broker.security))));
+    registry.register_collector(Box::new(OfMail(broker.mails())));
     let mut written = String::new();
     text::encode(&mut written, &registry)
         .map_err(|fault| Problem::from(crate::service::Error::Internal(fault.to_string())))?;
@@ -46,6 +47,18 @@ impl Collector for OfSecurity {
         counted(&mut encoder, "stranger_refusals", "What was refused to strangers", refused)?;
         let raised = SecurityEvent::ALL.map(|event| ([("event", event.as_str())], security.raised(event)));
         counted(&mut encoder, "security_events", "What looked like an attack", raised)
+    }
+}
+
+/// What became of mails, where some can be sent.
+#[derive(Debug)]
+struct OfMail(Option<[(&'static str, u64); 3]>);
+
+impl Collector for OfMail {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let Some(mails) = self.0 else { return Ok(()) };
+        let mails = mails.map(|(outcome, count)| ([("outcome", outcome)], count));
+        counted(&mut encoder, "mails", "What became of mails with codes", mails)
     }
 }
 

@@ -8,6 +8,7 @@ pub mod administration;
 pub mod api_keys;
 pub mod archives;
 pub mod artifacts;
+pub mod changes;
 mod client;
 mod conditional;
 pub mod console;

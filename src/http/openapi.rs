@@ -18,8 +18,8 @@ use utoipa::{
 use crate::web::pages;
 
 use super::{
-    administration, api_keys, archives, artifacts, console, file_requests, histories, links, objects, session_uploads,
-    sessions, shares, tenants, uploads, users,
+    administration, api_keys, archives, artifacts, changes, console, file_requests, histories, links, objects,
+    session_uploads, sessions, shares, tenants, uploads, users,
 };
 
 #[derive(OpenApi)]
@@ -29,14 +29,14 @@ use super::{
         description = "A capability-token sharing and pre-signed upload broker. You hand something over, you get a ticket, the ticket works once.",
     ),
     paths(
-        shares::mint, shares::list, shares::inspect, shares::objects, shares::revoke, shares::revoke_many, shares::redeem, shares::preview,
+        shares::mint, shares::list, shares::inspect, shares::objects, changes::share, shares::revoke, shares::revoke_many, shares::redeem, shares::send_code, shares::preview,
         sessions::inspect, sessions::objects, sessions::download, sessions::download_batch,
         sessions::offer_move, archives::of_session, archives::of_vault,
         session_uploads::declare, session_uploads::declare_batch, session_uploads::inspect,
         session_uploads::sign_parts, session_uploads::arrived_parts, session_uploads::complete,
         session_uploads::receipt, session_uploads::cancel,
         artifacts::publish, artifacts::list, artifacts::inspect, artifacts::delete,
-        links::mint, links::list, links::inspect, links::revoke, links::revoke_many, links::redeem, links::preview,
+        links::mint, links::list, links::inspect, changes::link, links::revoke, links::revoke_many, links::redeem, links::send_code, links::preview,
         file_requests::make, file_requests::list, file_requests::inspect, file_requests::close,
         file_requests::redeem, file_requests::preview,
         uploads::declare, uploads::declare_batch, uploads::list, uploads::inspect, uploads::sign_parts,

@@ -1,6 +1,6 @@
 //! What API keys and users have in common over HTTP.
 
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::{
@@ -124,7 +124,7 @@ impl PrincipalView {
 #[serde(deny_unknown_fields)]
 pub struct ChangeBody {
     /// Your own name for it; null for none.
-    #[serde(default, deserialize_with = "present")]
+    #[serde(default, deserialize_with = "render::present")]
     #[schema(value_type = Option<String>)]
     pub label: Option<Option<String>>,
     /// `viewer`, `member` or `admin`.
@@ -134,20 +134,15 @@ pub struct ChangeBody {
     #[schema(value_type = Option<Vec<GrantView>>)]
     pub grants: Option<Vec<PathGrant>>,
     /// The largest upload it may declare, in bytes; null for the deployment's.
-    #[serde(default, deserialize_with = "present")]
+    #[serde(default, deserialize_with = "render::present")]
     #[schema(value_type = Option<u64>)]
     pub largest_upload: Option<Option<u64>>,
     /// For how many seconds from now it lives on.
     pub expires_in: Option<u64>,
     /// Instead of `expires_in`: until when (RFC 3339); null for until it is revoked.
-    #[serde(default, deserialize_with = "present")]
+    #[serde(default, deserialize_with = "render::present")]
     #[schema(value_type = Option<String>)]
     pub expires_at: Option<Option<Instant>>,
-}
-
-/// Tells null from what is left out.
-fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
-    T::deserialize(deserializer).map(Some)
 }
 
 impl ChangeBody {

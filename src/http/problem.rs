@@ -107,6 +107,11 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, "not_found", "There is nothing here that you can see")
     }
 
+    /// Whether it names this field.
+    pub(super) fn is_about(&self, pointer: &str) -> bool {
+        self.pointer.as_deref() == Some(pointer)
+    }
+
     /// What it is, for switching on.
     pub(super) const fn code(&self) -> &'static str {
         self.code
@@ -178,9 +183,10 @@ impl From<service::Error> for Problem {
                 Self::new(StatusCode::FORBIDDEN, "forbidden", "You may not do this").detail(detail)
             }
             Error::NotFound => Self::not_found(),
-            Error::Conflict { code, message } => {
-                Self::new(StatusCode::CONFLICT, code, "This contradicts how things are").detail(message)
-            }
+            Error::Conflict { code, message, pointer } => Self {
+                pointer,
+                ..Self::new(StatusCode::CONFLICT, code, "This contradicts how things are").detail(message)
+            },
             Error::IdempotencyKeyReused => Self::new(
                 StatusCode::UNPROCESSABLE_ENTITY,
                 "idempotency_key_reused",
@@ -229,9 +235,21 @@ impl From<service::Error> for Problem {
             Error::PasswordWrong => {
                 Self::new(StatusCode::FORBIDDEN, "password_wrong", "This is not the password").pointer("/password")
             }
+            Error::RecipientRequired => Self::new(
+                StatusCode::FORBIDDEN,
+                "recipient_required",
+                "This goes to its recipients alone",
+            )
+            .pointer("/recipient")
+            .detail("ask for a code at redeem/code with your e-mail address, and redeem with both"),
+            Error::RecipientWrong => {
+                Self::new(StatusCode::FORBIDDEN, "recipient_wrong", "The code does not go with this address")
+                    .pointer("/recipient")
+                    .detail("a code works once, for ten minutes and five tries; nothing was used up: ask for another")
+            }
             Error::TooManyTries { retry_after } => Self {
                 retry_after: Some(seconds_up(retry_after)),
-                ..Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_tries", "The password was tried too often")
+                ..Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_tries", "There were too many tries")
                     .detail("wait, or ask whoever sent the link for a new one")
             },
             Error::RateLimited { limit, rate, retry_after } => {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::{
@@ -143,6 +143,14 @@ impl From<SignedRequest> for DownloadView {
     fn from(signed: SignedRequest) -> Self {
         Self { url: signed.url, expires_at: signed.expires_at.to_string() }
     }
+}
+
+/// In a change: tells null from what is left out.
+///
+/// # Errors
+/// When it is neither null nor a `T`.
+pub fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
 }
 
 /// The headers or fields of a signed request.

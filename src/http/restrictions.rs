@@ -1,8 +1,19 @@
 //! What shares and links may be restricted to, as bodies say it.
 
-use crate::domain::{instant::Instant, redemption::MOST_REDEMPTIONS};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
-use super::problem::Problem;
+use crate::{
+    crypto::secret::SecretText,
+    domain::{
+        instant::Instant,
+        recipient::{Address, Recipients},
+        redemption::MOST_REDEMPTIONS,
+    },
+    service::{AddressClass, recipients::RecipientProof},
+};
+
+use super::{limits::Presents, problem::Problem};
 
 /// From when on it may be claimed, checked.
 ///
@@ -22,13 +33,80 @@ pub(super) fn not_before(
     }
 }
 
-/// How many may claim it, checked: one where nothing is said.
+/// How many may claim it, checked: as many as there are recipients, or else one, where nothing is said.
 ///
 /// # Errors
-/// When it is not 1 to 1,000.
-pub(super) fn redemptions(wanted: Option<u32>) -> Result<u32, Problem> {
-    match wanted.unwrap_or(1) {
-        count @ 1..=MOST_REDEMPTIONS => Ok(count),
+/// When it is not 1 to 1,000, or more than there are recipients, of whom each claims once.
+pub(super) fn redemptions(wanted: Option<u32>, recipients: Option<&Recipients>) -> Result<u32, Problem> {
+    let people = recipients.map(Recipients::count);
+    match (wanted.or(people).unwrap_or(1), people) {
+        (count, Some(people)) if count > people => {
+            Err(Problem::invalid("/redemptions", "must be no more than there are recipients: each claims it once"))
+        }
+        (count @ 1..=MOST_REDEMPTIONS, _) => Ok(count),
         _ => Err(Problem::invalid("/redemptions", "must be between 1 and 1,000")),
     }
+}
+
+/// To whom a code is to be sent.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SendCodeBody {
+    /// The token.
+    #[schema(value_type = String)]
+    pub token: SecretText,
+    /// The e-mail address of a recipient.
+    #[schema(value_type = String, example = "ada@example.org")]
+    pub address: Address,
+}
+
+impl Presents for SendCodeBody {
+    const CLASS: AddressClass = AddressClass::Redeem;
+
+    fn credential(&self) -> &SecretText {
+        &self.token
+    }
+}
+
+/// Who redeems, where it goes to recipients alone.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RecipientBody {
+    /// Their e-mail address.
+    #[schema(value_type = String, example = "ada@example.org")]
+    pub address: Address,
+    /// The code that was sent there: eight digits; spaces between them do not count.
+    #[schema(value_type = String)]
+    pub code: SecretText,
+}
+
+impl From<RecipientBody> for RecipientProof {
+    fn from(RecipientBody { address, code }: RecipientBody) -> Self {
+        let code = code.expose().chars().filter(|character| !character.is_whitespace()).take(64).collect::<String>();
+        Self { address, code: SecretText::new(code) }
+    }
+}
+
+/// A recipient, as the owner sees them.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct RecipientView {
+    /// Their address.
+    #[schema(example = "ada@example.org")]
+    pub address: String,
+    /// When they claimed it (RFC 3339); lists do not say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub claimed_at: Option<String>,
+}
+
+/// The recipients, each with what is known of them.
+pub(super) fn recipients(
+    list: Option<Recipients>,
+    claimed_by: Vec<(Address, Option<Instant>)>,
+) -> Option<Vec<RecipientView>> {
+    let list = Vec::from(list?);
+    let view = |address: Address| {
+        let claimed = claimed_by.iter().find(|(claimant, _)| *claimant == address).and_then(|(_, at)| *at);
+        RecipientView { address: address.into(), claimed_at: claimed.map(|at| at.to_string()) }
+    };
+    Some(list.into_iter().map(view).collect())
 }

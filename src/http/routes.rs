@@ -8,9 +8,9 @@ use actix_web::{
 use crate::web::pages;
 
 use super::{
-    administration, api_keys, archives, artifacts, console, file_requests, histories, json::LARGEST_BODY, links,
-    objects, openapi, problem::Problem, security_txt, session_uploads, sessions, shares, single_sign_on, tenants,
-    uploads, users,
+    administration, api_keys, archives, artifacts, changes, console, file_requests, histories, json::LARGEST_BODY,
+    links, objects, openapi, problem::Problem, security_txt, session_uploads, sessions, shares, single_sign_on,
+    tenants, uploads, users,
 };
 
 /// The route table.
@@ -23,10 +23,16 @@ pub fn configure(routes: &mut web::ServiceConfig) {
         // Shares
         .service(resource("/v1/shares").route(post().to(shares::mint)).route(get().to(shares::list)))
         .service(resource("/v1/shares/redeem").route(post().to(shares::redeem)))
+        .service(resource("/v1/shares/redeem/code").route(post().to(shares::send_code)))
         .service(resource("/v1/shares/redeem/preview").route(post().to(shares::preview)))
         .service(resource("/v1/shares/revoke").route(post().to(shares::revoke_many)))
         .service(resource("/v1/shares/{id}/objects").route(get().to(shares::objects)))
-        .service(resource("/v1/shares/{id}").route(get().to(shares::inspect)).route(delete().to(shares::revoke)))
+        .service(
+            resource("/v1/shares/{id}")
+                .route(get().to(shares::inspect))
+                .route(patch().to(changes::share))
+                .route(delete().to(shares::revoke)),
+        )
         .service(resource("/v1/shares/{id}/events").route(get().to(histories::of_share)))
         // Sessions
         .service(resource("/v1/session").route(get().to(sessions::inspect)))
@@ -56,9 +62,15 @@ pub fn configure(routes: &mut web::ServiceConfig) {
         )
         .service(resource("/v1/links").route(post().to(links::mint)).route(get().to(links::list)))
         .service(resource("/v1/links/redeem").route(post().to(links::redeem)))
+        .service(resource("/v1/links/redeem/code").route(post().to(links::send_code)))
         .service(resource("/v1/links/redeem/preview").route(post().to(links::preview)))
         .service(resource("/v1/links/revoke").route(post().to(links::revoke_many)))
-        .service(resource("/v1/links/{id}").route(get().to(links::inspect)).route(delete().to(links::revoke)))
+        .service(
+            resource("/v1/links/{id}")
+                .route(get().to(links::inspect))
+                .route(patch().to(changes::link))
+                .route(delete().to(links::revoke)),
+        )
         .service(resource("/v1/links/{id}/events").route(get().to(histories::of_link)))
         // File requests
         .service(

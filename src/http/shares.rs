@@ -10,8 +10,10 @@ use crate::{
         instant::Instant,
         lifetime,
         metadata::Metadata,
+        narrowing::Conditions,
         path::PathPin,
         permission::{Permission, SharePermission},
+        recipient::Recipients,
         redemption::Status,
         restrictions::{AllowedNetworks, Restrictions},
         share::Pins,
@@ -34,7 +36,7 @@ use super::{
     limits::Presents,
     problem::{Problem, ProblemDocument},
     render::{self, Listing, ObjectView, ObjectsQuery},
-    restrictions,
+    restrictions::{self, RecipientBody, RecipientView, SendCodeBody},
     sessions::SessionCookie,
 };
 
@@ -65,6 +67,9 @@ pub struct MintBody {
     /// How many may claim it, each for themselves: 1 to 1,000, by default 1.
     #[schema(minimum = 1, maximum = 1000)]
     pub redemptions: Option<u32>,
+    /// To whom alone it goes: 1 to 50 e-mail addresses, each once. Whoever redeems gets a code there, and each redeems once.
+    #[schema(value_type = Option<Vec<String>>)]
+    pub recipients: Option<Recipients>,
     /// Your own name for it; recipients do not see it.
     pub label: Option<String>,
     /// Words of your own that go with it: up to 20 texts of up to 500 characters, under keys of up to 40 characters
@@ -96,12 +101,13 @@ impl MintBody {
             permission,
             not_before: restrictions::not_before(self.not_before, expires_at, now)?,
             expires_at,
-            redemptions: restrictions::redemptions(self.redemptions)?,
-            restrictions: Restrictions { networks: self.allowed_networks },
+            redemptions: restrictions::redemptions(self.redemptions, self.recipients.as_ref())?,
+            restrictions: Restrictions { networks: self.allowed_networks, recipients: None },
             access_seconds: render::access_seconds(&lifetime::SHARE_ACCESS, self.access_expires_in)?,
             label: render::label(self.label)?,
             metadata: self.metadata,
             message: self.message,
+            recipients: self.recipients,
             allow_missing: self.allow_missing,
         })
     }
@@ -138,6 +144,8 @@ pub struct ShareView {
     /// From which networks alone it may be used; null for all.
     #[schema(value_type = Option<Vec<String>>)]
     pub allowed_networks: Option<AllowedNetworks>,
+    /// To whom alone it goes; null for whoever holds it.
+    pub recipients: Option<Vec<RecipientView>>,
     /// When it was minted (RFC 3339).
     pub created_at: String,
     /// From when on it may be claimed (RFC 3339), where that is not from the beginning.
@@ -176,23 +184,24 @@ impl MintedView {
 
 impl From<Share> for ShareView {
     fn from(share: Share) -> Self {
-        let grant = share.grant;
+        let Share { grant, conditions: Conditions { terms, restrictions: restricted }, notes, claimed_by, .. } = share;
         Self {
             id: grant.id.to_string(),
             status: share.status,
             livemode: grant.made.namespace.mode == Mode::Live,
             permission: grant.permission,
             paths: grant.pins.as_slice().iter().map(ToString::to_string).collect(),
-            label: share.label,
-            metadata: share.metadata,
-            message: share.message,
+            label: notes.label,
+            metadata: notes.metadata,
+            message: notes.message,
             claims: share.claims,
-            redemptions: grant.terms.redemptions,
-            allowed_networks: grant.restrictions.networks,
-            created_at: grant.terms.issued_at.to_string(),
-            not_before: grant.terms.not_before.map(|at| at.to_string()),
-            expires_at: grant.terms.expires_at.to_string(),
-            access_expires_in: grant.terms.access_seconds,
+            redemptions: terms.redemptions,
+            allowed_networks: restricted.networks,
+            recipients: restrictions::recipients(notes.recipients, claimed_by),
+            created_at: terms.issued_at.to_string(),
+            not_before: terms.not_before.map(|at| at.to_string()),
+            expires_at: terms.expires_at.to_string(),
+            access_expires_in: terms.access_seconds,
             revoked_at: share.revoked_at.map(|at| at.to_string()),
             created_by: share.maker.into(),
         }
@@ -308,6 +317,8 @@ pub struct RedeemBody {
     /// it: with it, and only with it, you can ask again.
     #[schema(value_type = String, min_length = 43, max_length = 43)]
     pub claim_key: SecretText,
+    /// Where it goes to recipients alone: one of them, and their code. Who comes back needs none.
+    pub recipient: Option<RecipientBody>,
 }
 
 impl Presents for RedeemBody {
@@ -341,6 +352,7 @@ pub struct SessionOpened {
     post, path = "/v1/shares/redeem", tag = "redeeming", request_body = RedeemBody,
     responses(
         (status = 200, description = "Claimed, or claimed before with the same claim key", body = SessionOpened),
+        (status = 403, description = "It lives, and wants a recipient with their (or another) code", body = ProblemDocument),
         (status = 404, description = "The one answer to every token that opens nothing", body = ProblemDocument),
         (status = 409, description = "It lives, and opens at `opens_at`", body = ProblemDocument),
         (status = 429, description = "Too many requests, or tries at a password; wait as Retry-After says", body = ProblemDocument),
@@ -353,7 +365,8 @@ pub async fn redeem(
     Json(body): Json<RedeemBody>,
 ) -> Result<HttpResponse, Problem> {
     let claim_key = claim_key(&body.claim_key)?;
-    let opened = broker.redeem_share(&body.token, &claim_key, asking(&request)).await?;
+    let proof = body.recipient.map(Into::into);
+    let opened = broker.redeem_share(&body.token, &claim_key, proof.as_ref(), asking(&request)).await?;
     let session = opened.session.to_string();
     let cookie = SessionCookie::new(&broker, &session, opened.token.expose(), opened.expires_at);
     Ok(HttpResponse::Ok().cookie(cookie.into()).json(SessionOpened {
@@ -411,8 +424,8 @@ pub struct SharePreviewView {
     pub claim_by: String,
     /// For how many seconds it then stays open.
     pub access_expires_in: u64,
-    /// What redeeming wants besides the token.
-    pub requires: Vec<String>,
+    /// What redeeming wants besides the token: `recipient` or nothing.
+    pub requires: Vec<&'static str>,
     /// Whether the token moves a session from another device, where it then ends.
     pub moving: bool,
     /// Whether you minted it.
@@ -447,7 +460,7 @@ pub async fn preview(
         single_use: preview.single_use,
         claim_by: preview.claim_by.to_string(),
         access_expires_in: preview.access_seconds,
-        requires: Vec::new(),
+        requires: if preview.needs_recipient { vec!["recipient"] } else { Vec::new() },
         moving: preview.moving,
         yours: preview.share.is_some(),
         share: preview.share.map(|share| share.to_string()),
@@ -457,4 +470,24 @@ pub async fn preview(
 /// A claim key, checked.
 pub(super) fn claim_key(text: &SecretText) -> Result<ClaimKey, Problem> {
     ClaimKey::parse(text).map_err(|fault| Problem::invalid("/claim_key", fault.to_string()))
+}
+
+/// Have a code sent to a recipient, to redeem with. The answer is the same whether the address is a recipient's or not.
+#[utoipa::path(
+    post, path = "/v1/shares/redeem/code", tag = "redeeming", request_body = SendCodeBody,
+    responses(
+        (status = 202, description = "If the address is a recipient's, a code is on its way"),
+        (status = 404, description = "The one answer to every token that opens nothing", body = ProblemDocument),
+        (status = 409, description = "It lives, and no code is wanted (`no_code_wanted`), or not yet (`not_yet`)", body = ProblemDocument),
+        (status = 422, description = "This is no address", body = ProblemDocument),
+        (status = 429, description = "Too many requests, or codes; wait as Retry-After says", body = ProblemDocument),
+    )
+)]
+pub async fn send_code(
+    request: HttpRequest,
+    broker: web::Data<Broker>,
+    Json(body): Json<SendCodeBody>,
+) -> Result<HttpResponse, Problem> {
+    broker.send_share_code(&body.token, &body.address, asking(&request)).await?;
+    Ok(HttpResponse::Accepted().finish())
 }

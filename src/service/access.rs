@@ -67,8 +67,13 @@ pub(super) struct ApiKeyPointer {
     pub(super) secret: u32,
 }
 
-/// Under whose authority something was made: what is read of a row whose tenant is not known, before what of it is
-/// sealed can be.
+/// What is read of a link's row, whose tenant its token does not tell, before what of it is sealed can be.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct OfLink {
+    pub(super) grant: Made,
+}
+
+/// Under whose authority something was made.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Made {
     pub(super) made: MadeUnder,

@@ -40,6 +40,8 @@ pub enum Error {
         code: &'static str,
         /// What contradicts, and what to do.
         message: String,
+        /// Which field of the request, as a JSON pointer, where it is one.
+        pointer: Option<String>,
     },
     /// The idempotency key stood for another request.
     #[error("this idempotency key was used for another request")]
@@ -85,7 +87,13 @@ pub enum Error {
     /// The link lives, and this is not its password.
     #[error("not the password")]
     PasswordWrong,
-    /// The link lives, and its password was tried too often.
+    /// It lives, and goes to recipients alone: one of them, and a code, is wanted.
+    #[error("a recipient is needed")]
+    RecipientRequired,
+    /// It lives, and this is not a recipient with their code.
+    #[error("not a recipient's code")]
+    RecipientWrong,
+    /// It lives, and its password or a code was tried, or a code asked for, too often.
     #[error("too many tries")]
     TooManyTries {
         /// How long to wait.
@@ -129,7 +137,11 @@ impl Error {
     }
 
     pub(super) fn conflict(code: &'static str, message: impl Into<String>) -> Self {
-        Self::Conflict { code, message: message.into() }
+        Self::Conflict { code, message: message.into(), pointer: None }
+    }
+
+    pub(super) fn conflict_of(pointer: String, code: &'static str, message: impl Into<String>) -> Self {
+        Self::Conflict { code, message: message.into(), pointer: Some(pointer) }
     }
 }
 

@@ -32,6 +32,7 @@ impl Origin {
             outcome: Outcome::Done,
             reason: None,
             count: None,
+            changed: Vec::new(),
             at: self.at,
             request: self.request,
         }

@@ -162,7 +162,7 @@ impl Broker {
             .recording(&event)?
             .write(sealed.put(rows::file_request(namespace, id), Expected::Absent, &request, purge)?)
             .write(self.put(rows::file_request_namespace(id), Expected::Absent, &namespace, purge)?)
-            .write(self.put(rows::file_request_state(id), Expected::Absent, &state, purge)?)
+            .write(sealed.put(rows::file_request_state(id), Expected::Absent, &state, purge)?)
             .write(self.put(rows::file_request_token(token.hash()), Expected::Absent, &pointer, purge)?);
         for account in self.new_accounts(namespace, Scope::FileRequest(id), request.limits)? {
             transaction = transaction.write(account);
@@ -193,7 +193,7 @@ impl Broker {
         let makers = self.makers(namespace, mine.iter().map(|request| request.made.minter)).await?;
         let now = self.now();
         let items = mine.into_iter().zip(states).filter_map(|(request, row)| {
-            let (state, maker) = (self.readable::<UseState>(&row?)?, makers.maker(request.made.minter));
+            let (state, maker) = (sealed.readable::<UseState>(&row?)?, makers.maker(request.made.minter));
             let FileRequest { terms, made, metadata, .. } = &request;
             let taken = filter.takes(terms.status(&state, now), terms.issued_at, made.minter, metadata);
             taken.then(|| SeenFileRequest::new(request, &state, maker, now))
@@ -221,13 +221,14 @@ impl Broker {
     /// # Errors
     /// [`Error::NotFound`] for everybody else's.
     pub async fn close_file_request(&self, caller: &Caller, id: FileRequestId) -> Result<(), Error> {
+        let sealed = self.sealed(caller.namespace().tenant).await?;
         for _ in 0..ROUNDS {
             let (request, state) = self.own_file_request(caller, id).await?;
             let origin = caller.origin(self);
             let Some(closed) = state.value.revoke(origin.at) else { return Ok(()) };
             let event = origin.done(EventType::FileRequestClosed, caller.actor(), id);
             let row = rows::file_request_state(id);
-            let write = self.put(row, Expected::Version(state.version), &closed, purge(&request))?;
+            let write = sealed.put(row, Expected::Version(state.version), &closed, purge(&request))?;
             match committed(self.store.commit(self.recording(&event)?.write(write)).await)? {
                 Committed::Done => return Ok(()),
                 Committed::ReadAgain => {}
@@ -245,7 +246,7 @@ impl Broker {
         let [request, state] = self.store.get(keys).await?;
         let sealed = self.sealed(caller.namespace().tenant).await?;
         let request = sealed.decode_if::<FileRequest>(request.as_ref())?.ok_or(Error::NotFound)?.value;
-        let state = self.decode_if::<UseState>(state.as_ref())?.ok_or(Error::NotFound)?;
+        let state = sealed.decode_if::<UseState>(state.as_ref())?.ok_or(Error::NotFound)?;
         let own = request.made.namespace == caller.namespace() && visible(caller, &request);
         if own { Ok((request, state)) } else { Err(Error::NotFound) }
     }

@@ -17,21 +17,25 @@ use crate::{
         instant::Instant,
         lifetime,
         link::LinkGrant,
+        narrowing::{Conditions, Notes},
         network::ClientAddress,
         principal::Principal,
+        recipient::Address,
         redemption::{Claim, Redemption, UseState},
         refusal::Refusal,
         tenant::Tenant,
         text::Message,
     },
     objects::ArtifactLabel,
-    store::Expected,
+    store::{Expected, Transaction},
 };
 
 use super::{
     Asking, Broker, Caller, Error,
-    access::{Authority, Made},
+    access::{Authority, OfLink},
     events::Origin,
+    links::{LinkRow, kept_until},
+    recipients::{Addressed, Proven, RecipientProof, Thing, is_still_addressed, no_code_wanted},
     records::{Committed, ROUNDS, Record, committed, outrun},
     rows,
 };
@@ -70,6 +74,8 @@ pub struct LinkPreview {
     pub access_seconds: u64,
     /// Whether a password is wanted.
     pub needs_password: bool,
+    /// Whether it goes to recipients alone, and whoever looks has not claimed it yet.
+    pub needs_recipient: bool,
     /// Whether whoever is looking minted it.
     pub yours: bool,
 }
@@ -87,6 +93,11 @@ struct Handoff {
 /// The rows behind a link, as they are now.
 struct LinkRows {
     grant: LinkGrant,
+    /// As they are now.
+    conditions: Conditions,
+    notes: Notes,
+    /// Who alone may claim it.
+    addressed: Option<Addressed>,
     state: Record<UseState>,
     claim: Option<Claim>,
     artifact: Option<Artifact>,
@@ -99,28 +110,46 @@ impl LinkRows {
     fn redeem(&self, now: Instant, from: ClientAddress) -> Result<Redemption, Refusal> {
         self.grant.made.is_backed(self.tenant.as_ref(), self.minter.as_ref(), now)?;
         self.artifact.as_ref().ok_or(Refusal::TargetGone)?;
-        self.grant.restrictions.admits(from)?;
-        self.grant.terms.redeem(&self.state.value, self.claim.as_ref(), now)
+        let (minted, state, addressed) = (&self.grant.conditions, &self.state.value, self.addressed.as_ref());
+        if self.claim.as_ref().is_some_and(|claim| !is_still_addressed(minted, state, addressed, claim)) {
+            return Err(Refusal::NoRecipientAnyMore);
+        }
+        self.conditions.restrictions.admits(from)?;
+        self.conditions.terms.redeem(&self.state.value, self.claim.as_ref(), now)
     }
 }
 
 impl Broker {
     async fn link_rows(&self, token: LinkTokenHash, claim: Option<ClaimHash>) -> Result<Option<LinkRows>, Error> {
+        // Recipients and their mark lie in two rows, and somebody may just have changed both.
+        for _ in 0..2 {
+            let read = self.link_rows_once(token, claim).await?;
+            if read.is_some() {
+                return Ok(read);
+            }
+        }
+        self.link_rows_once(token, claim).await
+    }
+
+    async fn link_rows_once(&self, token: LinkTokenHash, claim: Option<ClaimHash>) -> Result<Option<LinkRows>, Error> {
         let found = self.store.get([rows::link_grant(token), rows::link_state(token)]).await?;
         let [Some(grant), Some(state)] = &found else { return Ok(None) };
         // A token does not tell whose it is.
-        let Ok(Made { made }) = self.decode(grant).map(|record| record.value) else { return Ok(None) };
-        let sealed = self.sealed(made.namespace.tenant).await?;
-        let (Ok(grant), Ok(state)) = (sealed.decode::<LinkGrant>(grant), self.decode::<UseState>(state)) else {
+        let Ok(OfLink { grant: made }) = self.decode(grant).map(|record| record.value) else { return Ok(None) };
+        let sealed = self.sealed(made.made.namespace.tenant).await?;
+        let (Ok(grant), Ok(state)) = (sealed.decode::<LinkRow>(grant), sealed.decode::<UseState>(state)) else {
             return Ok(None);
         };
-        let grant = grant.value;
+        let LinkRow { grant, notes } = grant.value;
+        let conditions = grant.conditions.under(&state.value);
         // After the state: a claim that the state counts is then there to be found.
         let claim = claim.map(|claim| rows::link_claim(token, claim));
         let Authority { tenant, minter, claim } = self.authority(&grant.made, claim).await?;
         let Ok(claim) = claim else { return Ok(None) };
         let artifact = self.target(&grant).await?;
-        Ok(Some(LinkRows { grant, state, claim, artifact, tenant, minter }))
+        let (tenant_id, list) = (grant.made.namespace.tenant, notes.recipients.as_ref());
+        let Ok(addressed) = self.addressed(tenant_id, grant.id.as_bytes(), &conditions, list) else { return Ok(None) };
+        Ok(Some(LinkRows { grant, conditions, notes, addressed, state, claim, artifact, tenant, minter }))
     }
 
     /// The artifact of a link, if it is published and its publisher stands behind it.
@@ -151,10 +180,11 @@ impl Broker {
         token: &SecretText,
         claim_key: &ClaimKey,
         password: Option<&SecretText>,
+        proof: Option<&RecipientProof>,
         Asking { request, from }: Asking,
     ) -> Result<OpenedLink, Error> {
         let token = LinkToken::parse(token).map_err(|_| self.refuse_unattributed())?.hash();
-        let mut password_checked = false;
+        let (mut password_checked, mut is_tried) = (false, false);
         for _ in 0..ROUNDS {
             let claim_hash = claim_key.hash(&claimed(token));
             let rows = self.link_rows(token, Some(claim_hash)).await?.ok_or_else(|| self.refuse_unattributed())?;
@@ -171,7 +201,7 @@ impl Broker {
             {
                 let password = password.ok_or(Error::PasswordRequired)?;
                 let tried = (EventType::LinkPasswordTried, rows.grant.id.to_string());
-                let purge = Some(rows.grant.terms.ends_at().plus(lifetime::REMEMBERED));
+                let purge = kept_until(&rows.grant);
                 self.count_try(rows::link_tries(token), tried, origin, purge).await?;
                 if !self.passwords.verify(password.clone(), stored.clone()).await? {
                     self.refuse_link(&rows, origin, Refusal::WrongPassword).await;
@@ -184,18 +214,37 @@ impl Broker {
 
             let id = rows.grant.id;
             let (claim, transaction) = match redemption {
-                Redemption::First { state, claim } => {
-                    let purge = Some(rows.grant.terms.ends_at().plus(lifetime::REMEMBERED));
+                Redemption::First { state, mut claim } => {
+                    let purge = kept_until(&rows.grant);
+                    let thing = Thing::Link(token, id);
+                    let mut used = None;
+                    if let Some(addressed) = &rows.addressed {
+                        match self.prove(thing, (addressed, proof), is_tried, origin, purge).await? {
+                            Proven::Tried => {
+                                is_tried = true;
+                                continue;
+                            }
+                            Proven::Ready(recipient, writes) => {
+                                claim.recipient = Some(recipient);
+                                used = Some(writes);
+                            }
+                            Proven::Wrong => {
+                                self.refuse_link(&rows, origin, Refusal::WrongCode).await;
+                                return Err(Error::RecipientWrong);
+                            }
+                        }
+                    }
                     let state_row = rows::link_state(token);
                     let claim_row = rows::link_claim(token, claim_hash);
+                    let sealed = self.sealed(origin.namespace.tenant).await?;
                     let mut transaction = self
                         .recording(&origin.done(EventType::LinkClaimed, Actor::Bearer, id))?
-                        .write(self.put(state_row, Expected::Version(rows.state.version), &state, purge)?)
+                        .write(sealed.put(state_row, Expected::Version(rows.state.version), &state, purge)?)
                         .write(self.put(claim_row, Expected::Absent, &claim, purge)?);
                     if password_checked {
                         transaction = transaction.write(self.forget_tries(rows::link_tries(token), purge).await?);
                     }
-                    (claim, transaction)
+                    (claim, used.into_iter().flatten().fold(transaction, Transaction::write))
                 }
                 Redemption::Later { opens_at } => {
                     self.refuse_link(&rows, origin, Refusal::NotYet).await;
@@ -277,6 +326,34 @@ impl Broker {
         }
     }
 
+    /// Sends a code to an address, if it is that of a recipient of the link. Whoever asks is not told.
+    ///
+    /// # Errors
+    /// [`Error::DeadToken`] whatever is wrong with the token; when no code is wanted to redeem it, or too many were asked
+    /// for.
+    pub async fn send_link_code(
+        &self,
+        token: &SecretText,
+        address: &Address,
+        Asking { request, from }: Asking,
+    ) -> Result<(), Error> {
+        let token = LinkToken::parse(token).map_err(|_| self.refuse_unattributed())?.hash();
+        let rows = self.link_rows(token, None).await?.ok_or_else(|| self.refuse_unattributed())?;
+        let now = self.now();
+        let origin = Origin { namespace: rows.grant.made.namespace, request: Some(request), at: now };
+        let redemption = match rows.redeem(now, from) {
+            Ok(redemption) => redemption,
+            Err(why) => return Err(self.refuse_link(&rows, origin, why).await),
+        };
+        if let Redemption::Later { opens_at } = redemption {
+            self.refuse_link(&rows, origin, Refusal::NotYet).await;
+            return Err(Error::NotYet { opens_at });
+        }
+        let (Some(tenant), Some(addressed)) = (&rows.tenant, &rows.addressed) else { return Err(no_code_wanted()) };
+        let (thing, purge) = (Thing::Link(token, rows.grant.id), kept_until(&rows.grant));
+        self.send_code(thing, addressed, address, (tenant, &rows.notes), origin, purge).await
+    }
+
     /// What a link would give. Consumes nothing.
     ///
     /// # Errors
@@ -310,14 +387,15 @@ impl Broker {
         }
         Ok(LinkPreview {
             sender: tenant.name.clone(),
-            message: rows.grant.message.clone(),
+            message: rows.notes.message.clone(),
             item_count: artifact.file_count,
             total_size: artifact.total_size,
             opens_at,
-            single_use: rows.grant.terms.redemptions == 1,
-            claim_by: rows.grant.terms.expires_at,
-            access_seconds: rows.grant.terms.access_seconds,
+            single_use: rows.conditions.terms.redemptions == 1,
+            claim_by: rows.conditions.terms.expires_at,
+            access_seconds: rows.conditions.terms.access_seconds,
             needs_password: rows.grant.password.is_some() && rows.claim.is_none(),
+            needs_recipient: rows.addressed.is_some() && rows.claim.is_none(),
             yours,
         })
     }

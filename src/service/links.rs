@@ -1,4 +1,4 @@
-//! Links, as their owner handles them: mint, list, inspect, revoke.
+//! Links, as their owner handles them: mint, list, inspect, revoke. Changing them is `changes.rs`.
 
 use serde::{Deserialize, Serialize};
 
@@ -15,6 +15,8 @@ use crate::{
         lifetime,
         link::LinkGrant,
         metadata::Metadata,
+        narrowing::{AsMinted, Conditions, Notes},
+        recipient::{Address, Recipients},
         redemption::{Status, Terms, UseState},
         restrictions::Restrictions,
         text::Message,
@@ -27,6 +29,7 @@ use super::{
     history::Maker,
     idempotency::Reply,
     listing::{Between, Page, PageRequest},
+    recipients::Thing,
     records::{Committed, ROUNDS, Record, committed, outrun},
     rows,
 };
@@ -54,6 +57,8 @@ pub struct MintLink {
     pub metadata: Metadata,
     /// What recipients are told.
     pub message: Option<Message>,
+    /// To whom alone it goes.
+    pub recipients: Option<Recipients>,
 }
 
 /// A link as its owner sees it.
@@ -61,6 +66,12 @@ pub struct MintLink {
 pub struct Link {
     /// What it gives.
     pub grant: LinkGrant,
+    /// For how long, how often and from where, as it is now.
+    pub conditions: Conditions,
+    /// What its owner says about it.
+    pub notes: Notes,
+    /// Who of its recipients has claimed it, where that was looked up.
+    pub claimed_by: Vec<(Address, Option<Instant>)>,
     /// What became of it.
     pub status: Status,
     /// How often it was claimed.
@@ -86,10 +97,34 @@ pub(super) struct LinkPointer {
     token: String,
 }
 
+/// The row of a grant.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct LinkRow {
+    pub(super) grant: LinkGrant,
+    #[serde(flatten)]
+    pub(super) notes: Notes,
+}
+
+/// The rows of a link as its owner reads them, and where they lie.
+pub(super) struct OwnLink {
+    pub(super) hash: LinkTokenHash,
+    pub(super) row: Record<LinkRow>,
+    pub(super) state: Record<UseState>,
+}
+
+impl LinkRow {
+    fn is_taken_by(&self, filter: &Filter, state: &UseState, now: Instant) -> bool {
+        let Conditions { terms, .. } = self.grant.conditions.under(state);
+        filter.takes(terms.status(state, now), terms.issued_at, self.grant.made.minter, &self.notes.metadata)
+    }
+}
+
 impl Link {
-    fn seen(grant: LinkGrant, state: &UseState, maker: Maker, now: Instant) -> Self {
-        let status = grant.terms.status(state, now);
-        Self { grant, status, claims: state.claims, revoked_at: state.revoked_at, maker }
+    pub(super) fn seen(LinkRow { grant, notes }: LinkRow, state: &UseState, maker: Maker, now: Instant) -> Self {
+        let conditions = grant.conditions.under(state);
+        let status = conditions.terms.status(state, now);
+        let UseState { claims, revoked_at, .. } = *state;
+        Self { grant, conditions, notes, claimed_by: Vec::new(), status, claims, revoked_at, maker }
     }
 }
 
@@ -112,6 +147,9 @@ impl Broker {
         if artifact.value.deleted_at.is_some() {
             return Err(Error::invalid("/artifact", "this artifact was deleted"));
         }
+        if wanted.recipients.is_some() {
+            self.sends_codes()?;
+        }
         let password = match wanted.password {
             None => None,
             Some(password) => {
@@ -123,35 +161,42 @@ impl Broker {
         let origin = caller.origin(self);
         let token = LinkToken::generate(self.entropy.as_ref());
         let hash = token.hash();
+        let (id, made) = (LinkId::new(origin.at, self.entropy.bytes()), caller.made());
+        let mark = |list: &Recipients| self.mark_of_recipients(made.namespace.tenant, id.as_bytes(), list);
+        let restrictions = Restrictions { recipients: wanted.recipients.as_ref().map(mark), ..wanted.restrictions };
+        let terms = Terms {
+            issued_at: origin.at,
+            not_before: wanted.not_before,
+            expires_at: wanted.expires_at,
+            access_seconds: wanted.access_seconds,
+            redemptions: wanted.redemptions,
+        };
         let grant = LinkGrant {
-            id: LinkId::new(origin.at, self.entropy.bytes()),
-            made: caller.made(),
+            id,
+            made,
             artifact: wanted.artifact,
             password,
-            terms: Terms {
-                issued_at: origin.at,
-                not_before: wanted.not_before,
-                expires_at: wanted.expires_at,
-                access_seconds: wanted.access_seconds,
-                redemptions: wanted.redemptions,
-            },
-            restrictions: wanted.restrictions,
-            label: wanted.label,
-            metadata: wanted.metadata,
-            message: wanted.message,
+            conditions: AsMinted::new(Conditions { terms, restrictions }),
         };
-        let purge = Some(grant.terms.ends_at().plus(lifetime::REMEMBERED));
+        let purge = kept_until(&grant);
         let pointer = LinkPointer { token: hash.to_string() };
         let state = UseState::default();
         let event = origin.done(EventType::LinkCreated, caller.actor(), grant.id);
         let pointer_row = rows::link_pointer(origin.namespace, grant.id);
+        let notes = Notes {
+            label: wanted.label,
+            metadata: wanted.metadata,
+            message: wanted.message,
+            recipients: wanted.recipients,
+        };
+        let row = LinkRow { grant, notes };
         let sealed = self.sealed(origin.namespace.tenant).await?;
         let transaction = self
             .recording(&event)?
-            .write(sealed.put(rows::link_grant(hash), Expected::Absent, &grant, purge)?)
-            .write(self.put(rows::link_state(hash), Expected::Absent, &state, purge)?)
+            .write(sealed.put(rows::link_grant(hash), Expected::Absent, &row, purge)?)
+            .write(sealed.put(rows::link_state(hash), Expected::Absent, &state, purge)?)
             .write(self.put(pointer_row, Expected::Absent, &pointer, purge)?);
-        let link = Link::seen(grant, &state, Maker::from_caller(caller), origin.at);
+        let link = Link::seen(row, &state, Maker::from_caller(caller), origin.at);
         self.create(transaction, MintedLink { link, token }, reply).await
     }
 
@@ -180,18 +225,18 @@ impl Broker {
         let mut own = Vec::with_capacity(page.items.len());
         for pair in found.chunks(2) {
             if let [Some(grant), Some(state)] = pair
-                && let Some(grant) = sealed.readable::<LinkGrant>(grant)
-                && let Some(state) = self.readable::<UseState>(state)
-                && visible(caller, &grant)
-                && is_taken(filter, &grant, &state, now)
+                && let Some(row) = sealed.readable::<LinkRow>(grant)
+                && let Some(state) = sealed.readable::<UseState>(state)
+                && visible(caller, &row.grant)
+                && row.is_taken_by(filter, &state, now)
             {
-                own.push((grant, state));
+                own.push((row, state));
             }
         }
-        let makers = self.makers(namespace, own.iter().map(|(grant, _)| grant.made.minter)).await?;
-        let items = own.into_iter().map(|(grant, state)| {
-            let maker = makers.maker(grant.made.minter);
-            Link::seen(grant, &state, maker, now)
+        let makers = self.makers(namespace, own.iter().map(|(row, _)| row.grant.made.minter)).await?;
+        let items = own.into_iter().map(|(row, state)| {
+            let maker = makers.maker(row.grant.made.minter);
+            Link::seen(row, &state, maker, now)
         });
         Ok(Page { items: items.collect(), next_cursor: page.next_cursor })
     }
@@ -201,9 +246,17 @@ impl Broker {
     /// # Errors
     /// [`Error::NotFound`] for everybody else's.
     pub async fn inspect_link(&self, caller: &Caller, id: LinkId) -> Result<Link, Error> {
-        let (_, grant, state) = self.own_link(caller, id).await?;
-        let maker = self.maker(&grant.made).await?;
-        Ok(Link::seen(grant, &state.value, maker, self.now()))
+        let OwnLink { hash, row, state } = self.own_link(caller, id).await?;
+        let maker = self.maker(&row.value.grant.made).await?;
+        self.link_with_claimants(Link::seen(row.value, &state.value, maker, self.now()), hash).await
+    }
+
+    /// With who of its recipients has claimed it.
+    pub(super) async fn link_with_claimants(&self, mut link: Link, hash: LinkTokenHash) -> Result<Link, Error> {
+        let (thing, tenant) = (Thing::Link(hash, link.grant.id), link.grant.made.namespace.tenant);
+        let list = link.notes.recipients.as_ref();
+        link.claimed_by = self.who_claimed(tenant, thing, &link.conditions, list).await?;
+        Ok(link)
     }
 
     /// Revokes a link. Revoking again changes nothing; whether this call did is answered.
@@ -211,13 +264,14 @@ impl Broker {
     /// # Errors
     /// [`Error::NotFound`] for everybody else's.
     pub async fn revoke_link(&self, caller: &Caller, id: LinkId) -> Result<bool, Error> {
+        let sealed = self.sealed(caller.namespace().tenant).await?;
         for _ in 0..ROUNDS {
-            let (hash, grant, state) = self.own_link(caller, id).await?;
+            let OwnLink { hash, row, state } = self.own_link(caller, id).await?;
             let origin = caller.origin(self);
             let Some(revoked) = state.value.revoke(origin.at) else { return Ok(false) };
             let event = origin.done(EventType::LinkRevoked, caller.actor(), id);
-            let purge = Some(grant.terms.ends_at().plus(lifetime::REMEMBERED));
-            let write = self.put(rows::link_state(hash), Expected::Version(state.version), &revoked, purge)?;
+            let purge = kept_until(&row.value.grant);
+            let write = sealed.put(rows::link_state(hash), Expected::Version(state.version), &revoked, purge)?;
             match committed(self.store.commit(self.recording(&event)?.write(write)).await)? {
                 Committed::Done => return Ok(true),
                 Committed::ReadAgain => {}
@@ -231,31 +285,28 @@ impl Broker {
             .ok_or_else(|| Error::Internal("a stored link hash cannot be read".into()))
     }
 
-    async fn own_link(
-        &self,
-        caller: &Caller,
-        id: LinkId,
-    ) -> Result<(LinkTokenHash, LinkGrant, Record<UseState>), Error> {
+    pub(super) async fn own_link(&self, caller: &Caller, id: LinkId) -> Result<OwnLink, Error> {
         let [pointer] = self.store.get([rows::link_pointer(caller.namespace(), id)]).await?;
         let pointer = self.decode_if::<LinkPointer>(pointer.as_ref())?.ok_or(Error::NotFound)?.value;
         let hash = self.link_hash(&pointer)?;
         let [grant, state] = self.store.get([rows::link_grant(hash), rows::link_state(hash)]).await?;
         let sealed = self.sealed(caller.namespace().tenant).await?;
-        let grant = sealed.decode_if::<LinkGrant>(grant.as_ref())?.ok_or(Error::NotFound)?.value;
-        let state = self.decode_if::<UseState>(state.as_ref())?.ok_or(Error::NotFound)?;
-        if grant.made.namespace == caller.namespace() && visible(caller, &grant) {
-            Ok((hash, grant, state))
+        let row = sealed.decode_if::<LinkRow>(grant.as_ref())?.ok_or(Error::NotFound)?;
+        let state = sealed.decode_if::<UseState>(state.as_ref())?.ok_or(Error::NotFound)?;
+        let grant = &row.value.grant;
+        if grant.made.namespace == caller.namespace() && visible(caller, grant) {
+            Ok(OwnLink { hash, row, state })
         } else {
             Err(Error::NotFound)
         }
     }
 }
 
-fn is_taken(filter: &Filter, grant: &LinkGrant, state: &UseState, now: Instant) -> bool {
-    let terms = &grant.terms;
-    filter.takes(terms.status(state, now), terms.issued_at, grant.made.minter, &grant.metadata)
-}
-
 fn visible(caller: &Caller, grant: &LinkGrant) -> bool {
     caller.principal.grants.administer() || grant.made.minter == caller.principal.id
+}
+
+/// Until when the rows of a link are kept. Claims from before it was narrowed last as long as they were told.
+pub(super) fn kept_until(grant: &LinkGrant) -> Option<Instant> {
+    Some(grant.conditions.sealed().terms.ends_at().plus(lifetime::REMEMBERED))
 }

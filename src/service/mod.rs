@@ -7,6 +7,7 @@ pub mod api_keys;
 pub mod archives;
 pub mod artifacts;
 pub mod bulk_revocation;
+pub mod changes;
 pub mod console;
 mod data_keys;
 pub mod edge;
@@ -29,6 +30,7 @@ mod personal;
 mod places;
 pub mod principals;
 pub mod receipts;
+pub mod recipients;
 pub mod reconcile;
 mod records;
 mod rows;
@@ -56,6 +58,7 @@ use crate::{
     crypto::{edge_cookie::EdgeKey, keyring::Keyring},
     domain::{instant::Instant, network::Networks, upload::Method},
     entropy::Entropy,
+    mail::Post,
     objects::ObjectStorage,
     oidc::Providers,
     scanner::Scanner,
@@ -172,6 +175,8 @@ pub struct Broker {
     pub archives: Arc<ArchivePlaces>,
     /// Looks into uploads before they are completed, where operators want that.
     pub scanner: Option<Arc<dyn Scanner>>,
+    /// Sends codes to recipients, where operators have set up mail.
+    pub post: Option<Post>,
     /// Whose word is taken about who somebody is.
     pub providers: Arc<Providers>,
     /// What operators set.

@@ -17,11 +17,11 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::domain::{
     artifact::{Artifact, Manifest},
+    confirmation::{Confirmation, Latest},
     console::ConsoleSession,
     event::Event,
     file_request::{FileRequest, Submission},
     instant::Instant,
-    link::LinkGrant,
     object::PathEntry,
     principal::Principal,
     quota::Account,
@@ -33,13 +33,13 @@ use crate::domain::{
 };
 
 use super::{
-    access::{ApiKeyPointer, Made},
+    access::{ApiKeyPointer, OfLink},
     artifacts::ArtifactPointer,
     console::Used,
     data_keys::DataKeyRow,
     file_requests::FileRequestPointer,
     last_used::LastUse,
-    links::LinkPointer,
+    links::{LinkPointer, LinkRow},
     origins::NamedOrigin,
     shares::{self, ShareRow},
     tenants,
@@ -77,8 +77,10 @@ macro_rules! plain {
 
 personal! {
     Principal: "/label", "/metadata", "/known_by/subject", "/known_by/reason";
-    ShareRow: "/label", "/metadata", "/message", "/grant/restrictions/networks";
-    LinkGrant: "/label", "/metadata", "/message", "/restrictions/networks";
+    ShareRow: "/label", "/metadata", "/message", "/recipients", "/grant/restrictions/networks";
+    LinkRow: "/label", "/metadata", "/message", "/recipients", "/grant/restrictions/networks";
+    // What became of a share, link or file request; and the networks that it was narrowed to.
+    UseState: "/narrowed/networks";
     FileRequest: "/label", "/metadata", "/message";
     // The folder ends in their name.
     Submission: "/name", "/folder";
@@ -88,10 +90,10 @@ personal! {
 
 plain! {
     // Whose a row is, and what leads from one to another: ids and hashes.
-    ApiKeyPointer, ArtifactPointer, FileRequestPointer, LinkPointer, Made, Namespace, UserPointer,
+    ApiKeyPointer, ArtifactPointer, FileRequestPointer, LinkPointer, Namespace, OfLink, UserPointer,
     shares::IndexRow, tenants::IndexRow,
     // What has become of something: counts and times.
-    Claim, ConsoleSession, Instant, LastUse, Tries, Used, UseState,
+    Claim, Confirmation, ConsoleSession, Instant, LastUse, Latest, Tries, Used,
     // Uploads and files: paths, sizes, types and checksums.
     Account, DueBytes, DueRow, Manifest, PathEntry, Receipt,
     // An organisation, its key and its web pages.

@@ -12,12 +12,12 @@
 //! | `last-used#T#M` | principal id | when it last called |
 //! | `user-of#H` | `pointer` | from tenant, issuer and subject, under a keyed hash, to their user |
 //! | `shares#T#M` | share id | index of shares |
-//! | `share#S` | `grant`, `state`, `claim#C` | a share |
+//! | `share#S` | `grant`, `state`, `claim#C`, `code#R` | a share |
 //! | `artifacts#T#M` | artifact id | an artifact |
 //! | `artifact#A` | `manifest` | the files of an artifact |
 //! | `artifact-host#L` | `pointer` | from a host label to its artifact |
 //! | `links#T#M` | link id | from a link's id to the hash of its token |
-//! | `link#H` | `grant`, `state`, `tries`, `claim#C` | a link |
+//! | `link#H` | `grant`, `state`, `tries`, `claim#C`, `code#R` | a link |
 //! | `handoff#X` | `used` | a handoff code that was exchanged |
 //! | `requests#T#M` | file request id | a file request |
 //! | `request#F` | `namespace`, `state`, `tries`, `submission#C` | what became of it |
@@ -34,8 +34,9 @@
 //! | `limits#T#M` | number of a window | a counter: what replicas have leased of the tenant's limit |
 //! | `outbox#T#M#n` | attempt and number | events on their way to the ledger |
 //!
-//! `T` tenant, `M` mode, `H` SHA-256. Tenant ids have one length, so that no
-//! partition of one tenant is the beginning of another's. Nothing in a key of a row is personal ([`super::personal`]).
+//! `T` tenant, `M` mode, `H` SHA-256, `R` the mark of a recipient (or `none`, `asked`, `tries`: of all of them). Tenant
+//! ids have one length, so that no partition of one tenant is the beginning of another's. Nothing in a key of a row is
+//! personal ([`super::personal`]).
 
 use std::fmt::Display;
 
@@ -137,6 +138,10 @@ pub(super) fn share_claim(share: ShareId, claim: ClaimHash) -> RowKey {
     RowKey::new(format!("share#{share}"), format!("claim#{claim}"))
 }
 
+pub(super) fn share_codes(share: ShareId, of: String) -> RowKey {
+    RowKey::new(format!("share#{share}"), format!("code#{of}"))
+}
+
 pub(super) fn artifacts(namespace: Namespace) -> String {
     format!("artifacts#{}", of(namespace))
 }
@@ -175,6 +180,10 @@ pub(super) fn link_tries(token: LinkTokenHash) -> RowKey {
 
 pub(super) fn link_claim(token: LinkTokenHash, claim: ClaimHash) -> RowKey {
     RowKey::new(format!("link#{token}"), format!("claim#{claim}"))
+}
+
+pub(super) fn link_codes(token: LinkTokenHash, of: String) -> RowKey {
+    RowKey::new(format!("link#{token}"), format!("code#{of}"))
 }
 
 pub(super) fn handoff_used(code: &str) -> RowKey {

@@ -15,26 +15,29 @@ use crate::{
         ids::{RequestId, SessionId, ShareId, TenantId},
         instant::Instant,
         lifetime,
+        narrowing::{Conditions, Notes},
         network::ClientAddress,
         path::PathPin,
         permission::{Permission, SharePermission},
         principal::Principal,
+        recipient::Address,
         redemption::{Claim, Move, Redemption, UseState},
         refusal::Refusal,
         share::ShareGrant,
         tenant::{Mode, Namespace, Tenant},
         text::Message,
     },
-    store::{Expected, Version},
+    store::{Expected, Transaction, Version},
 };
 
 use super::{
     Asking, Broker, Caller, Error,
     access::Authority,
     events::Origin,
+    recipients::{Addressed, Proven, RecipientProof, Thing, is_still_addressed, no_code_wanted},
     records::{Committed, ROUNDS, Record, committed, outrun},
     rows,
-    shares::ShareRow,
+    shares::{ShareRow, kept_until},
 };
 
 /// The most files that a preview counts.
@@ -72,6 +75,8 @@ pub struct SharePreview {
     pub total_size: u64,
     /// Whether there are more files than were counted.
     pub more: bool,
+    /// Whether it goes to recipients alone, and whoever looks has not claimed it yet.
+    pub needs_recipient: bool,
     /// From when on it may be claimed, where that is not now.
     pub opens_at: Option<Instant>,
     /// Whether one claims it and nobody else.
@@ -114,7 +119,11 @@ enum Opening {
 /// The rows behind a share, as they are now.
 pub(super) struct ShareRows {
     pub(super) grant: ShareGrant,
-    message: Option<Message>,
+    /// As they are now.
+    conditions: Conditions,
+    notes: Notes,
+    /// Who alone may claim it.
+    addressed: Option<Addressed>,
     pub(super) state: Record<UseState>,
     pub(super) claim: Option<Claim>,
     pub(super) tenant: Option<Tenant>,
@@ -133,13 +142,29 @@ impl Broker {
         claim: Option<ClaimHash>,
         sealed_hash: &[u8; 32],
     ) -> Result<Result<ShareRows, Refusal>, Error> {
+        let mut read = self.share_rows_once((tenant, share), claim, sealed_hash).await?;
+        // Recipients and their mark lie in two rows, and somebody may just have changed both.
+        for _ in 0..2 {
+            if matches!(read, Err(Refusal::Altered)) {
+                read = self.share_rows_once((tenant, share), claim, sealed_hash).await?;
+            }
+        }
+        Ok(read)
+    }
+
+    async fn share_rows_once(
+        &self,
+        (tenant, share): (TenantId, ShareId),
+        claim: Option<ClaimHash>,
+        sealed_hash: &[u8; 32],
+    ) -> Result<Result<ShareRows, Refusal>, Error> {
         let found = self.store.get([rows::share_grant(share), rows::share_state(share)]).await?;
         let [Some(grant), Some(state)] = &found else { return Ok(Err(Refusal::Unknown)) };
         let sealed = self.sealed(tenant).await?;
-        let (Ok(row), Ok(state)) = (sealed.decode::<ShareRow>(grant), self.decode::<UseState>(state)) else {
+        let (Ok(row), Ok(state)) = (sealed.decode::<ShareRow>(grant), sealed.decode::<UseState>(state)) else {
             return Ok(Err(Refusal::Altered));
         };
-        let ShareRow { grant, message, .. } = row.value;
+        let ShareRow { grant, notes } = row.value;
         if grant.id != share || grant_hash(&grant) != *sealed_hash {
             return Ok(Err(Refusal::Altered));
         }
@@ -147,7 +172,13 @@ impl Broker {
         let claim = claim.map(|claim| rows::share_claim(share, claim));
         let Authority { tenant, minter, claim } = self.authority(&grant.made, claim).await?;
         match claim {
-            Ok(claim) => Ok(Ok(ShareRows { grant, message, state, claim, tenant, minter })),
+            Ok(claim) => {
+                let conditions = grant.conditions.under(&state.value);
+                let (tenant_id, list) = (grant.made.namespace.tenant, notes.recipients.as_ref());
+                let addressed = self.addressed(tenant_id, share.as_bytes(), &conditions, list);
+                let rows = |addressed| ShareRows { grant, conditions, notes, addressed, state, claim, tenant, minter };
+                Ok(addressed.map(rows))
+            }
             Err(NotAuthentic) => Ok(Err(Refusal::Altered)),
         }
     }
@@ -216,10 +247,12 @@ impl Broker {
         &self,
         token: &SecretText,
         claim_key: &ClaimKey,
+        proof: Option<&RecipientProof>,
         Asking { request, from }: Asking,
     ) -> Result<OpenedSession, Error> {
         let token = self.presented(token)?;
         let claim_hash = claim_key.hash(token.share.as_bytes());
+        let mut is_tried = false;
         for _ in 0..ROUNDS {
             let (rows, leaving) = match self.presented_rows(&token, Some(claim_hash)).await? {
                 Ok(found) => found,
@@ -234,17 +267,36 @@ impl Broker {
 
             let session = claim_key.session(token.share.as_bytes());
             let actor = Actor::Session { share: token.share, claim: claim_hash.to_string() };
-            let purge = Some(rows.grant.terms.ends_at().plus(lifetime::REMEMBERED));
+            let purge = kept_until(&rows.grant);
             let claim_row = rows::share_claim(token.share, claim_hash);
             let (claim, transaction) = match opening {
-                Opening::Claims { state, claim } => {
+                Opening::Claims { state, mut claim } => {
+                    let thing = Thing::Share(token.share);
+                    let mut used = None;
+                    if let Some(addressed) = &rows.addressed {
+                        match self.prove(thing, (addressed, proof), is_tried, origin, purge).await? {
+                            Proven::Tried => {
+                                is_tried = true;
+                                continue;
+                            }
+                            Proven::Ready(recipient, writes) => {
+                                claim.recipient = Some(recipient);
+                                used = Some(writes);
+                            }
+                            Proven::Wrong => {
+                                self.refuse_share(&token, Some(&rows), origin, Refusal::WrongCode).await;
+                                return Err(Error::RecipientWrong);
+                            }
+                        }
+                    }
                     let state_row = rows::share_state(token.share);
+                    let sealed = self.sealed(origin.namespace.tenant).await?;
                     let event = origin.done(EventType::ShareClaimed, actor, token.share);
                     let transaction = self
                         .recording(&event)?
-                        .write(self.put(state_row, Expected::Version(rows.state.version), &state, purge)?)
+                        .write(sealed.put(state_row, Expected::Version(rows.state.version), &state, purge)?)
                         .write(self.put(claim_row, Expected::Absent, &claim, purge)?);
-                    (claim, transaction)
+                    (claim, used.into_iter().flatten().fold(transaction, Transaction::write))
                 }
                 Opening::Moves { from, version, ended, claim } => {
                     let ended_row = rows::share_claim(token.share, from);
@@ -299,6 +351,42 @@ impl Broker {
         })
     }
 
+    /// Sends a code to an address, if it is that of a recipient of the share. Whoever asks is not told.
+    ///
+    /// # Errors
+    /// [`Error::DeadToken`] whatever is wrong with the token; when no code is wanted to redeem it, or too many were asked
+    /// for.
+    pub async fn send_share_code(
+        &self,
+        token: &SecretText,
+        address: &Address,
+        Asking { request, from }: Asking,
+    ) -> Result<(), Error> {
+        let token = self.presented(token)?;
+        let (rows, leaving) = match self.presented_rows(&token, None).await? {
+            Ok(found) => found,
+            Err(why) => return Err(self.refuse_unread_share(&token, request, why).await),
+        };
+        let now = self.now();
+        let origin = Origin { namespace: rows.grant.made.namespace, request: Some(request), at: now };
+        let opening = match rows.open(&token, leaving.as_ref(), now, from) {
+            Ok(opening) => opening,
+            Err(why) => return Err(self.refuse_share(&token, Some(&rows), origin, why).await),
+        };
+        let (Some(tenant), Some(addressed)) = (&rows.tenant, &rows.addressed) else { return Err(no_code_wanted()) };
+        match opening {
+            Opening::Claims { .. } => {
+                let (thing, purge) = (Thing::Share(token.share), kept_until(&rows.grant));
+                self.send_code(thing, addressed, address, (tenant, &rows.notes), origin, purge).await
+            }
+            Opening::Later { opens_at } => {
+                self.refuse_share(&token, Some(&rows), origin, Refusal::NotYet).await;
+                Err(Error::NotYet { opens_at })
+            }
+            Opening::Moves { .. } | Opening::Returns { .. } => Err(no_code_wanted()),
+        }
+    }
+
     /// What a share would give. Consumes nothing.
     ///
     /// # Errors
@@ -339,11 +427,12 @@ impl Broker {
         files.sort_unstable_by(|a, b| a.path.cmp(&b.path));
         files.dedup_by(|a, b| a.path == b.path);
         let opens_at = if let Opening::Later { opens_at } = &opening { Some(*opens_at) } else { None };
+        let needs_claim = matches!(opening, Opening::Claims { .. } | Opening::Later { .. });
         let (claim_by, access_seconds) = match (token.way, opening) {
             (Way::Moving { offered_until, .. }, Opening::Moves { claim, .. } | Opening::Returns { claim }) => {
                 (offered_until, claim.access_until.since(now).as_secs())
             }
-            _ => (rows.grant.terms.expires_at, rows.grant.terms.access_seconds),
+            _ => (rows.conditions.terms.expires_at, rows.conditions.terms.access_seconds),
         };
         let yours = looking.is_some_and(|caller| {
             caller.principal.id == rows.grant.made.minter && caller.namespace() == rows.grant.made.namespace
@@ -355,13 +444,14 @@ impl Broker {
         }
         Ok(SharePreview {
             sender: tenant.name.clone(),
-            message: rows.message.clone(),
+            message: rows.notes.message.clone(),
             permission: rows.grant.permission,
             item_count: files.len().min(MOST_COUNTED),
             total_size: files.iter().take(MOST_COUNTED).map(|file| file.size).sum(),
             more: files.len() > MOST_COUNTED,
+            needs_recipient: rows.addressed.is_some() && needs_claim,
             opens_at,
-            single_use: rows.grant.terms.redemptions == 1,
+            single_use: rows.conditions.terms.redemptions == 1,
             claim_by,
             access_seconds,
             moving: matches!(token.way, Way::Moving { .. }),
@@ -385,12 +475,16 @@ impl ShareRows {
         self.stands(now, from)?;
         let (state, existing) = (&self.state.value, self.claim.as_ref());
         let Way::Moving { from, offered_until } = token.way else {
-            return Ok(match self.grant.terms.redeem(state, existing, now)? {
+            return Ok(match self.conditions.terms.redeem(state, existing, now)? {
                 Redemption::First { state, claim } => Opening::Claims { state, claim },
                 Redemption::Again { claim } => Opening::Returns { claim },
                 Redemption::Later { opens_at } => Opening::Later { opens_at },
             });
         };
+        let (minted, addressed) = (&self.grant.conditions, self.addressed.as_ref());
+        if leaving.is_some_and(|leaving| !is_still_addressed(minted, state, addressed, &leaving.value)) {
+            return Err(Refusal::NoRecipientAnyMore);
+        }
         let moved = state.move_claim(leaving.map(|leaving| &leaving.value), existing, offered_until, now)?;
         match (moved, leaving) {
             (Move::First { ended, claim }, Some(Record { version, .. })) => {
@@ -406,6 +500,10 @@ impl ShareRows {
         self.grant.made.is_backed(self.tenant.as_ref(), self.minter.as_ref(), now)?;
         let minter = self.minter.as_ref().ok_or(Refusal::MinterEnded)?;
         self.grant.rights(&minter.grants)?;
-        self.grant.restrictions.admits(from)
+        let (minted, state, addressed) = (&self.grant.conditions, &self.state.value, self.addressed.as_ref());
+        if self.claim.as_ref().is_some_and(|claim| !is_still_addressed(minted, state, addressed, claim)) {
+            return Err(Refusal::NoRecipientAnyMore);
+        }
+        self.conditions.restrictions.admits(from)
     }
 }

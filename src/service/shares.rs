@@ -1,4 +1,4 @@
-//! Shares, as their owner handles them: mint, list, inspect, revoke.
+//! Shares, as their owner handles them: mint, list, inspect, revoke. Changing them is `changes.rs`.
 
 use serde::{Deserialize, Serialize};
 
@@ -14,9 +14,11 @@ use crate::{
         instant::Instant,
         lifetime,
         metadata::Metadata,
+        narrowing::{AsMinted, Conditions, Notes},
         object::VaultFile,
         path::{PathPin, VaultPath},
         permission::{Permission, SharePermission},
+        recipient::{Address, Recipients},
         redemption::{Status, Terms, UseState},
         restrictions::Restrictions,
         share::{Pins, ShareGrant},
@@ -32,6 +34,7 @@ use super::{
     history::Maker,
     idempotency::Reply,
     listing::{Between, Page, PageRequest},
+    recipients::Thing,
     records::{Committed, ROUNDS, Record, committed, outrun},
     rows,
 };
@@ -59,6 +62,8 @@ pub struct MintShare {
     pub metadata: Metadata,
     /// What recipients are told.
     pub message: Option<Message>,
+    /// To whom alone it goes.
+    pub recipients: Option<Recipients>,
     /// Whether files that are not there (yet) may be shared.
     pub allow_missing: bool,
 }
@@ -68,12 +73,12 @@ pub struct MintShare {
 pub struct Share {
     /// What it gives.
     pub grant: ShareGrant,
-    /// The owner's name for it.
-    pub label: Option<String>,
-    /// Words of the owner's own.
-    pub metadata: Metadata,
-    /// What recipients are told.
-    pub message: Option<Message>,
+    /// For how long, how often and from where, as it is now.
+    pub conditions: Conditions,
+    /// What its owner says about it.
+    pub notes: Notes,
+    /// Who of its recipients has claimed it, where that was looked up.
+    pub claimed_by: Vec<(Address, Option<Instant>)>,
     /// What became of it.
     pub status: Status,
     /// How often it was claimed.
@@ -97,11 +102,8 @@ pub struct MintedShare {
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct ShareRow {
     pub(super) grant: ShareGrant,
-    pub(super) label: Option<String>,
-    #[serde(default, skip_serializing_if = "Metadata::is_empty")]
-    pub(super) metadata: Metadata,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) message: Option<Message>,
+    #[serde(flatten)]
+    pub(super) notes: Notes,
 }
 
 /// The row that lists a share; everything about it lies elsewhere.
@@ -110,17 +112,17 @@ pub(super) struct IndexRow {}
 
 impl ShareRow {
     fn is_taken_by(&self, filter: &Filter, state: &UseState, now: Instant) -> bool {
-        let ShareGrant { terms, made, .. } = &self.grant;
-        filter.takes(terms.status(state, now), terms.issued_at, made.minter, &self.metadata)
+        let Conditions { terms, .. } = self.grant.conditions.under(state);
+        filter.takes(terms.status(state, now), terms.issued_at, self.grant.made.minter, &self.notes.metadata)
     }
 }
 
 impl Share {
-    fn seen(row: ShareRow, state: &UseState, maker: Maker, now: Instant) -> Self {
-        let status = row.grant.terms.status(state, now);
-        let UseState { claims, revoked_at } = *state;
-        let ShareRow { grant, label, metadata, message } = row;
-        Self { grant, label, metadata, message, status, claims, revoked_at, maker }
+    pub(super) fn seen(ShareRow { grant, notes }: ShareRow, state: &UseState, maker: Maker, now: Instant) -> Self {
+        let conditions = grant.conditions.under(state);
+        let status = conditions.terms.status(state, now);
+        let UseState { claims, revoked_at, .. } = *state;
+        Self { grant, conditions, notes, claimed_by: Vec::new(), status, claims, revoked_at, maker }
     }
 }
 
@@ -144,42 +146,50 @@ impl Broker {
             self.refuse_missing(caller.namespace(), wanted.pins.as_slice()).await?;
         }
 
+        if wanted.recipients.is_some() {
+            self.sends_codes()?;
+        }
+
         let origin = caller.origin(self);
+        let (id, made) = (ShareId::new(origin.at, self.entropy.bytes()), caller.made());
+        let mark = |list: &Recipients| self.mark_of_recipients(made.namespace.tenant, id.as_bytes(), list);
+        let restrictions =
+            Restrictions { recipients: wanted.recipients.as_ref().map(mark), ..wanted.restrictions.clone() };
+        let terms = Terms {
+            issued_at: origin.at,
+            not_before: wanted.not_before,
+            expires_at: wanted.expires_at,
+            access_seconds: wanted.access_seconds,
+            redemptions: wanted.redemptions,
+        };
         let grant = ShareGrant {
-            id: ShareId::new(origin.at, self.entropy.bytes()),
-            made: caller.made(),
+            id,
+            made,
             permission: wanted.permission,
             pins: wanted.pins,
-            terms: Terms {
-                issued_at: origin.at,
-                not_before: wanted.not_before,
-                expires_at: wanted.expires_at,
-                access_seconds: wanted.access_seconds,
-                redemptions: wanted.redemptions,
-            },
-            restrictions: wanted.restrictions,
+            conditions: AsMinted::new(Conditions { terms, restrictions }),
         };
         let contents = ShareTokenContents {
             tenant: grant.made.namespace.tenant,
             share: grant.id,
-            issued_at: grant.terms.issued_at,
-            expires_at: grant.terms.expires_at,
+            issued_at: origin.at,
+            expires_at: wanted.expires_at,
             permission: grant.permission,
             grant_hash: grant_hash(&grant),
         };
         let token = ShareToken::seal(&contents, &self.keyring, self.entropy.as_ref())?;
 
-        let (id, namespace) = (grant.id, grant.made.namespace);
-        let purge = Some(grant.terms.ends_at().plus(lifetime::REMEMBERED));
-        let MintShare { label, metadata, message, .. } = wanted;
-        let row = ShareRow { grant, label, metadata, message };
+        let namespace = grant.made.namespace;
+        let purge = kept_until(&grant);
+        let MintShare { label, metadata, message, recipients, .. } = wanted;
+        let row = ShareRow { grant, notes: Notes { label, metadata, message, recipients } };
         let state = UseState::default();
         let event = origin.done(EventType::ShareCreated, caller.actor(), id);
         let sealed = self.sealed(namespace.tenant).await?;
         let transaction = self
             .recording(&event)?
             .write(sealed.put(rows::share_grant(id), Expected::Absent, &row, purge)?)
-            .write(self.put(rows::share_state(id), Expected::Absent, &state, purge)?)
+            .write(sealed.put(rows::share_state(id), Expected::Absent, &state, purge)?)
             .write(self.put(rows::share_index(namespace, id), Expected::Absent, &IndexRow {}, purge)?);
         let share = Share::seen(row, &state, Maker::from_caller(caller), origin.at);
         self.create(transaction, MintedShare { share, token }, reply).await
@@ -225,7 +235,7 @@ impl Broker {
         for pair in found.chunks(2) {
             if let [Some(grant), Some(state)] = pair
                 && let Some(row) = sealed.readable::<ShareRow>(grant)
-                && let Some(state) = self.readable::<UseState>(state)
+                && let Some(state) = sealed.readable::<UseState>(state)
                 && (caller.principal.grants.administer() || row.grant.made.minter == caller.principal.id)
                 && row.is_taken_by(filter, &state, now)
             {
@@ -246,8 +256,16 @@ impl Broker {
     /// [`Error::NotFound`] for everybody else's.
     pub async fn inspect_share(&self, caller: &Caller, id: ShareId) -> Result<Share, Error> {
         let (row, state) = self.own_share(caller, id).await?;
-        let maker = self.maker(&row.grant.made).await?;
-        Ok(Share::seen(row, &state.value, maker, self.now()))
+        let maker = self.maker(&row.value.grant.made).await?;
+        self.share_with_claimants(Share::seen(row.value, &state.value, maker, self.now())).await
+    }
+
+    /// With who of its recipients has claimed it.
+    pub(super) async fn share_with_claimants(&self, mut share: Share) -> Result<Share, Error> {
+        let (thing, tenant) = (Thing::Share(share.grant.id), share.grant.made.namespace.tenant);
+        let list = share.notes.recipients.as_ref();
+        share.claimed_by = self.who_claimed(tenant, thing, &share.conditions, list).await?;
+        Ok(share)
     }
 
     /// What a recipient would see now, whatever became of the share: its pins, cut down to what its minter may read.
@@ -262,7 +280,7 @@ impl Broker {
         prefix: &str,
         request: &PageRequest,
     ) -> Result<Page<VaultFile>, Error> {
-        let (ShareRow { grant, .. }, _) = self.own_share(caller, id).await?;
+        let (Record { value: ShareRow { grant, .. }, .. }, _) = self.own_share(caller, id).await?;
         let Authority { tenant, minter, .. } = self.authority(&grant.made, None).await?;
         let stands = grant.made.is_backed(tenant.as_ref(), minter.as_ref(), self.now()).is_ok();
         let rights = minter.as_ref().filter(|_| stands).and_then(|minter| grant.rights(&minter.grants).ok());
@@ -276,13 +294,14 @@ impl Broker {
     /// # Errors
     /// [`Error::NotFound`] for everybody else's.
     pub async fn revoke_share(&self, caller: &Caller, id: ShareId) -> Result<bool, Error> {
+        let sealed = self.sealed(caller.namespace().tenant).await?;
         for _ in 0..ROUNDS {
             let (row, state) = self.own_share(caller, id).await?;
             let origin = caller.origin(self);
             let Some(revoked) = state.value.revoke(origin.at) else { return Ok(false) };
             let event = origin.done(EventType::ShareRevoked, caller.actor(), id);
-            let purge = Some(row.grant.terms.ends_at().plus(lifetime::REMEMBERED));
-            let write = self.put(rows::share_state(id), Expected::Version(state.version), &revoked, purge)?;
+            let purge = kept_until(&row.value.grant);
+            let write = sealed.put(rows::share_state(id), Expected::Version(state.version), &revoked, purge)?;
             match committed(self.store.commit(self.recording(&event)?.write(write)).await)? {
                 Committed::Done => return Ok(true),
                 Committed::ReadAgain => {}
@@ -291,12 +310,22 @@ impl Broker {
         Err(outrun())
     }
 
-    async fn own_share(&self, caller: &Caller, id: ShareId) -> Result<(ShareRow, Record<UseState>), Error> {
+    pub(super) async fn own_share(
+        &self,
+        caller: &Caller,
+        id: ShareId,
+    ) -> Result<(Record<ShareRow>, Record<UseState>), Error> {
         let [grant, state] = self.store.get([rows::share_grant(id), rows::share_state(id)]).await?;
         let sealed = self.sealed(caller.namespace().tenant).await?;
-        let row = sealed.decode_if::<ShareRow>(grant.as_ref())?.ok_or(Error::NotFound)?.value;
-        let state = self.decode_if::<UseState>(state.as_ref())?.ok_or(Error::NotFound)?;
-        let visible = caller.principal.grants.administer() || row.grant.made.minter == caller.principal.id;
-        if row.grant.made.namespace == caller.namespace() && visible { Ok((row, state)) } else { Err(Error::NotFound) }
+        let row = sealed.decode_if::<ShareRow>(grant.as_ref())?.ok_or(Error::NotFound)?;
+        let state = sealed.decode_if::<UseState>(state.as_ref())?.ok_or(Error::NotFound)?;
+        let made = &row.value.grant.made;
+        let visible = caller.principal.grants.administer() || made.minter == caller.principal.id;
+        if made.namespace == caller.namespace() && visible { Ok((row, state)) } else { Err(Error::NotFound) }
     }
+}
+
+/// Until when the rows of a share are kept. Claims from before it was narrowed last as long as they were told.
+pub(super) fn kept_until(grant: &ShareGrant) -> Option<Instant> {
+    Some(grant.conditions.sealed().terms.ends_at().plus(lifetime::REMEMBERED))
 }

@@ -107,7 +107,8 @@ impl Broker {
         let keys = [rows::file_request(namespace, id), rows::file_request_state(id)];
         let [Some(request), Some(state)] = self.store.get(keys).await? else { return Ok(None) };
         let sealed = self.sealed(namespace.tenant).await?;
-        let (Ok(request), Ok(state)) = (sealed.decode::<FileRequest>(&request), self.decode::<UseState>(&state)) else {
+        let (Ok(request), Ok(state)) = (sealed.decode::<FileRequest>(&request), sealed.decode::<UseState>(&state))
+        else {
             return Ok(None);
         };
         let request = request.value;
@@ -234,7 +235,7 @@ impl Broker {
                     let sealed = self.sealed(origin.namespace.tenant).await?;
                     let mut transaction = self
                         .recording(&origin.done(EventType::FileRequestOpened, actor, id))?
-                        .write(self.put(state_row, Expected::Version(rows.state.version), &state, purge)?)
+                        .write(sealed.put(state_row, Expected::Version(rows.state.version), &state, purge)?)
                         .write(sealed.put(rows::submission(id, claim), Expected::Absent, &submission, purge)?);
                     if password_checked {
                         transaction = transaction.write(self.forget_tries(rows::file_request_tries(id), purge).await?);

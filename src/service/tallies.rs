@@ -186,6 +186,7 @@ impl Broker {
             outcome: Outcome::Refused,
             reason: Some(reason),
             count: None,
+            changed: Vec::new(),
             at: origin.at,
             request: origin.request,
         };
@@ -238,6 +239,7 @@ mod tests {
             outcome: Outcome::Refused,
             reason: Some(Refusal::AlreadyClaimed),
             count: None,
+            changed: Vec::new(),
             at: Instant::from_unix_seconds(seconds),
             request: None,
         }

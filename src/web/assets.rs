@@ -18,7 +18,7 @@ macro_rules! assets {
 
 /// All files, the same in every language. Scripts import each other, and the words of their
 /// language, by relative names, so that they stay within one version and one language.
-pub(super) const FILES: [(&str, &str); 30] = assets![
+pub(super) const FILES: [(&str, &str); 31] = assets![
     "icon.svg",
     "unsupported.js",
     "view.js",
@@ -28,6 +28,7 @@ pub(super) const FILES: [(&str, &str); 30] = assets![
     "api.js",
     "tickets.js",
     "inside.js",
+    "recipient.js",
     "share.js",
     "link.js",
     "request.js",

@@ -29,8 +29,8 @@ macro_rules! groups {
 }
 
 /// Each file of words: its name, in English, in German.
-const FILES: [(&str, &str, &str); 8] =
-    groups!["pages", "common", "share", "link", "request", "upload", "session", "console"];
+const FILES: [(&str, &str, &str); 9] =
+    groups!["pages", "common", "share", "link", "recipient", "request", "upload", "session", "console"];
 
 /// The one that only templates read; every other is a module for scripts.
 pub(super) const FOR_TEMPLATES: &str = "pages";

@@ -34,6 +34,7 @@ mod looking;
 mod making;
 mod names;
 mod previews;
+mod recipients;
 mod requests;
 mod restrictions;
 mod roles;

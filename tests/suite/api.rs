@@ -5,7 +5,7 @@
 //! about time and faults run on a broker whose clock and store obey the test.
 
 mod calls;
-mod deeds;
+pub mod deeds;
 pub mod harness;
 pub mod laboratory;
 
@@ -48,6 +48,7 @@ mod lists;
 mod looking;
 mod moves;
 mod moves_in_doubt;
+mod narrowing;
 mod never_in_the_clear;
 mod never_wider;
 mod not_forever;
@@ -56,6 +57,7 @@ mod once_in_doubt;
 mod one_answer;
 mod personal;
 mod principals;
+mod recipients;
 mod recorded;
 mod restrictions;
 mod sealing;
@@ -130,6 +132,13 @@ on_every_backend! {
         what_ends_a_share_ends_the_offer_and_what_came_of_it,
         a_move_token_moves_and_does_nothing_else,
         each_step_is_recorded;
+    narrowing:
+        what_is_said_about_it_changes_freely,
+        nothing_becomes_wider,
+        what_has_ended_changes_no_more,
+        as_many_as_have_claimed_it_are_enough,
+        once_a_change_is_answered_nobody_claims_beyond_it,
+        a_narrowed_link_takes_no_more_than_it_then_may;
     never_wider:
         a_file_is_no_prefix,
         a_folder_ends_at_its_slash,
@@ -147,6 +156,16 @@ on_every_backend! {
         each_of_several_claimants_has_a_session_of_their_own,
         networks_are_kept_in_one_spelling,
         of_many_who_open_a_link_as_many_win_as_were_asked_for;
+    recipients:
+        a_recipient_redeems_with_a_code_from_their_mail_and_comes_back_without,
+        each_recipient_claims_once_and_nobody_instead_of_another,
+        one_code_is_used_once_by_however_many_at_once,
+        nobody_is_told_who_is_a_recipient,
+        a_dead_token_sends_nothing_and_gets_the_one_answer,
+        recipients_are_addresses_each_once_and_no_fewer_than_redemptions,
+        who_is_no_recipient_any_more_is_cut_off,
+        what_was_for_everybody_may_be_for_some,
+        a_session_of_a_recipient_moves_without_a_code;
     recorded:
         the_life_of_a_share_is_told_event_by_event,
         every_act_has_one_event;

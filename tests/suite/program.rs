@@ -16,6 +16,7 @@ mod first_start;
 mod floods;
 mod interrupted;
 mod limiting;
+mod mailed;
 mod many_files;
 mod receipts;
 mod refusing_to_start;

@@ -16,7 +16,8 @@ export function placeOf(id) {
 
 export function what(event) {
   const key = `event.${event.type}`;
-  const done = t.has(key) ? t(`event.${event.type}`) : event.type;
+  const said = t.has(key) ? t(`event.${event.type}`) : event.type;
+  const done = event.changed ? t("same.because", { what: said, reason: event.changed.map((field) => t(`field.${field}`)).join(", ") }) : said;
   if (!event.reason) return done;
   const reason = t.has(`reason.${event.reason}`) ? t(`reason.${event.reason}`) : event.reason;
   return t("same.because", { what: done, reason });

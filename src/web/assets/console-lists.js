@@ -32,6 +32,7 @@ const KINDS = {
       ["access", spanOf(share.access_expires_in)],
       ...(share.redemptions > 1 ? [["openings", t("of", { some: format.number(share.claims), all: format.number(share.redemptions) })]] : []),
       ...(share.allowed_networks ? [["networks", share.allowed_networks.join(", ")]] : []),
+      ...meant(share),
       ...told(share),
     ],
     viewAs: (share) => (["pending", "claimed"].includes(share.status) ? `/session/${share.id}` : null),
@@ -51,6 +52,7 @@ const KINDS = {
       ["access", spanOf(link.access_expires_in)],
       ...(link.redemptions > 1 ? [["openings", t("of", { some: format.number(link.claims), all: format.number(link.redemptions) })]] : []),
       ...(link.allowed_networks ? [["networks", link.allowed_networks.join(", ")]] : []),
+      ...meant(link),
       ...told(link),
     ],
     viewAs: () => null,
@@ -75,6 +77,13 @@ const KINDS = {
     ended: (request) => request.closed_at,
   },
 };
+
+// To whom it goes, and who of them has opened it.
+function meant({ recipients }) {
+  if (!recipients) return [];
+  const who = ({ address, claimed_at: at }) => (at ? t("recipient_opened", { address, when: brief(at) }) : address);
+  return [["recipients", element("ul", { className: "pins" }, ...recipients.map((one) => element("li", {}, named(who(one)))))]];
+}
 
 const told = (made) => (made.message ? [["message", named(made.message)]] : []);
 

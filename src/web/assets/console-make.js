@@ -63,8 +63,10 @@ const texted = (values) => given({ label: values.label.trim(), message: values.m
 // The time is the reader's own; an empty field restricts nothing.
 function restricted(values) {
   const networks = values.networks.split(",").map((network) => network.trim()).filter((network) => network !== "");
+  const recipients = values.recipients.split(/[\s,;]+/).filter((address) => address !== "");
   return {
-    redemptions: Number(values.redemptions),
+    // As many as there are recipients, unless it is for everybody.
+    ...(recipients.length > 0 ? { recipients } : { redemptions: Number(values.redemptions) }),
     ...(values.not_before && { not_before: new Date(values.not_before).toISOString() }),
     ...(networks.length > 0 && { allowed_networks: networks }),
   };

@@ -5,6 +5,7 @@ import { call, isDead, now } from "./api.js";
 import common from "./common.words.js";
 import * as format from "./format.js";
 import { warnInsideApps } from "./inside.js";
+import { askRecipient, isRefused, proof } from "./recipient.js";
 import words from "./link.words.js";
 import { texts } from "./text.js";
 import * as tickets from "./tickets.js";
@@ -15,11 +16,12 @@ let token = tickets.tokenIn(location.hash, "crl_", 47);
 let name = null;
 let sender = "";
 let wantsPassword = false;
+let wantsRecipient = false;
 // Until then a claim could be of use, as far as is known yet.
 let until = Date.now() + 15 * 86_400_000;
 
 const password = document.getElementById("password");
-const button = document.querySelector("form button");
+const button = document.querySelector("form button.main");
 
 addEventListener("hashchange", () => location.reload());
 addEventListener("pageshow", (event) => event.persisted && location.reload());
@@ -64,7 +66,7 @@ async function look() {
   else {
     offer(answer.content, claim_key !== null);
     // Somebody clicked here before: nothing is left to ask.
-    if (claim_key && !wantsPassword) await open();
+    if (claim_key && !wantsPassword && !wantsRecipient) await open();
   }
   title();
 }
@@ -72,6 +74,7 @@ async function look() {
 function offer(link, before) {
   sender = link.sender;
   wantsPassword = link.requires.includes("password");
+  wantsRecipient = link.requires.includes("recipient");
   until = Date.parse(link.claim_by) + link.access_expires_in * 1000;
   const ends = tickets.opened(name)?.until;
   show("offer");
@@ -86,6 +89,7 @@ function offer(link, before) {
   slot("several").hidden = before || link.single_use;
   slot("password-field").hidden = !wantsPassword;
   password.required = wantsPassword;
+  if (wantsRecipient) askRecipient("/v1/links/redeem/code", token, button);
   // Whoever made the link looks at it as a recipient would, and claims nothing.
   button.form.hidden = link.yours || Boolean(link.opens_at);
   sayLater(link.yours ? null : link.opens_at);
@@ -95,17 +99,20 @@ function offer(link, before) {
 
 async function open() {
   if (isBusy(button)) return;
+  const recipient = wantsRecipient ? proof() : undefined;
+  if (recipient === null) return;
   busy(button, true);
   say("wrong");
   say("status", t("opening"));
   const claim_key = tickets.claimKeyFor(name, until);
-  const body = wantsPassword ? { token, claim_key, password: password.value } : { token, claim_key };
+  const body = { token, claim_key, recipient, ...(wantsPassword && { password: password.value }) };
   const answer = await call("POST", "/v1/links/redeem", { body });
   busy(button, false);
   say("status");
   if (answer.ok) enter(answer.content);
   else if (isDead(answer)) show("dead");
   else if (answer.code === "not_yet") await look();
+  else if (wantsRecipient && isRefused(answer)) return;
   else if (answer.status === 403 && answer.code.startsWith("password_")) refuse(t("wrong_password"));
   else if (answer.status === 429) refuse(t("too_many", { wait: format.wait(answer) }));
   else say("status", t("not_now"));

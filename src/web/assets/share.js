@@ -4,6 +4,7 @@ import { call, isDead } from "./api.js";
 import common from "./common.words.js";
 import * as format from "./format.js";
 import { warnInsideApps } from "./inside.js";
+import { askRecipient, isRefused, proof } from "./recipient.js";
 import words from "./share.words.js";
 import { texts } from "./text.js";
 import * as tickets from "./tickets.js";
@@ -12,6 +13,7 @@ import { busy, isBusy, on, say, sayAll, sayLater, sayNote, show, showRefusal, sl
 const t = texts({ ...common, ...words });
 const token = tickets.shareTokenIn(location.hash);
 const name = token && tickets.isSupported() ? await tickets.nameOf(token) : null;
+let wantsRecipient = false;
 // Until then a claim could be of use, as far as is known yet.
 let until = Date.now() + 15 * 86_400_000;
 
@@ -59,6 +61,8 @@ function offer(share) {
   // Whoever made the link looks at it as a recipient would, and claims nothing.
   const yours = share.yours && Boolean(share.share);
   slot("claim").hidden = yours || Boolean(share.opens_at);
+  wantsRecipient = share.requires.includes("recipient");
+  if (wantsRecipient) askRecipient("/v1/shares/redeem/code", token, document.querySelector('[data-do="open"]'));
   sayLater(yours ? null : share.opens_at);
   slot("yours").hidden = !yours;
   if (yours) slot("view").href = `/session/${encodeURIComponent(share.share)}`;
@@ -72,18 +76,22 @@ function rights(write, nothing) {
 
 async function open(button) {
   if (button && isBusy(button)) return;
+  const recipient = button && wantsRecipient ? proof() : undefined;
+  if (recipient === null) return;
   if (button) {
     busy(button, true);
     say("status", t("opening"));
   }
   const claim_key = tickets.claimKeyFor(name, until);
-  const answer = await call("POST", "/v1/shares/redeem", { body: { token, claim_key } });
+  const answer = await call("POST", "/v1/shares/redeem", { body: { token, claim_key, recipient } });
   if (button) {
     busy(button, false);
     say("status");
   }
   if (answer.ok) enter(answer.content, claim_key);
-  else if (answer.code === "not_yet") await look();
+  // A click from before may not have come to anything.
+  else if (answer.code === "not_yet" || (!button && answer.code === "recipient_required")) await look();
+  else if (button && wantsRecipient && isRefused(answer)) return;
   else if (button && !isDead(answer) && answer.status !== 429) say("status", t("not_now"));
   else showRefusal(answer);
   title();

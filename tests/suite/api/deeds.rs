@@ -1,5 +1,7 @@
 //! What callers do, in a word each; and what is stored when they have done it.
 
+use std::fs;
+
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use cloakroom::{
     domain::{event::Event, ids::AttemptId},
@@ -86,6 +88,23 @@ impl Api {
     pub fn open(&self, minted: &Minted) -> Session {
         let opened = self.redeem(&minted.token, &claim_key()).expect(200);
         Session { id: text(&opened, "session"), token: text(&opened, "session_token") }
+    }
+
+    /// All mails so far, oldest first, once none is on its way.
+    pub fn mails(&self) -> Vec<String> {
+        self.wait(self.broker().post.as_ref().unwrap().settled());
+        let mut files: Vec<_> =
+            fs::read_dir(self.data_dir().join("mail")).unwrap().map(|file| file.unwrap().path()).collect();
+        files.sort();
+        files.iter().map(|file| fs::read_to_string(file).unwrap()).collect()
+    }
+
+    /// The code of the latest mail to an address.
+    #[track_caller]
+    pub fn code_for(&self, address: &str) -> String {
+        let mails = self.mails();
+        let mail = mails.iter().rev().find(|mail| mail.contains(&format!("To: {address}\r\n"))).unwrap();
+        code_of(mail)
     }
 
     /// The paths that a list of files answers.
@@ -230,4 +249,10 @@ pub async fn events(broker: &Broker, ledger: &str) -> Vec<Event> {
     // Attempts are named by the time of their making.
     found.sort_by(|a, b| a.key.sort.cmp(&b.key.sort));
     found.iter().map(|row| serde_json::from_slice(&row.body).unwrap()).collect()
+}
+
+/// The code that a mail tells.
+pub fn code_of(mail: &str) -> String {
+    let after = mail.split_once("Your code is ").unwrap().1;
+    after.lines().next().unwrap().replace(' ', "")
 }

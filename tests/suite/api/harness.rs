@@ -218,6 +218,7 @@ fn given(backend: Backend, folder: &Path) -> Given {
         workers: Some(2),
         // The tests come from one address and in a crowd; those of limits set some.
         limits: Some("off".into()),
+        mail: Some(format!("folder:{}", folder.join("mail").display()).into()),
         ..Given::default()
     };
     match backend {

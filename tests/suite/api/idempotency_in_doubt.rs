@@ -42,6 +42,7 @@ async fn ask(laboratory: &Laboratory, key: &str) -> Result<Answer, Error> {
         not_before: None,
         redemptions: 1,
         restrictions: Restrictions::default(),
+        recipients: None,
         allow_missing: true,
     };
     let render = |minted: &MintedShare| serde_json::to_vec(minted.token.expose());

@@ -20,6 +20,7 @@ use cloakroom::{
     entropy::{Entropy, SystemEntropy},
     http::server::{Bound, Capacity, Listeners, bind},
     keys::{self, Keys},
+    mail::{FolderMailer, Post},
     objects::embedded::EmbeddedStorage,
     oidc::{ProviderSettings, Providers},
     service::{
@@ -63,6 +64,9 @@ impl Laboratory {
         let objects =
             EmbeddedStorage::open(&of_objects, keyring.clone(), clock_of_objects, entropy.clone(), content_url);
         let objects = Arc::new(objects.unwrap());
+        let mailer = Arc::new(FolderMailer::new(&folder.path().join("mail")).unwrap());
+        let sender = "noreply@share.example".parse().unwrap();
+        let post = Post::new(mailer, sender, clock.clone(), entropy.clone(), Handle::current());
         let (scheme, authority) = content_url.split_once("://").unwrap();
         let broker = Broker {
             store: Store::new(faults.clone()),
@@ -81,6 +85,7 @@ impl Laboratory {
             under_way: UnderWay::on(Handle::current()),
             archives: Arc::default(),
             scanner: None,
+            post: Some(post),
             providers: Arc::default(),
             settings: Settings {
                 public_url: public_url.into(),
@@ -120,6 +125,16 @@ impl Laboratory {
         let mut laboratory = runtime.block_on(Self::at(ONE_TIME, &public_url, &content_url));
         laboratory.broker.limits = Arc::new(Limits::new(&limits.parse().unwrap()));
         laboratory.broker.settings.trusted_proxies = proxies.parse().unwrap();
+        laboratory.serve(runtime, bound, Capacity::of_workers(2))
+    }
+
+    /// The same, which has no way to send mail.
+    pub fn served_without_mail() -> (Api, Arc<ManualClock>, Arc<FaultyStore<MemoryStore>>) {
+        let runtime = runtime();
+        let bound = listeners();
+        let [public_url, content_url] = urls(&bound);
+        let mut laboratory = runtime.block_on(Self::at(ONE_TIME, &public_url, &content_url));
+        laboratory.broker.post = None;
         laboratory.serve(runtime, bound, Capacity::of_workers(2))
     }
 
@@ -200,6 +215,7 @@ impl Laboratory {
             not_before: None,
             redemptions: 1,
             restrictions: Restrictions::default(),
+            recipients: None,
             allow_missing: true,
         };
         let caller = self.caller(&self.tenant.admin).await.unwrap();
@@ -207,7 +223,7 @@ impl Laboratory {
     }
 
     pub async fn redeem(&self, minted: &MintedShare, claimant: &Claimant) -> Result<OpenedSession, Error> {
-        self.broker.redeem_share(&SecretText::new(minted.token.expose()), &claimant.key(), asking()).await
+        self.broker.redeem_share(&SecretText::new(minted.token.expose()), &claimant.key(), None, asking()).await
     }
 
     /// The events of the first tenant.

@@ -36,7 +36,7 @@ impl Offered {
     }
 
     async fn follow(&self, laboratory: &Laboratory, mover: &Claimant) -> Result<OpenedSession, Error> {
-        laboratory.broker.redeem_share(&self.token, &mover.key(), asking()).await
+        laboratory.broker.redeem_share(&self.token, &mover.key(), None, asking()).await
     }
 
     /// Whether the session lives that it was before.

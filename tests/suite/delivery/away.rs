@@ -236,6 +236,7 @@ pub fn served_at(clock: Arc<dyn Clock>) -> (Api, Arc<AwayStorage>) {
         last_used: Arc::default(),
         turns: Arc::default(),
         scanner: None,
+        post: None,
         providers: Arc::default(),
         under_way: UnderWay::on(runtime.handle().clone()),
         archives: Arc::default(),

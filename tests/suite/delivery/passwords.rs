@@ -123,7 +123,7 @@ fn tries_are_counted_by_all_replicas_together() {
     let other = Broker { tallies: Arc::default(), passwords: PasswordPool::new(1), ..api.broker().clone() };
     let guess = |broker: &Broker, password: &str| {
         let (token, key) = (SecretText::new(minted.token.as_str()), Claimant::new().key());
-        api.wait(broker.redeem_link(&token, &key, Some(&SecretText::new(password)), asking())).map(drop)
+        api.wait(broker.redeem_link(&token, &key, Some(&SecretText::new(password)), None, asking())).map(drop)
     };
     for replica in [api.broker(), &other, api.broker(), &other, api.broker()] {
         assert!(matches!(guess(replica, "wrong"), Err(Error::PasswordWrong)));

@@ -107,6 +107,23 @@ fn a_link_takes_its_password_from_standard_input() {
 }
 
 #[test]
+fn what_is_out_is_renamed_and_made_narrower() {
+    let (_place, served, key) = served();
+    let run = |arguments: &[&str]| served.client(&key, arguments);
+    let (_, remark) = wrote(&run(&["share", "docs/", "--allow-missing", "--expires-in", "1h"]), 0);
+    let id = remark.split_whitespace().next().unwrap();
+    let (said, remark) = wrote(&run(&["share", "change", id, "--expires-in", "10m", "--label", "for Ada"]), 0);
+    assert!(said.is_empty() && remark.contains("pending"), "{remark}");
+    let wider = fault(&run(&["share", "change", id, "--expires-in", "20m"]));
+    assert!(wider.contains("/expires_in") && wider.contains("make another"), "{wider}");
+    wrote(&run(&["share", "change", id, "--allowed-network", "127.0.0.1", "--access-expires-in", "60s"]), 0);
+    assert!(fault(&run(&["share", "change", id, "--allowed-network", "10.0.0.0/8"])).contains("/allowed_networks"));
+    assert!(fault(&run(&["link", "change", "lnk_0", "--label", "x"])).contains("nothing here"));
+    // A file may have that name, too.
+    wrote(&run(&["share", "--allow-missing", "--", "change"]), 0);
+}
+
+#[test]
 fn keys_are_created_listed_and_revoked() {
     let (_place, served, key) = served();
     let create = ["api-key", "create", "docs/=read", "in/=write", "--label", "for the shop", "--expires-in", "3600"];
@@ -290,6 +307,8 @@ fn every_command_explains_itself() {
         ("tenant", "create list"),
         ("receipt", "verify get key"),
         ("request", "create list show close"),
+        ("share", "change"),
+        ("link", "change"),
     ] {
         actions.split(' ').for_each(|action| drop(help(&[command, action])));
     }

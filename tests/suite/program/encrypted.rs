@@ -11,7 +11,7 @@ use std::{
 use super::process::{Place, Served, fault, outcome, until};
 
 /// Makes a certificate of this name and its key, as `tls.pem` and `tls.key` in the place.
-fn issue(place: &Place, name: &str) {
+pub fn issue(place: &Place, name: &str) {
     issue_as(place, name, "tls");
 }
 

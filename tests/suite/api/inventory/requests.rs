@@ -78,10 +78,19 @@ impl House {
                 api.link(admin, &artifact(), json!({ "metadata": metadata }));
                 with(json!({ "metadata": metadata }))
             }
+            "POST /v1/shares/redeem/code" => {
+                let body = json!({ "paths": ["docs/a.txt"], "permission": "read", "recipients": ["ada@example.org"] });
+                with(json!({ "token": api.mint_as(admin, &body).token, "address": "ada@example.org" }))
+            }
+            "POST /v1/links/redeem/code" => {
+                let link = api.link(admin, &artifact(), json!({ "recipients": ["ada@example.org"] }));
+                with(json!({ "token": link.token, "address": "ada@example.org" }))
+            }
             "GET /v1/shares/{id}"
             | "DELETE /v1/shares/{id}"
             | "GET /v1/shares/{id}/objects"
             | "GET /v1/shares/{id}/events" => of(&share().id),
+            "PATCH /v1/shares/{id}" => of_with(&share().id, json!({ "expires_in": 60 })),
             "POST /v1/session/downloads" => with(json!({ "path": "docs/a.txt" })),
             "POST /v1/session/downloads/batch" | "POST /v1/session/archives" => {
                 with(json!({ "paths": ["docs/a.txt"] }))
@@ -106,6 +115,7 @@ impl House {
             "POST /v1/links/redeem" => with(json!({ "token": link().token, "claim_key": claim_key() })),
             "POST /v1/links/redeem/preview" => with(json!({ "token": link().token })),
             "GET /v1/links/{id}" | "DELETE /v1/links/{id}" | "GET /v1/links/{id}/events" => of(&link().id),
+            "PATCH /v1/links/{id}" => of_with(&link().id, json!({ "expires_in": 60 })),
             "POST /v1/file-requests" => with(json!({ "folder": "incoming/" })),
             "POST /v1/file-requests/redeem" => with(json!({ "token": asked()["token"], "claim_key": claim_key() })),
             "POST /v1/file-requests/redeem/preview" => with(json!({ "token": asked()["token"] })),
