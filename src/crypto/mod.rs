@@ -17,6 +17,7 @@ pub mod move_token;
 pub mod opaque;
 pub mod password;
 pub mod receipt_key;
+pub mod record_hash;
 pub mod row_mac;
 pub mod sealed;
 pub mod secret;

@@ -21,6 +21,7 @@ use crate::domain::{
     event::Event,
     file_request::{FileRequest, Submission},
     instant::Instant,
+    ledger::Segment,
     link::LinkGrant,
     object::PathEntry,
     principal::Principal,
@@ -96,5 +97,5 @@ plain! {
     Account, DueBytes, DueRow, Manifest, PathEntry, Receipt,
     // An organisation, its key and its web pages.
     DataKeyRow, NamedOrigin, Tenant,
-    Event,
+    Event, Segment,
 }
