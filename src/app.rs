@@ -211,6 +211,7 @@ pub async fn open(
         limits: Arc::new(Limits::new(&config.limits)),
         security: Arc::default(),
         tallies: Arc::default(),
+        ledgers: Arc::default(),
         last_used: Arc::default(),
         turns: Arc::default(),
         under_way: UnderWay::on(tokio::runtime::Handle::current()),
@@ -280,6 +281,9 @@ impl Parts {
     pub async fn close(self) {
         self.broker.record_summaries(true).await;
         self.broker.record_last_used().await;
+        if let Err(fault) = self.broker.chain_lately().await {
+            tracing::warn!(%fault, "events are left to be chained at the next start");
+        }
         rounds::raise(&self.mark, &self.broker);
         if let Some(store) = self.embedded_store {
             store.close().await;
@@ -292,7 +296,7 @@ pub struct Running {
     parts: Parts,
     listeners: Listeners,
     certificates: Certificates,
-    rounds: tokio::task::JoinHandle<()>,
+    rounds: [tokio::task::JoinHandle<()>; 2],
     /// Where the API is.
     pub api: SocketAddr,
     /// Where user content is.
@@ -363,12 +367,12 @@ impl Prepared {
         let embedded = parts.embedded_objects.clone();
         let listeners = Listeners::serve(parts.broker.clone(), embedded, bound, Capacity::of_workers(workers));
         let listeners = listeners.map_err(StartError::Serve)?;
-        let rounds = tokio::spawn(rounds::rounds(
-            parts.broker.clone(),
-            parts.embedded_store.clone(),
-            parts.mark.clone(),
-            certificates.clone(),
-        ));
+        let of_broker = parts.broker.clone();
+        let (store, mark) = (parts.embedded_store.clone(), parts.mark.clone());
+        let rounds = [
+            tokio::spawn(rounds::rounds(of_broker.clone(), store, mark, certificates.clone())),
+            tokio::spawn(rounds::chaining(of_broker)),
+        ];
         Ok(Running { parts, listeners, certificates, rounds, api, content, ops })
     }
 }
@@ -400,9 +404,11 @@ impl Running {
         {
             tracing::warn!("mails that were on their way were given up");
         }
-        self.rounds.abort();
-        // Ended, it no longer has the store open.
-        let _cancelled = self.rounds.await;
+        for rounds in self.rounds {
+            rounds.abort();
+            // Ended, it no longer has the store open.
+            let _cancelled = rounds.await;
+        }
         self.parts.close().await;
     }
 }

@@ -55,6 +55,31 @@ pub(super) async fn rounds(
     }
 }
 
+/// How often events are chained: a ledger tells them within a second.
+const CHAINING: Duration = Duration::from_millis(400);
+
+/// After how many of those what others have left behind is looked for.
+const EVERYTHING: u32 = 750;
+
+/// Chains events.
+pub(super) async fn chaining(broker: Broker) {
+    let mut ticks = tokio::time::interval(CHAINING);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut round = 0_u32;
+    loop {
+        ticks.tick().await;
+        // A start finds what the last end has left.
+        let chained = match round % EVERYTHING {
+            0 => broker.chain_everything().await,
+            _ => broker.chain_lately().await,
+        };
+        if let Err(fault) = chained {
+            tracing::warn!(%fault, "events could not be chained yet");
+        }
+        round = round.wrapping_add(1);
+    }
+}
+
 /// How far sweeping has come.
 struct Sweeper {
     /// All that was due before has been looked at.

@@ -18,6 +18,7 @@ pub mod opaque;
 pub mod password;
 pub mod receipt_key;
 pub mod recipients;
+pub mod record_hash;
 pub mod row_mac;
 pub mod sealed;
 pub mod secret;

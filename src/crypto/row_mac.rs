@@ -51,6 +51,12 @@ impl Keyring {
         mac(self, root, partition, sort, body).verify_slice(tag).map_err(|_| NotAuthentic)?;
         Ok(body)
     }
+
+    /// Whether it can be judged here at all who wrote a row: false where it names a root key that is not known, or
+    /// retired.
+    pub fn has_key_of_row(&self, row: &[u8]) -> bool {
+        row.split_first_chunk::<KID>().is_none_or(|(kid, _)| self.opening_key(Kid(*kid)).is_some())
+    }
 }
 
 #[cfg(test)]

@@ -143,6 +143,8 @@ pub enum EventType {
     UsageCorrected,
     #[serde(rename = "quota.changed")]
     QuotaChanged,
+    #[serde(rename = "ledger.event_rejected")]
+    LedgerEventRejected,
     #[serde(rename = "console.signed_in")]
     ConsoleSignedIn,
     #[serde(rename = "console.signed_out")]

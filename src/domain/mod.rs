@@ -16,6 +16,7 @@ pub mod idempotency;
 pub mod identity;
 pub mod ids;
 pub mod instant;
+pub mod ledger;
 pub mod lifetime;
 pub mod limits;
 pub mod link;

@@ -81,6 +81,15 @@ pub struct EventView {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(value_type = Vec<String>)]
     pub changed: Vec<Field>,
+    /// In the audit trail: its number there, from 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seq: Option<u64>,
+    /// In the audit trail: its hash, SHA-256 in hexadecimal.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hash: Option<String>,
+    /// In the audit trail: the hash of the record before it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prev_hash: Option<String>,
     /// When (RFC 3339).
     pub at: String,
     /// In which request.
@@ -105,8 +114,14 @@ impl ActorView {
 }
 
 impl From<Recorded> for EventView {
-    fn from(Recorded { id, event, by }: Recorded) -> Self {
+    fn from(Recorded { id, event, by, place }: Recorded) -> Self {
+        let place = place.map(|place| (place.seq, String::from(place.hash), String::from(place.previous)));
+        let (seq, hash, prev_hash) =
+            place.map_or((None, None, None), |(seq, hash, previous)| (Some(seq), Some(hash), Some(previous)));
         Self {
+            seq,
+            hash,
+            prev_hash,
             id,
             kind: event.kind,
             actor: ActorView::new(&event.actor, by),
@@ -199,4 +214,59 @@ pub async fn audit(
     let request = PageRequest { limit: query.limit, cursor: query.cursor };
     let page = broker.audit(&caller, query.kind, &request).await?;
     Ok(HttpResponse::Ok().json(Listing::of(page, EventView::from)))
+}
+
+/// From where to verify.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct VerifyQuery {
+    /// Where the last answer ended: its `next_cursor`.
+    pub cursor: Option<String>,
+}
+
+/// What verifying came to.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct VerifiedView {
+    /// Whether everything that was looked at is as it must be.
+    pub intact: bool,
+    /// How many records are as they must be, from the first on.
+    pub records: u64,
+    /// The hash of the last of them. Kept elsewhere, it shows later whether the trail was rewritten up to there.
+    pub head: String,
+    /// The first record that is not as it must be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub broken: Option<BrokenView>,
+    /// Ask again with this to go on: so much is not verified at once. Null where that was all.
+    pub next_cursor: Option<String>,
+}
+
+/// A record that is not as it must be.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct BrokenView {
+    /// Its number.
+    pub seq: u64,
+    /// What is wrong with it.
+    pub problem: String,
+}
+
+/// Verify that nothing of the audit trail was changed, removed, added or moved: up to 100,000 records at once, from the
+/// first on. For administrators.
+#[utoipa::path(
+    get, path = "/v1/audit/verify", tag = "administration", params(VerifyQuery), security(("api_key" = [])),
+    responses((status = 200, body = VerifiedView), (status = "4XX", body = ProblemDocument))
+)]
+pub async fn verify(
+    Authenticated(caller): Authenticated,
+    broker: web::Data<Broker>,
+    query: web::Query<VerifyQuery>,
+) -> Result<HttpResponse, Problem> {
+    let verified = broker.verify_ledger(&caller, query.into_inner().cursor).await?;
+    Ok(HttpResponse::Ok().json(VerifiedView {
+        intact: verified.broken.is_none(),
+        records: verified.head.size,
+        head: verified.head.hash.into(),
+        broken: verified.broken.map(|broken| BrokenView { seq: broken.seq, problem: broken.what.to_string() }),
+        next_cursor: verified.next_cursor,
+    }))
 }

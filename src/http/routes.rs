@@ -122,6 +122,7 @@ pub fn configure(routes: &mut web::ServiceConfig) {
                 .route(delete().to(users::remove)),
         )
         .service(resource("/v1/users/{id}/cut-off").route(post().to(users::cut_off)))
+        .service(resource("/v1/audit/verify").route(get().to(histories::verify)))
         .service(resource("/v1/audit").route(get().to(histories::audit)))
         .service(resource("/v1/usage").route(get().to(administration::usage)))
         .service(resource("/v1/tenants/{id}/quota").route(put().to(administration::set_quota)))

@@ -1,29 +1,33 @@
 //! What happened: to one share, link or file request, and to everything of a
-//! namespace. For reading only: that nothing is missing is for the ledger to show.
+//! namespace. For reading only: that nothing is missing is shown by [`super::verification`].
 
 use std::collections::HashMap;
 
-use futures_util::future::try_join_all;
-
 use crate::{
+    crypto::record_hash::of_record,
     domain::{
         authority::MadeUnder,
         event::{Actor, Event, EventType, Subject},
         ids::{FileRequestId, LinkId, ShareId},
+        ledger::{Record, RecordHash, Segment},
         principal::{Principal, PrincipalId},
         tenant::Namespace,
     },
-    store::{Direction, Query, Row, outbox_partitions},
+    store::{Direction, Query, Row},
 };
 
 use super::{
     Broker, Caller, Error,
+    events::event_id,
     listing::{Page, PageRequest},
     rows,
 };
 
 /// At most so many events are looked through for one page of a certain type.
 const MOST_LOOKED_AT: usize = 10_000;
+
+/// How many segments are read at a time.
+const SEGMENTS: usize = 4;
 
 /// Who made something, or did it: a principal by its name.
 #[derive(Clone, Debug)]
@@ -43,6 +47,19 @@ pub struct Recorded {
     pub event: Event,
     /// The key that did it, if one did.
     pub by: Option<Maker>,
+    /// Where it stands in the ledger, where it was read from there.
+    pub place: Option<Place>,
+}
+
+/// The place of a record.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// Its number.
+    pub seq: u64,
+    /// Its hash.
+    pub hash: RecordHash,
+    /// The hash of the record before.
+    pub previous: RecordHash,
 }
 
 /// The names of keys.
@@ -132,7 +149,8 @@ impl Broker {
     async fn history(&self, caller: &Caller, subject: Subject, request: &PageRequest) -> Result<Page<Recorded>, Error> {
         let namespace = caller.namespace();
         let page = self.newest_first(rows::history(namespace, subject), namespace, request).await?;
-        let events = page.items.into_iter().filter_map(|row| self.readable(&row).map(|event| (row, event)));
+        let events =
+            page.items.into_iter().filter_map(|row| Some((event_id(&row.key.sort), self.readable(&row)?, None)));
         let items = self.told(namespace, events.collect()).await?;
         Ok(Page { items, next_cursor: page.next_cursor })
     }
@@ -149,68 +167,71 @@ impl Broker {
     ) -> Result<Page<Recorded>, Error> {
         caller.administers()?;
         let (namespace, limit) = (caller.namespace(), request.limit()?);
-        let ledger = rows::ledger(namespace);
-        let list = format!("audit#{ledger}#{kind:?}");
-        let mut after = self.position(&list, namespace, request)?;
+        // What was done before this was asked for is to be in it. Where that cannot be, the rest is there to be read.
+        if let Err(fault) = self.chain(namespace).await {
+            tracing::warn!(%fault, "events wait longer than they should to be chained");
+        }
+        let list = format!("audit#{}#{kind:?}", rows::ledger(namespace));
+        let mut below = self.position(&list, namespace, request)?.and_then(|position| position.parse().ok());
         let (mut found, mut looked_at) = (Vec::new(), 0);
-        // What is rare is not looked for a row at a time.
-        let portion = if kind.is_some() { MOST_LOOKED_AT / 20 } else { limit };
-        let goes_on = loop {
-            let mut rows = self.newest_of_outbox(&ledger, after.as_deref(), portion + 1).await?;
-            let is_last = rows.len() <= portion;
-            rows.truncate(portion);
-            looked_at += rows.len();
-            let mut rows = rows.into_iter();
-            while found.len() < limit
-                && let Some(row) = rows.next()
-            {
-                after = Some(row.key.sort.clone());
-                found.extend(read(&row, kind).map(|event| (row, event)));
+        'looking: while found.len() < limit && looked_at < MOST_LOOKED_AT {
+            let segments = self.newest_segments(namespace, below).await?;
+            if segments.is_empty() {
+                below = None;
+                break;
             }
-            if is_last && rows.len() == 0 {
-                break None;
+            for row in segments {
+                let segment = self.readable::<Segment>(&row);
+                let records = segment.iter().flat_map(|segment| segment.records.iter().rev());
+                for (text, record) in records.filter_map(|text| Some((text, Record::parse(text).ok()?))) {
+                    if below.is_some_and(|below| record.seq >= below) {
+                        continue;
+                    }
+                    (below, looked_at) = (Some(record.seq), looked_at + 1);
+                    if kind.is_none_or(|kind| kind == record.event.kind) {
+                        let place = Place { seq: record.seq, hash: of_record(text), previous: record.prev_hash };
+                        found.push((record.id, record.event, Some(place)));
+                    }
+                    if found.len() == limit {
+                        break 'looking;
+                    }
+                }
+                // One that cannot be read hides no others.
+                let first = u64::from_str_radix(&row.key.sort, 16).unwrap_or_default();
+                below = Some(below.map_or(first, |below: u64| below.min(first)));
             }
-            if found.len() == limit || looked_at >= MOST_LOOKED_AT {
-                break after;
-            }
-        };
-        let next_cursor = goes_on.map(|after| self.cursor(&list, namespace, &after)).transpose()?;
+        }
+        let goes_on = below.filter(|below| *below > 1);
+        let next_cursor = goes_on.map(|below| self.cursor(&list, namespace, &below.to_string())).transpose()?;
         Ok(Page { items: self.told(namespace, found).await?, next_cursor })
     }
 
-    /// The newest rows of all parts of an outbox before a position, merged:
-    /// attempts are named by the time of their making.
-    async fn newest_of_outbox(&self, ledger: &str, after: Option<&str>, limit: usize) -> Result<Vec<Row>, Error> {
-        let queries = outbox_partitions(ledger).map(async |partition| {
-            let (begins_with, after, direction) = (String::new(), after.map(str::to_owned), Direction::Descending);
-            self.store.query(&Query { partition, begins_with, after, limit, direction }).await
-        });
-        let mut rows: Vec<_> = try_join_all(queries).await?.into_iter().flatten().collect();
-        rows.sort_unstable_by(|a, b| b.key.sort.cmp(&a.key.sort));
-        rows.truncate(limit);
-        Ok(rows)
+    /// The newest segments that begin before a record.
+    async fn newest_segments(&self, namespace: Namespace, below: Option<u64>) -> Result<Vec<Row>, Error> {
+        let query = Query {
+            partition: rows::segments(namespace),
+            begins_with: String::new(),
+            after: below.map(|below| rows::segment(namespace, below).sort),
+            limit: SEGMENTS,
+            direction: Direction::Descending,
+        };
+        Ok(self.store.query(&query).await?)
     }
 
-    async fn told(&self, namespace: Namespace, events: Vec<(Row, Event)>) -> Result<Vec<Recorded>, Error> {
-        let makers = self.makers(namespace, events.iter().filter_map(|(_, event)| principal_of(&event.actor))).await?;
-        let told = events.into_iter().map(|(row, event)| Recorded {
-            id: event_id(&row.key.sort),
+    async fn told(
+        &self,
+        namespace: Namespace,
+        events: Vec<(String, Event, Option<Place>)>,
+    ) -> Result<Vec<Recorded>, Error> {
+        let who = events.iter().filter_map(|(_, event, _)| principal_of(&event.actor));
+        let makers = self.makers(namespace, who).await?;
+        let told = events.into_iter().map(|(id, event, place)| Recorded {
+            id,
             by: principal_of(&event.actor).map(|id| makers.maker(id)),
             event,
+            place,
         });
         Ok(told.collect())
-    }
-}
-
-/// An event of this type. The outbox is the one place whose rows are not vouched
-/// for; one that cannot be read hides no others.
-fn read(row: &Row, kind: Option<EventType>) -> Option<Event> {
-    match serde_json::from_slice::<Event>(&row.body) {
-        Ok(event) => kind.is_none_or(|kind| kind == event.kind).then_some(event),
-        Err(fault) => {
-            tracing::error!(%fault, key = ?row.key, "an event cannot be read");
-            None
-        }
     }
 }
 
@@ -221,9 +242,4 @@ fn principal_of(actor: &Actor) -> Option<PrincipalId> {
         Actor::Console { principal, .. } => Some(*principal),
         Actor::System | Actor::Session { .. } | Actor::Submission { .. } | Actor::Bearer => None,
     }
-}
-
-/// An event is named by the attempt that recorded it, and its number there.
-fn event_id(sort: &str) -> String {
-    format!("evt_{}", sort.trim_start_matches("att_").replace('#', ""))
 }

@@ -7,6 +7,7 @@ pub mod api_keys;
 pub mod archives;
 pub mod artifacts;
 pub mod bulk_revocation;
+mod chaining;
 pub mod changes;
 pub mod console;
 mod data_keys;
@@ -50,6 +51,7 @@ pub mod uploads;
 pub mod usage;
 pub mod users;
 pub mod vault;
+pub mod verification;
 
 use std::sync::Arc;
 
@@ -67,6 +69,7 @@ use crate::{
 
 pub use access::{Asking, Caller};
 pub use archives::ArchivePlaces;
+pub use chaining::Ledgers;
 pub use data_keys::DataKeys;
 pub use error::{Error, Invalid};
 pub use last_used::{LastUsed, SeenPrincipal};
@@ -167,6 +170,8 @@ pub struct Broker {
     pub tallies: Arc<Tallies>,
     /// Who has called this process lately.
     pub last_used: Arc<LastUsed>,
+    /// Ledgers to which this process has written lately.
+    pub ledgers: Arc<Ledgers>,
     /// Who of this process charges an account of a quota next.
     pub turns: Arc<Turns>,
     /// Completions that run in this process.

@@ -22,6 +22,7 @@ use crate::domain::{
     event::Event,
     file_request::{FileRequest, Submission},
     instant::Instant,
+    ledger::Segment,
     object::PathEntry,
     principal::Principal,
     quota::Account,
@@ -98,5 +99,5 @@ plain! {
     Account, DueBytes, DueRow, Manifest, PathEntry, Receipt,
     // An organisation, its key and its web pages.
     DataKeyRow, NamedOrigin, Tenant,
-    Event,
+    Event, Segment,
 }

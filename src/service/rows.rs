@@ -32,6 +32,7 @@
 //! | `idempotency#H` | `reply` | the reply to a request that is carried out once |
 //! | `history#T#M#R` | attempt and number | what happened to R: a share, link or file request |
 //! | `limits#T#M` | number of a window | a counter: what replicas have leased of the tenant's limit |
+//! | `ledger#T#M` | number of a record | a segment of the ledger that begins with that |
 //! | `outbox#T#M#n` | attempt and number | events on their way to the ledger |
 //!
 //! `T` tenant, `M` mode, `H` SHA-256, `R` the mark of a recipient (or `none`, `asked`, `tries`: of all of them). Tenant
@@ -283,6 +284,19 @@ pub(super) fn history_of(namespace: Namespace, subject: Subject, sort: String) -
 /// No row but a counter.
 pub(super) fn leased(namespace: Namespace, window: u64) -> RowKey {
     RowKey::new(format!("limits#{}", of(namespace)), format!("{window:012x}"))
+}
+
+pub(super) fn segments(namespace: Namespace) -> String {
+    format!("ledger#{}", of(namespace))
+}
+
+pub(super) fn segment(namespace: Namespace, first: u64) -> RowKey {
+    RowKey::new(segments(namespace), format!("{first:016x}"))
+}
+
+/// The position before the segment that begins with this record; none before the first.
+pub(super) fn segment_before(first: u64) -> Option<String> {
+    first.checked_sub(1).filter(|before| *before > 0).map(|before| format!("{before:016x}"))
 }
 
 pub(super) fn ledger(namespace: Namespace) -> String {

@@ -17,7 +17,7 @@ use crate::{
 use super::{
     Broker, Caller, Error,
     api_keys::CreatedApiKey,
-    events::{Origin, outbox},
+    events::Origin,
     idempotency::Reply,
     listing::{Page, PageRequest},
     principals::NewPrincipal,
@@ -85,8 +85,7 @@ impl Broker {
         let origin = Origin { namespace, request, at: now };
         let key_event = origin.done(EventType::ApiKeyCreated, actor.clone(), admin_key.key.id);
         let transaction = self
-            .recording(&origin.done(EventType::TenantCreated, actor, tenant.id))?
-            .and_event(outbox(&key_event)?)
+            .recording_both(&origin.done(EventType::TenantCreated, actor, tenant.id), &key_event)?
             .write(self.put(rows::tenant(tenant.id), Expected::Absent, &tenant, None)?)
             .write(self.put(rows::tenant_index(tenant.id), Expected::Absent, &IndexRow {}, None)?)
             .write(data_key_write)
@@ -152,8 +151,7 @@ impl Broker {
                 self.new_api_key(&sealed, &tenant, administrator(), operator, origin.at)?;
             let key_event = origin.done(EventType::ApiKeyCreated, caller.actor(), admin_key.key.id);
             let transaction = self
-                .recording(&origin.done(EventType::TenantCutOff, caller.actor(), id))?
-                .and_event(outbox(&key_event)?)
+                .recording_both(&origin.done(EventType::TenantCutOff, caller.actor(), id), &key_event)?
                 .write(self.put(rows::tenant(id), Expected::Version(found.version), &tenant, None)?)
                 .write(key)
                 .write(pointer);

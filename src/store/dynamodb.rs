@@ -18,7 +18,8 @@ use aws_sdk_dynamodb::{
     Client,
     config::{retry::RetryConfig, timeout::TimeoutConfig},
     types::{
-        AttributeValue, KeysAndAttributes, Put, ReturnValue, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
+        AttributeValue, Delete, KeysAndAttributes, Put, ReturnValue, ReturnValuesOnConditionCheckFailure,
+        TransactWriteItem,
     },
 };
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
@@ -124,6 +125,16 @@ impl DynamoStore {
         let put = put.build().map_err(|error| Unavailable(error.to_string()))?;
         Ok(TransactWriteItem::builder().put(put).build())
     }
+
+    fn take(&self, key: &RowKey) -> Result<TransactWriteItem, Unavailable> {
+        let delete = Delete::builder()
+            .table_name(&self.table)
+            .set_key(Some(item::key(key)))
+            .condition_expression("attribute_exists(pk)")
+            .build()
+            .map_err(|error| Unavailable(error.to_string()))?;
+        Ok(TransactWriteItem::builder().delete(delete).build())
+    }
 }
 
 /// What a put writes beside its key, and when.
@@ -196,6 +207,9 @@ impl Backend for DynamoStore {
             let content = Content { expected: write.expected, body: &write.body, purge_after: write.purge_after };
             puts.push(self.put(&write.key, write.expected.next(), content)?);
         }
+        for key in transaction.taken() {
+            puts.push(self.take(key)?);
+        }
         for (key, body) in transaction.outbox() {
             let content = Content { expected: Expected::Absent, body, purge_after: None };
             puts.push(self.put(&key, Version::FIRST, content)?);
@@ -207,7 +221,10 @@ impl Backend for DynamoStore {
             .set_transact_items(Some(puts));
         match request.send().await {
             Ok(_) => Ok(()),
-            Err(error) => outcome::of_commit(error, transaction.writes().len()),
+            Err(error) => {
+                let conditional = transaction.writes().len() + transaction.taken().len();
+                outcome::of_commit(error, conditional, transaction.taken().is_empty())
+            }
         }
     }
 

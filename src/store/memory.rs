@@ -13,14 +13,15 @@ use async_trait::async_trait;
 use crate::domain::instant::Instant;
 
 use super::{
-    Backend, Direction, Expected, Failure, Query, Row, RowKey, Transaction, Unavailable, Version, check_keys,
-    counters::Counters, row::Scope,
+    Backend, Direction, Expected, Failure, Query, Row, RowKey, Transaction, Unavailable, Version, chained::Chained,
+    check_keys, counters::Counters, row::Scope,
 };
 
 /// A store in memory. Rows stay after their purge date, as they may anywhere.
 #[derive(Default)]
 pub struct MemoryStore {
     rows: Mutex<BTreeMap<RowKey, (Version, Vec<u8>)>>,
+    chained: Mutex<Chained>,
     counters: Counters,
 }
 
@@ -81,7 +82,8 @@ impl Backend for MemoryStore {
     async fn try_commit(&self, transaction: &Transaction) -> Result<(), Failure> {
         transaction.check()?;
         let mut rows = self.rows();
-        if transaction.outbox().any(|(key, _)| rows.contains_key(&key)) {
+        let mut chained = self.chained.lock().unwrap_or_else(PoisonError::into_inner);
+        if transaction.outbox().any(|(key, _)| rows.contains_key(&key)) || chained.has(transaction.attempt()) {
             return Ok(());
         }
         let mut stale = Vec::new();
@@ -95,12 +97,17 @@ impl Backend for MemoryStore {
                 stale.push(current.map(|stored| row(&write.key, stored)));
             }
         }
+        stale.extend(transaction.taken().iter().filter(|key| !rows.contains_key(key)).map(|_| None));
         if !stale.is_empty() {
             return Err(Failure::Stale(stale));
         }
         for write in transaction.writes() {
             rows.insert(write.key.clone(), (write.expected.next(), write.body.clone()));
         }
+        for key in transaction.taken() {
+            rows.remove(key);
+        }
+        chained.remember(transaction.taken());
         for (key, body) in transaction.outbox() {
             rows.insert(key, (Version::FIRST, body.to_vec()));
         }

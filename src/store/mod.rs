@@ -6,6 +6,7 @@
 //!
 //! Never here: what a row means. Bodies are opaque bytes to every backend.
 
+mod chained;
 mod counters;
 pub mod dynamodb;
 pub mod embedded;
@@ -21,8 +22,9 @@ use async_trait::async_trait;
 
 use crate::domain::instant::Instant;
 
+pub use resend::DEADLINE;
 pub use row::{Direction, Query, Row, RowKey, Version};
-pub use transaction::{Expected, OutboxEvent, Transaction, Write, outbox_partitions};
+pub use transaction::{Expected, MOST_TAKEN, OutboxEvent, Transaction, Write, event_sort, outbox_partitions};
 
 /// The store could not answer; nothing may be concluded from it.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -79,10 +81,12 @@ pub trait Backend: Send + Sync + 'static {
     /// Rows of one partition in the order of their sort keys, strongly consistent.
     async fn query(&self, query: &Query) -> Result<Vec<Row>, Unavailable>;
 
-    /// Applies all writes and puts all events, or nothing at all.
+    /// Applies all writes, puts all events and takes out all that are to be taken, or does nothing at all. An event
+    /// that is to be taken and is not there makes it stale.
     ///
-    /// Sending the identical transaction again is harmless at any time: once
-    /// applied, every later attempt answers `Ok` and changes nothing.
+    /// Sending the identical transaction that records events again is harmless: once applied, every later attempt
+    /// within [`DEADLINE`] answers `Ok` and changes nothing, though its events have been taken meanwhile; and as long
+    /// as they have not, at any time.
     async fn try_commit(&self, transaction: &Transaction) -> Result<(), Failure>;
 
     /// Adds to a counter, which is no row and begins at zero, and answers what it then is.
@@ -165,7 +169,7 @@ impl Store {
 
     /// Commits, resending the identical transaction until the answer is definite.
     pub async fn commit(&self, transaction: Transaction) -> Result<(), CommitError> {
-        resend::until_definite(self.backend.as_ref(), &transaction, resend::DEADLINE).await
+        resend::until_definite(self.backend.as_ref(), &transaction, DEADLINE).await
     }
 
     /// Adds to a counter and answers what it then is, as [`Backend::count`] says.

@@ -7,7 +7,7 @@ use super::{Backend, CommitError, Failure, Transaction, Unavailable};
 /// For how long a transaction is sent again before the caller is told that
 /// nothing is known. Far below the ten minutes for which DynamoDB remembers
 /// a request token.
-pub(super) const DEADLINE: Duration = Duration::from_secs(10);
+pub const DEADLINE: Duration = Duration::from_secs(10);
 
 /// The first pause between two attempts; doubled each time up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(5);

@@ -1,7 +1,7 @@
 //! What is committed: conditional writes and the events that record them.
 //!
 //! There is no transaction without an event: a change that nobody could find
-//! in the ledger cannot be expressed.
+//! in the ledger cannot be expressed. It either puts events into the outbox, or takes them out of it into a ledger.
 
 use crate::domain::{ids::AttemptId, instant::Instant};
 
@@ -32,7 +32,8 @@ impl Expected {
 /// One conditional write of a whole row.
 ///
 /// Rows are never deleted by a write: a key that came back would begin at
-/// version 1 again, and an old condition would hold for a new row.
+/// version 1 again, and an old condition would hold for a new row. (Outbox rows do not come back: each is
+/// named by the one attempt that puts it.)
 #[derive(Clone)]
 pub struct Write {
     /// Which row.
@@ -61,24 +62,41 @@ pub struct Transaction {
     attempt: AttemptId,
     writes: Vec<Write>,
     events: Vec<OutboxEvent>,
+    taken: Vec<RowKey>,
 }
 
 /// How many outbox partitions each ledger has, so that no single one bounds its rate.
 const OUTBOX_SHARDS: u8 = 8;
+
+const OUTBOX: &str = "outbox#";
 
 /// The partitions in which the events of a ledger wait.
 pub fn outbox_partitions(ledger: &str) -> impl Iterator<Item = String> {
     (0..OUTBOX_SHARDS).map(move |shard| outbox_partition(ledger, shard))
 }
 
+/// The sort key of an event: the attempt that puts it, and its number there.
+pub fn event_sort(attempt: AttemptId, number: usize) -> String {
+    format!("{attempt}#{number:02}")
+}
+
 fn outbox_partition(ledger: &str, shard: u8) -> String {
-    format!("outbox#{ledger}#{shard}")
+    format!("{OUTBOX}{ledger}#{shard}")
 }
 
 impl Transaction {
     /// A transaction that records this event.
     pub fn recording(attempt: AttemptId, event: OutboxEvent) -> Self {
-        Self { attempt, writes: Vec::new(), events: vec![event] }
+        Self { attempt, writes: Vec::new(), events: vec![event], taken: Vec::new() }
+    }
+
+    /// A transaction that writes this segment of a ledger and takes these rows out of its outbox, all of which
+    /// have to be there.
+    ///
+    /// It has no proof of its own: sent again after it was applied, it is stale. Whoever chains reads what there is and
+    /// goes on from there, whosever work that is.
+    pub fn chaining(attempt: AttemptId, segment: Write, taken: Vec<RowKey>) -> Self {
+        Self { attempt, writes: vec![segment], events: Vec::new(), taken }
     }
 
     /// Adds a write. A row may be written once in a transaction.
@@ -105,20 +123,25 @@ impl Transaction {
         &self.writes
     }
 
+    /// The outbox rows that are taken out.
+    pub fn taken(&self) -> &[RowKey] {
+        &self.taken
+    }
+
     /// The outbox rows: where each event is put, and what it says. Their
     /// presence proves that the transaction was applied.
     pub fn outbox(&self) -> impl Iterator<Item = (RowKey, &[u8])> {
         let shard = self.attempt.as_bytes()[15] % OUTBOX_SHARDS;
         self.events.iter().enumerate().map(move |(index, event)| {
             let partition = outbox_partition(&event.ledger, shard);
-            (RowKey::new(partition, format!("{}#{index:02}", self.attempt)), event.body.as_slice())
+            (RowKey::new(partition, event_sort(self.attempt, index)), event.body.as_slice())
         })
     }
 
     /// The limits of all backends together, so that what one of them takes
     /// every other takes too: 100 rows, 400,000 bytes a row, 4,000,000 bytes in all.
     pub(super) fn check(&self) -> Result<(), Unavailable> {
-        let rows = self.writes.len() + self.events.len();
+        let rows = self.writes.len() + self.events.len() + self.taken.len();
         if rows > MOST_ROWS {
             return Err(Unavailable(format!("a transaction of {rows} rows, where {MOST_ROWS} is the most")));
         }
@@ -137,12 +160,21 @@ impl Transaction {
                 return Err(Unavailable("a transaction writes its own outbox row".into()));
             }
         }
+        for (index, key) in self.taken.iter().enumerate() {
+            key.check()?;
+            if !key.partition.starts_with(OUTBOX) || self.taken[..index].contains(key) {
+                return Err(Unavailable("a transaction takes what is no event, or one event twice".into()));
+            }
+        }
         match bytes {
             0..=MOST_BYTES => Ok(()),
             bytes => Err(Unavailable(format!("a transaction of {bytes} bytes, where {MOST_BYTES} is the most"))),
         }
     }
 }
+
+/// The most events that one transaction takes, beside the segment that it writes.
+pub const MOST_TAKEN: usize = MOST_ROWS - 1;
 
 const MOST_ROWS: usize = 100;
 const MOST_BYTES: usize = 4_000_000;
@@ -179,6 +211,18 @@ mod tests {
         let large =
             (0..11).fold(recording(), |transaction, index| transaction.write(write(&index.to_string(), 399_999)));
         assert!(large.check().is_err());
+    }
+
+    #[test]
+    fn only_events_are_taken_and_each_once() {
+        let event = |sort: &str| RowKey::new("outbox#ledger#1", sort);
+        let taking = |taken: Vec<RowKey>| Transaction::chaining(AttemptId::from_bytes([8; 16]), write("s", 1), taken);
+        assert!(taking(vec![event("a"), event("b")]).check().is_ok());
+        assert!(taking(vec![event("a"), event("a")]).check().is_err());
+        assert!(taking(vec![event("a"), RowKey::new("share#x", "state")]).check().is_err());
+        let many = |count: usize| (0..count).map(|number| event(&number.to_string())).collect();
+        assert!(taking(many(MOST_TAKEN)).check().is_ok());
+        assert!(taking(many(MOST_TAKEN + 1)).check().is_err());
     }
 
     #[test]

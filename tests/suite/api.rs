@@ -43,6 +43,7 @@ mod idempotency;
 mod idempotency_in_doubt;
 mod inventory;
 mod last_used;
+mod ledger;
 mod limits;
 mod lists;
 mod looking;
@@ -169,6 +170,10 @@ on_every_backend! {
     recorded:
         the_life_of_a_share_is_told_event_by_event,
         every_act_has_one_event;
+    ledger:
+        what_happens_is_chained_within_a_second_though_nobody_asks,
+        every_record_has_its_place_and_follows_the_one_before,
+        every_namespace_has_a_ledger_of_its_own;
     principals:
         a_viewer_looks_and_makes_nothing,
         a_role_goes_with_its_grants,

@@ -5,6 +5,7 @@
 //! backend can have (its directory, its journal) stand in a file of their own.
 
 mod ambiguity;
+mod chaining;
 mod committing;
 mod embedded;
 pub mod fixture;
@@ -55,6 +56,11 @@ conformance! {
         the_largest_transaction_is_applied
         transactions_beyond_the_limits_are_refused
         rows_past_their_purge_date_are_still_there;
+    chaining:
+        events_leave_the_outbox_with_the_segment
+        an_event_is_chained_once
+        of_many_who_chain_one_gets_each_event
+        what_is_sent_again_after_its_event_was_chained_changes_nothing;
     querying:
         pages_in_both_directions
         beginnings_and_positions_meet

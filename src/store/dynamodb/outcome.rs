@@ -24,8 +24,8 @@ where
 }
 
 /// What the error says about a transaction whose first `writes` items are its
-/// conditional writes, and whose other items are its outbox rows.
-pub(super) fn of_commit(error: SdkError<TransactWriteItemsError>, writes: usize) -> Result<(), Failure> {
+/// conditional writes and what it takes, and whose other items are its outbox rows: some, where it records anything.
+pub(super) fn of_commit(error: SdkError<TransactWriteItemsError>, writes: usize, records: bool) -> Result<(), Failure> {
     let service = match error {
         SdkError::ServiceError(answer) => {
             if answer.raw().status().is_server_error() {
@@ -38,7 +38,7 @@ pub(super) fn of_commit(error: SdkError<TransactWriteItemsError>, writes: usize)
     };
     match &service {
         TransactWriteItemsError::TransactionCanceledException(cancelled) => {
-            of_cancellation(cancelled.cancellation_reasons.clone().unwrap_or_default(), writes)
+            of_cancellation(cancelled.cancellation_reasons.clone().unwrap_or_default(), writes, records)
         }
         // An earlier attempt of this very transaction is under way.
         TransactWriteItemsError::TransactionInProgressException(_) => Err(Failure::Unknown(describe(&service))),
@@ -51,9 +51,11 @@ pub(super) fn of_commit(error: SdkError<TransactWriteItemsError>, writes: usize)
     }
 }
 
-fn of_cancellation(reasons: Vec<CancellationReason>, writes: usize) -> Result<(), Failure> {
+fn of_cancellation(reasons: Vec<CancellationReason>, writes: usize, records: bool) -> Result<(), Failure> {
     let codes: Vec<Reason> = reasons.iter().map(|reason| Reason::of(reason.code())).collect();
-    let Some((of_writes, of_outbox)) = codes.split_at_checked(writes).filter(|(_, outbox)| !outbox.is_empty()) else {
+    let Some((of_writes, of_outbox)) =
+        codes.split_at_checked(writes).filter(|(_, outbox)| outbox.is_empty() != records)
+    else {
         return Err(Failure::Unknown("a transaction was cancelled without a reason for each item".into()));
     };
     // An outbox row is put if absent, under a key that only this attempt uses.
@@ -138,10 +140,10 @@ mod tests {
 
     #[test]
     fn an_outbox_row_that_is_there_proves_the_commit() {
-        assert!(of_cancellation(reasons(&["None", FAILED]), 1).is_ok());
-        assert!(of_cancellation(reasons(&[FAILED, FAILED]), 1).is_ok());
-        assert!(of_cancellation(reasons(&[CONFLICT, FAILED]), 1).is_ok());
-        assert!(of_cancellation(reasons(&[FAILED]), 0).is_ok());
+        assert!(of_cancellation(reasons(&["None", FAILED]), 1, true).is_ok());
+        assert!(of_cancellation(reasons(&[FAILED, FAILED]), 1, true).is_ok());
+        assert!(of_cancellation(reasons(&[CONFLICT, FAILED]), 1, true).is_ok());
+        assert!(of_cancellation(reasons(&[FAILED]), 0, true).is_ok());
     }
 
     #[test]
@@ -149,7 +151,7 @@ mod tests {
         let old = item::item(&RowKey::new("p", "s"), Version::FIRST, b"old", None);
         let there = CancellationReason::builder().code(FAILED).set_item(Some(old)).build();
         let reasons = [reasons(&["None", FAILED]), vec![there], reasons(&["None"])].concat();
-        let Err(Failure::Stale(rows)) = of_cancellation(reasons, 3) else { panic!("not stale") };
+        let Err(Failure::Stale(rows)) = of_cancellation(reasons, 3, true) else { panic!("not stale") };
         assert_eq!(rows.len(), 2);
         assert_eq!(rows[0], None);
         assert_eq!(rows[1].as_ref().unwrap().body, b"old");
@@ -158,19 +160,22 @@ mod tests {
     #[test]
     fn a_conflict_is_contention_and_not_a_refusal() {
         for code in [CONFLICT, "ThrottlingError", "ProvisionedThroughputExceeded"] {
-            assert!(matches!(of_cancellation(reasons(&[code, "None"]), 1), Err(Failure::Contended)));
+            assert!(matches!(of_cancellation(reasons(&[code, "None"]), 1, true), Err(Failure::Contended)));
         }
         // The outbox row was not looked at: the winner may be this very attempt.
-        assert!(matches!(of_cancellation(reasons(&[FAILED, CONFLICT]), 1), Err(Failure::Contended)));
+        assert!(matches!(of_cancellation(reasons(&[FAILED, CONFLICT]), 1, true), Err(Failure::Contended)));
         assert!(
-            matches!(of_cancellation(reasons(&[FAILED, CONFLICT, "None"]), 2), Err(Failure::Stale(rows)) if rows.len() == 1)
+            matches!(of_cancellation(reasons(&[FAILED, CONFLICT, "None"]), 2, true), Err(Failure::Stale(rows)) if rows.len() == 1)
         );
     }
 
     #[test]
     fn what_cannot_be_read_as_definite_is_not() {
-        assert!(matches!(of_cancellation(Vec::new(), 1), Err(Failure::Unknown(_))));
-        assert!(matches!(of_cancellation(reasons(&[FAILED]), 1), Err(Failure::Unknown(_))));
-        assert!(matches!(of_cancellation(reasons(&["ValidationError", FAILED, "None"]), 2), Err(Failure::Refused(_))));
+        assert!(matches!(of_cancellation(Vec::new(), 1, true), Err(Failure::Unknown(_))));
+        assert!(matches!(of_cancellation(reasons(&[FAILED]), 1, true), Err(Failure::Unknown(_))));
+        assert!(matches!(
+            of_cancellation(reasons(&["ValidationError", FAILED, "None"]), 2, true),
+            Err(Failure::Refused(_))
+        ));
     }
 }

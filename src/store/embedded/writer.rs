@@ -18,10 +18,10 @@ use std::collections::{BTreeMap, btree_map::Entry};
 use fjall::{PersistMode, Slice};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::domain::instant::Instant;
+use crate::domain::{ids::AttemptId, instant::Instant};
 
 use super::{
-    super::{Expected, Failure, Row, RowKey, Transaction, Unavailable, Version},
+    super::{Expected, Failure, Row, RowKey, Transaction, Unavailable, Version, chained::Chained},
     codec::{self, Header},
     directory::Database,
 };
@@ -44,8 +44,10 @@ pub(super) enum Job {
 /// A transaction in stored form, made on the caller's thread to keep the
 /// writer's work short.
 pub(super) struct Prepared {
+    attempt: AttemptId,
     writes: Vec<PreparedWrite>,
     outbox: Vec<(Slice, Next)>,
+    taken: Vec<(RowKey, Slice)>,
 }
 
 struct PreparedWrite {
@@ -74,7 +76,13 @@ impl From<&Transaction> for Prepared {
             next: next(write.expected.next(), write.purge_after, &write.body),
         });
         let outbox = transaction.outbox().map(|(key, body)| (codec::row_key(&key), next(Version::FIRST, None, body)));
-        Self { writes: writes.collect(), outbox: outbox.collect() }
+        let taken = transaction.taken().iter().map(|key| (key.clone(), codec::row_key(key)));
+        Self {
+            attempt: transaction.attempt(),
+            writes: writes.collect(),
+            outbox: outbox.collect(),
+            taken: taken.collect(),
+        }
     }
 }
 
@@ -89,10 +97,12 @@ impl Writer {
 
     /// Works until it is closed or the store is dropped, and all jobs are done.
     pub(super) fn run(self, mut jobs: mpsc::Receiver<Job>) {
+        // Within the process only: whoever sends again, does so from here.
+        let mut chained = Chained::default();
         let mut waiting = Vec::with_capacity(LARGEST_GROUP);
         let mut closing = Vec::new();
         while jobs.blocking_recv_many(&mut waiting, LARGEST_GROUP) > 0 {
-            let mut group = Group::new(&self.database);
+            let mut group = Group::new(&self.database, &mut chained);
             let mut answers = Vec::with_capacity(waiting.len());
             for job in waiting.drain(..) {
                 match job {
@@ -138,6 +148,8 @@ struct Group<'a> {
     database: &'a Database,
     /// What the group has changed so far: the rows as its later jobs see them.
     overlay: BTreeMap<Slice, Change>,
+    /// Whose events were taken lately.
+    chained: &'a mut Chained,
 }
 
 /// What a group does to one row, however many of its jobs wrote it.
@@ -149,8 +161,8 @@ struct Change {
 }
 
 impl<'a> Group<'a> {
-    fn new(database: &'a Database) -> Self {
-        Self { database, overlay: BTreeMap::new() }
+    fn new(database: &'a Database, chained: &'a mut Chained) -> Self {
+        Self { database, overlay: BTreeMap::new(), chained }
     }
 
     /// Judges a transaction, and takes it into the group if all its conditions hold.
@@ -162,6 +174,10 @@ impl<'a> Group<'a> {
                 for (write, purge_date) in prepared.writes.into_iter().zip(purge_dates) {
                     self.change(write.key, purge_date, Some(write.next));
                 }
+                for (_, key) in &prepared.taken {
+                    self.change(key.clone(), None, None);
+                }
+                self.chained.remember(prepared.taken.iter().map(|(key, _)| key));
                 for (key, next) in prepared.outbox {
                     self.change(key, None, Some(next));
                 }
@@ -178,6 +194,9 @@ impl<'a> Group<'a> {
                 return Ok(Verdict::Applied);
             }
         }
+        if self.chained.has(prepared.attempt) {
+            return Ok(Verdict::Applied);
+        }
         let mut stale = Vec::new();
         let mut purge_dates = Vec::with_capacity(prepared.writes.len());
         for write in &prepared.writes {
@@ -191,6 +210,11 @@ impl<'a> Group<'a> {
                 stale.push(current.map(|value| codec::row(write.row_key.clone(), &value)).transpose()?);
             }
             purge_dates.push(header.and_then(|header| header.purge_after));
+        }
+        for (_, key) in &prepared.taken {
+            if self.current(key)?.is_none() {
+                stale.push(None);
+            }
         }
         Ok(if stale.is_empty() { Verdict::Applicable(purge_dates) } else { Verdict::Stale(stale) })
     }
@@ -282,10 +306,7 @@ fn end_process(error: &fjall::Error) -> ! {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        domain::ids::AttemptId,
-        store::{OutboxEvent, Write},
-    };
+    use crate::store::{OutboxEvent, Write};
 
     fn claim(attempt: u8, expected: Expected, purge_after: Option<Instant>) -> Prepared {
         let event = OutboxEvent { ledger: "ledger".into(), body: Vec::new() };
@@ -308,7 +329,8 @@ mod tests {
     #[test]
     fn of_two_claims_in_one_group_one_wins() {
         let (_directory, database) = database();
-        let mut group = Group::new(&database);
+        let mut chained = Chained::default();
+        let mut group = Group::new(&database, &mut chained);
         assert!(group.admit(claim(1, Expected::Absent, None)).is_ok());
         let Err(Failure::Stale(rows)) = group.admit(claim(2, Expected::Absent, None)) else { panic!("two winners") };
         assert_eq!(rows[0].as_ref().unwrap().body, [1]);
@@ -320,7 +342,8 @@ mod tests {
     #[test]
     fn an_attempt_that_meets_itself_in_one_group_is_applied_once() {
         let (_directory, database) = database();
-        let mut group = Group::new(&database);
+        let mut chained = Chained::default();
+        let mut group = Group::new(&database, &mut chained);
         assert!(group.admit(claim(1, Expected::Absent, None)).is_ok());
         assert!(group.admit(claim(2, Expected::Version(Version::FIRST), None)).is_ok());
         assert!(group.admit(claim(1, Expected::Absent, None)).is_ok());
@@ -332,26 +355,27 @@ mod tests {
     #[test]
     fn the_index_follows_a_row_through_a_group() {
         let (_directory, database) = database();
+        let mut chained = Chained::default();
         let at = |millis| Some(Instant::from_unix_millis(millis));
         let indexed = || {
             let entries = database.due(Instant::from_unix_millis(1_000), 10).unwrap();
             entries.iter().map(|entry| u64::from_be_bytes(*entry.first_chunk().unwrap())).collect::<Vec<_>>()
         };
-        let mut group = Group::new(&database);
+        let mut group = Group::new(&database, &mut chained);
         group.admit(claim(1, Expected::Absent, at(100))).unwrap();
         group.admit(claim(2, Expected::Version(Version::FIRST), at(200))).unwrap();
         group.commit();
         assert_eq!(indexed(), [200]);
 
         let due = database.due(Instant::from_unix_millis(200), 10).unwrap();
-        let mut group = Group::new(&database);
+        let mut group = Group::new(&database, &mut chained);
         group.admit(claim(3, Expected::Version(Version::FIRST.next()), at(300))).unwrap();
         // The entry was read before the row was given a later date.
         assert_eq!(group.sweep(&due, Instant::from_unix_millis(200)).unwrap(), 0);
         group.commit();
         assert_eq!(indexed(), [300]);
 
-        let mut group = Group::new(&database);
+        let mut group = Group::new(&database, &mut chained);
         let due = database.due(Instant::from_unix_millis(300), 10).unwrap();
         assert_eq!(group.sweep(&due, Instant::from_unix_millis(300)).unwrap(), 1);
         assert_eq!(group.sweep(&due, Instant::from_unix_millis(300)).unwrap(), 0, "swept twice");

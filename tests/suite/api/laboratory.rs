@@ -80,6 +80,7 @@ impl Laboratory {
             limits: Arc::new(Limits::off()),
             security: Arc::default(),
             tallies: Arc::default(),
+            ledgers: Arc::default(),
             last_used: Arc::default(),
             turns: Arc::default(),
             under_way: UnderWay::on(Handle::current()),

@@ -16,7 +16,8 @@ struct Canaries {
 }
 
 /// Which fields of requests are personal, wherever they are asked for.
-const PERSONAL: [&str; 7] = ["label", "message", "metadata", "subject", "reason", "name", "allowed_networks"];
+const PERSONAL: [&str; 8] =
+    ["label", "message", "metadata", "subject", "reason", "name", "allowed_networks", "recipients"];
 /// Fields of these names that are not: a tenant is an organisation, a ZIP is a file, and the last is a filter.
 const NOT_PERSONAL: [(&str, &str); 5] = [
     ("/v1/tenants", "name"),
@@ -43,6 +44,7 @@ impl Canaries {
         for field in fields {
             body[field] = match *field {
                 "metadata" => json!({ "note": self.say("metadata") }),
+                "recipients" => json!([format!("{}@recipients.example", self.mark), "other@recipients.example"]),
                 "allowed_networks" => json!([self.network, "127.0.0.0/8", "::1"]),
                 field => json!(self.say(field)),
             };
@@ -57,7 +59,8 @@ impl Canaries {
             engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD},
         };
         let mut all = Vec::new();
-        for text in [&self.mark, &self.network] {
+        // Addresses are kept in small letters.
+        for text in [&self.mark, &self.mark.to_lowercase(), &self.network] {
             let bytes = text.as_bytes();
             all.push(bytes.to_vec());
             all.push(base16ct::lower::encode_string(bytes).into_bytes());
@@ -136,6 +139,18 @@ fn nothing_that_people_say_is_found_in_the_store(backend: Backend) {
     let artifact = say("POST", "/v1/artifacts", "/v1/artifacts", json!({ "paths": ["a.txt"] }), &["label", "metadata"]);
     let of_artifact = json!({ "artifact": artifact["id"], "password": "a long password" });
     let link = say("POST", "/v1/links", "/v1/links", of_artifact, &of_links);
+    // What is said later of others that began without: these go to recipients alone.
+    let of_changes = ["label", "message", "metadata", "allowed_networks", "recipients"];
+    let plain = json!({ "paths": ["docs/"], "permission": "read" });
+    let changed = say("POST", "/v1/shares", "", plain, &[]);
+    say("PATCH", &format!("/v1/shares/{}", text(&changed, "id")), "/v1/shares/{id}", json!({}), &of_changes);
+    let changed = say("POST", "/v1/links", "", json!({ "artifact": artifact["id"] }), &[]);
+    say("PATCH", &format!("/v1/links/{}", text(&changed, "id")), "/v1/links/{id}", json!({}), &of_changes);
+    let addressed = json!({ "paths": ["docs/"], "permission": "read" });
+    let addressed = say("POST", "/v1/shares", "/v1/shares", addressed, &["recipients"]);
+    say("POST", "/v1/links", "/v1/links", json!({ "artifact": artifact["id"] }), &["recipients"]);
+    let asked = json!({ "token": addressed["token"], "address": format!("{}@recipients.example", said.mark) });
+    api.public("/v1/shares/redeem/code", &asked).expect(202);
     let of_requests = ["label", "message", "metadata"];
     let request = say("POST", "/v1/file-requests", "/v1/file-requests", json!({ "folder": "in/" }), &of_requests);
     let deliverer = claim_key();
@@ -175,9 +190,9 @@ fn nothing_that_people_say_is_found_in_the_store(backend: Backend) {
         }
     }
     let filter = format!("?metadata[note]={}", said.say("metadata").replace(' ', "%20"));
-    for list in ["/v1/shares", "/v1/links", "/v1/file-requests"] {
+    for (list, count) in [("/v1/shares", 2), ("/v1/links", 2), ("/v1/file-requests", 1)] {
         let found = api.get(api.admin(), &format!("{list}{filter}")).expect(200);
-        assert_eq!(found["items"].as_array().unwrap().len(), 1, "{list} {found}");
+        assert_eq!(found["items"].as_array().unwrap().len(), count, "{list} {found}");
     }
     // The same person is not let in twice, and whoever delivers goes on.
     let again = said.in_fields(json!({ "issuer": "https://id.example", "grants": grants }), &["subject"]);

@@ -233,6 +233,7 @@ pub fn served_at(clock: Arc<dyn Clock>) -> (Api, Arc<AwayStorage>) {
         limits: Arc::new(Limits::off()),
         security: Arc::default(),
         tallies: Arc::default(),
+        ledgers: Arc::default(),
         last_used: Arc::default(),
         turns: Arc::default(),
         scanner: None,

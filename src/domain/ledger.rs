@@ -1,0 +1,358 @@
+//! The ledger: what happened in a namespace, each record bound to the one before it by its hash.
+//!
+//! A record is canonical JSON (RFC 8785): strings, whole numbers, and lists and objects of them, members in the order of
+//! their names, no white space. What is hashed, and how, is in [`crate::crypto::record_hash`].
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{event::Event, tenant::Namespace};
+
+/// SHA-256 in small hexadecimal digits.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct RecordHash(String);
+
+/// Not 64 small hexadecimal digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("must be 64 small hexadecimal digits")]
+pub struct NotAHash;
+
+impl RecordHash {
+    /// The hash with these bytes.
+    pub fn from_bytes(bytes: &[u8; 32]) -> Self {
+        Self(base16ct::lower::encode_string(bytes))
+    }
+
+    /// The digits.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for RecordHash {
+    type Error = NotAHash;
+
+    fn try_from(text: String) -> Result<Self, NotAHash> {
+        let right = text.len() == 64 && text.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'));
+        if right { Ok(Self(text)) } else { Err(NotAHash) }
+    }
+}
+
+impl From<RecordHash> for String {
+    fn from(hash: RecordHash) -> Self {
+        hash.0
+    }
+}
+
+/// A record: an event in its place.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// What happened.
+    #[serde(flatten)]
+    pub event: Event,
+    /// Its id, the same wherever it is listed.
+    pub id: String,
+    /// The hash of the record before; of the first, that of the ledger's beginning.
+    pub prev_hash: RecordHash,
+    /// Its place: 1 for the first, then one more each time.
+    pub seq: u64,
+}
+
+/// Why a text is no record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotARecord {
+    /// It cannot be read.
+    #[error("it cannot be read")]
+    Unreadable,
+    /// It is not as canonical JSON has it.
+    #[error("it is not canonical JSON")]
+    NotCanonical,
+}
+
+/// Whole numbers up to here are the same for every reader of JSON (RFC 8785, section 3.2.2.3).
+const MOST: u64 = (1 << 53) - 1;
+
+impl Record {
+    /// The canonical text.
+    ///
+    /// # Errors
+    /// When there is something in it that canonical JSON of ours does not have.
+    pub fn text(&self) -> Result<String, NotARecord> {
+        let value = serde_json::to_value(self).map_err(|_| NotARecord::Unreadable)?;
+        let mut text = String::with_capacity(512);
+        write_canonical(&value, &mut text)?;
+        Ok(text)
+    }
+
+    /// Reads a canonical text, and no other spelling of the same.
+    ///
+    /// # Errors
+    /// When it is none.
+    pub fn parse(text: &str) -> Result<Self, NotARecord> {
+        let value: Value = serde_json::from_str(text).map_err(|_| NotARecord::Unreadable)?;
+        let mut canonical = String::with_capacity(text.len());
+        write_canonical(&value, &mut canonical)?;
+        if canonical != text {
+            return Err(NotARecord::NotCanonical);
+        }
+        let record: Self = serde_json::from_value(value).map_err(|_| NotARecord::Unreadable)?;
+        // What is not looked at could say anything.
+        if record.text()? == text { Ok(record) } else { Err(NotARecord::NotCanonical) }
+    }
+}
+
+fn write_canonical(value: &Value, text: &mut String) -> Result<(), NotARecord> {
+    match value {
+        Value::String(_) => text.push_str(&value.to_string()),
+        Value::Number(number) => {
+            let number = number.as_u64().filter(|number| *number <= MOST).ok_or(NotARecord::NotCanonical)?;
+            text.push_str(&number.to_string());
+        }
+        Value::Object(members) => {
+            // Our names are ASCII, so that bytes are in the order of UTF-16 code units.
+            let mut members: Vec<_> = members.iter().collect();
+            members.sort_unstable_by_key(|(name, _)| *name);
+            text.push('{');
+            for (index, (name, value)) in members.into_iter().enumerate() {
+                if !name.is_ascii() {
+                    return Err(NotARecord::NotCanonical);
+                }
+                text.push_str(if index == 0 { "" } else { "," });
+                text.push_str(&Value::from(name.as_str()).to_string());
+                text.push(':');
+                write_canonical(value, text)?;
+            }
+            text.push('}');
+        }
+        Value::Array(items) => {
+            text.push('[');
+            for (index, item) in items.iter().enumerate() {
+                text.push_str(if index == 0 { "" } else { "," });
+                write_canonical(item, text)?;
+            }
+            text.push(']');
+        }
+        Value::Null | Value::Bool(_) => return Err(NotARecord::NotCanonical),
+    }
+    Ok(())
+}
+
+/// A part of a ledger, as it is kept: records that follow each other, written once.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Segment {
+    /// The place of its first record.
+    pub first: u64,
+    /// Canonical texts; never none.
+    pub records: Vec<String>,
+    /// The hash of the last.
+    pub head: RecordHash,
+}
+
+/// Where a ledger goes on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Head {
+    /// How many records there are.
+    pub size: u64,
+    /// The hash of the last; of none, that of the beginning.
+    pub hash: RecordHash,
+}
+
+impl Segment {
+    /// Where the ledger goes on after it.
+    pub fn end(&self) -> Head {
+        Head { size: self.first + self.records.len() as u64 - 1, hash: self.head.clone() }
+    }
+}
+
+/// What is wrong with a ledger, and from where on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Broken {
+    /// The place of the first record that is not as it must be.
+    pub seq: u64,
+    /// What is wrong with it.
+    pub what: Wrong,
+}
+
+/// What can be wrong with a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Wrong {
+    /// The row it lies in was not written by this deployment, or was changed.
+    #[error("the row it lies in is not authentic")]
+    NotAuthentic,
+    /// It is no record.
+    #[error("{0}")]
+    NotARecord(#[from] NotARecord),
+    /// It has the number of another.
+    #[error("it has the number of another place: one was removed, added or moved")]
+    Number,
+    /// It does not follow the one before.
+    #[error("it does not follow the record before it: one of them was changed, removed or put in another place")]
+    PreviousHash,
+    /// It belongs to another namespace.
+    #[error("it belongs to another ledger")]
+    Foreign,
+    /// The segment says another hash of its last record.
+    #[error("its hash is not the one that was written with it")]
+    Head,
+}
+
+/// Follows a ledger record by record.
+#[derive(Clone, Debug)]
+pub struct Verifier {
+    namespace: Namespace,
+    head: Head,
+}
+
+impl Verifier {
+    /// A verifier that has come as far as this.
+    pub fn from(namespace: Namespace, head: Head) -> Self {
+        Self { namespace, head }
+    }
+
+    /// How far it has come.
+    pub fn head(&self) -> &Head {
+        &self.head
+    }
+
+    /// Follows the next segment.
+    ///
+    /// # Errors
+    /// The first record that is not as it must be.
+    pub fn follow(&mut self, segment: &Segment, hash: impl Fn(&str) -> RecordHash) -> Result<(), Broken> {
+        let next = |head: &Head| head.size + 1;
+        let broken = |seq, what| Broken { seq, what };
+        if segment.first != next(&self.head) || segment.records.is_empty() {
+            return Err(broken(next(&self.head), Wrong::Number));
+        }
+        for text in &segment.records {
+            let seq = next(&self.head);
+            let record = Record::parse(text).map_err(|fault| broken(seq, fault.into()))?;
+            if record.seq != seq {
+                return Err(broken(seq, Wrong::Number));
+            }
+            if record.event.namespace != self.namespace {
+                return Err(broken(seq, Wrong::Foreign));
+            }
+            if record.prev_hash != self.head.hash {
+                return Err(broken(seq, Wrong::PreviousHash));
+            }
+            self.head = Head { size: seq, hash: hash(text) };
+        }
+        if segment.head == self.head.hash { Ok(()) } else { Err(broken(self.head.size, Wrong::Head)) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sha2::Digest;
+
+    use super::*;
+    use crate::domain::{
+        event::{Actor, EventType, Outcome},
+        ids::{RequestId, TenantId},
+        instant::Instant,
+        tenant::Mode,
+    };
+
+    fn namespace(tenant: u8) -> Namespace {
+        Namespace { tenant: TenantId::from_bytes([tenant; 16]), mode: Mode::Live }
+    }
+
+    fn beginning() -> Head {
+        Head { size: 0, hash: RecordHash::from_bytes(&[0; 32]) }
+    }
+
+    /// A stand-in that tells texts apart.
+    fn hash(text: &str) -> RecordHash {
+        RecordHash::from_bytes(&sha2::Sha256::digest(text).into())
+    }
+
+    fn record(seq: u64, prev_hash: RecordHash, resource: &str) -> Record {
+        let event = Event {
+            kind: EventType::ShareCreated,
+            namespace: namespace(1),
+            actor: Actor::System,
+            resource: resource.into(),
+            outcome: Outcome::Done,
+            reason: None,
+            count: None,
+            changed: Vec::new(),
+            at: Instant::from_unix_seconds(1_800_000_000),
+            request: Some(RequestId::from_bytes([7; 16])),
+        };
+        Record { event, id: format!("evt_{seq}"), prev_hash, seq }
+    }
+
+    fn segment(from: &Head, resources: &[&str]) -> Segment {
+        let (mut head, mut records) = (from.clone(), Vec::new());
+        for resource in resources {
+            let text = record(head.size + 1, head.hash.clone(), resource).text().unwrap();
+            head = Head { size: head.size + 1, hash: hash(&text) };
+            records.push(text);
+        }
+        Segment { first: from.size + 1, records, head: head.hash }
+    }
+
+    #[test]
+    fn a_record_has_one_text() {
+        let written = record(3, RecordHash::from_bytes(&[0xab; 32]), "a\"b\u{1}ü").text().unwrap();
+        assert!(
+            written.starts_with(r#"{"actor":{"kind":"system"},"at":"2027-01-15T08:00:00Z","id":"evt_3","#),
+            "{written}"
+        );
+        assert!(written.contains(r#""resource":"a\"b\u0001ü","seq":3,"type":"share.created"}"#), "{written}");
+        assert_eq!(Record::parse(&written).unwrap().text().unwrap(), written);
+        for (from, to) in [
+            ("{\"actor\"", "{ \"actor\""),
+            ("\"seq\":3", "\"seq\":3.0"),
+            ("\"seq\":3", "\"seq\":-3"),
+            ("\"seq\":3", "\"seq\":9007199254740993"),
+            ("\"seq\":3", "\"seq\":3,\"seq2\":1"),
+            ("\"seq\":3", "\"seq\":3,\"sex\":null"),
+            ("ü", "\\u00fc"),
+            ("\\u0001", "\\u0001\\/"),
+        ] {
+            let other = written.replacen(from, to, 1);
+            assert_ne!(other, written);
+            assert!(Record::parse(&other).is_err(), "{other}");
+        }
+    }
+
+    #[test]
+    fn segments_follow_each_other_and_whatever_is_changed_is_named() {
+        let first = segment(&beginning(), &["a", "b", "c"]);
+        let second = segment(&first.end(), &["d", "e"]);
+        let follow = |segments: &[&Segment]| {
+            let mut verifier = Verifier::from(namespace(1), beginning());
+            segments.iter().try_for_each(|segment| verifier.follow(segment, hash)).map(|()| verifier.head().size)
+        };
+        assert_eq!(follow(&[&first, &second]), Ok(5));
+        let broken = |seq, what| Err(Broken { seq, what });
+
+        // Left out, doubled, in another order.
+        assert_eq!(follow(&[&second]), broken(1, Wrong::Number));
+        assert_eq!(follow(&[&first, &first]), broken(4, Wrong::Number));
+        let renumbered = Segment { first: 1, ..second.clone() };
+        assert_eq!(follow(&[&renumbered]), broken(1, Wrong::Number));
+        // A record changed, removed, added, swapped; each with all hashes as they were.
+        let with = |change: fn(&mut Vec<String>)| {
+            let mut segment = first.clone();
+            change(&mut segment.records);
+            segment
+        };
+        let changed = with(|records| records[1] = records[1].replace("\"b\"", "\"x\""));
+        assert_eq!(follow(&[&changed]), broken(3, Wrong::PreviousHash));
+        let last = with(|records| records[2] = records[2].replace("\"c\"", "\"x\""));
+        assert_eq!(follow(&[&last]), broken(3, Wrong::Head));
+        assert_eq!(follow(&[&with(|records| drop(records.remove(1)))]), broken(2, Wrong::Number));
+        assert_eq!(follow(&[&with(|records| drop(records.pop()))]), broken(2, Wrong::Head));
+        assert_eq!(follow(&[&with(|records| records.swap(0, 1))]), broken(1, Wrong::Number));
+        assert_eq!(follow(&[&with(|records| records.clear())]), broken(1, Wrong::Number));
+        let other = segment(&Head { size: 3, hash: RecordHash::from_bytes(&[9; 32]) }, &["d"]);
+        assert_eq!(follow(&[&first, &other]), broken(4, Wrong::PreviousHash));
+        // Another tenant's, though all its hashes are right.
+        let mut verifier = Verifier::from(namespace(2), beginning());
+        assert_eq!(verifier.follow(&first, hash), broken(1, Wrong::Foreign).map(drop::<u64>));
+    }
+}

@@ -1,0 +1,221 @@
+//! Chaining: events leave the outbox and become records of their ledger, each exactly once.
+//!
+//! Any replica may chain any ledger at any time. A segment is put where none is, and its events are taken out of the
+//! outbox, in one commit: of two who chain at a time one finds the place taken, and nothing of its own was done. What
+//! became of a commit whose answer was lost is of no account: whoever reads again sees what there is, and goes on.
+//!
+//! Never here: a cursor. Commits that take long sort before what was seen already.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use futures_util::future::try_join_all;
+
+use crate::{
+    crypto::record_hash,
+    domain::{
+        event::{Actor, Event, EventType, Outcome},
+        ids::AttemptId,
+        instant::Instant,
+        ledger::{Head, Record, Segment},
+        tenant::{Mode, Namespace},
+    },
+    store::{CommitError, DEADLINE, Direction, Expected, MOST_TAKEN, Query, Row, Transaction, outbox_partitions},
+};
+
+use super::{
+    Broker, Error,
+    events::event_id,
+    records::{ROUNDS, outrun},
+    rows,
+};
+
+/// The most that the records of one segment take, in bytes; far below what a row may hold.
+const LARGEST_SEGMENT: usize = 250_000;
+
+/// How many portions of what cannot be judged here are passed over to find what can.
+const MOST_PASSED_OVER: usize = 20;
+
+/// For how long after an event a ledger is looked at for more: commits may take as long as they are sent again.
+const LOOKED_AT: Duration = Duration::from_secs(DEADLINE.as_secs() + 5);
+
+/// Ledgers to which this process has written lately.
+#[derive(Default)]
+pub struct Ledgers {
+    lately: Mutex<HashMap<Namespace, Instant>>,
+}
+
+impl Ledgers {
+    fn lately(&self) -> MutexGuard<'_, HashMap<Namespace, Instant>> {
+        // A panic elsewhere while holding it leaves a map that is whole.
+        self.lately.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn written(&self, namespace: Namespace, now: Instant) {
+        self.lately().insert(namespace, now);
+    }
+
+    /// Those that may have something to chain.
+    fn to_look_at(&self, now: Instant) -> Vec<Namespace> {
+        let mut lately = self.lately();
+        lately.retain(|_, written| written.plus(LOOKED_AT) >= now);
+        lately.keys().copied().collect()
+    }
+}
+
+/// A row of the outbox and what becomes of it.
+struct Waiting {
+    row: Row,
+    event: Event,
+}
+
+impl Broker {
+    /// Chains what this process has written lately. Tells how many events were chained.
+    ///
+    /// # Errors
+    /// The first fault; the other ledgers are looked at all the same.
+    pub async fn chain_lately(&self) -> Result<usize, Error> {
+        let mut outcome = Ok(0);
+        for namespace in self.ledgers.to_look_at(self.now()) {
+            match (self.chain(namespace).await, &mut outcome) {
+                (Ok(chained), Ok(all)) => *all += chained,
+                (Err(fault), Ok(_)) => outcome = Err(fault),
+                (_, Err(_)) => {}
+            }
+        }
+        outcome
+    }
+
+    /// Chains what other processes have left behind, of all tenants.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn chain_everything(&self) -> Result<usize, Error> {
+        let (mut chained, mut after) = (0, None);
+        loop {
+            let (begins_with, direction) = (String::new(), Direction::Ascending);
+            let query = Query { partition: rows::tenants(), begins_with, after, limit: 100, direction };
+            let found = self.store.query(&query).await?;
+            for tenant in found.iter().filter_map(|row| row.key.sort.parse().ok()) {
+                for mode in [Mode::Live, Mode::Test] {
+                    chained += self.chain(Namespace { tenant, mode }).await?;
+                }
+            }
+            match found.last() {
+                Some(last) if found.len() == 100 => after = Some(last.key.sort.clone()),
+                _ => return Ok(chained),
+            }
+        }
+    }
+
+    /// Chains everything of a namespace that waits. Tells how many events were chained from here.
+    ///
+    /// # Errors
+    /// When the store does not answer, or others were always faster.
+    pub async fn chain(&self, namespace: Namespace) -> Result<usize, Error> {
+        let (mut chained, mut outrun_by) = (0, 0);
+        while outrun_by < ROUNDS {
+            let waiting = self.waiting(namespace).await?;
+            if waiting.is_empty() {
+                return Ok(chained);
+            }
+            let head = self.ledger_head(namespace).await?;
+            let (segment, taken) = self.next_segment(&head, waiting)?;
+            let count = taken.len();
+            let write = self.put(rows::segment(namespace, segment.first), Expected::Absent, &segment, None)?;
+            let attempt = AttemptId::new(self.now(), self.entropy.bytes());
+            match self.store.commit(Transaction::chaining(attempt, write, taken)).await {
+                Ok(()) => chained += count,
+                Err(CommitError::Stale(_)) => outrun_by += 1,
+                Err(CommitError::Unavailable(fault)) => return Err(fault.into()),
+            }
+        }
+        Err(outrun())
+    }
+
+    /// Where a ledger goes on.
+    ///
+    /// # Errors
+    /// When the store does not answer, or its last segment is not one of ours: nothing is put behind that.
+    pub(super) async fn ledger_head(&self, namespace: Namespace) -> Result<Head, Error> {
+        let (partition, begins_with) = (rows::segments(namespace), String::new());
+        let query = Query { partition, begins_with, after: None, limit: 1, direction: Direction::Descending };
+        let last = self.store.query(&query).await?;
+        let last = self.decode_if::<Segment>(last.first())?;
+        let beginning = || Head { size: 0, hash: record_hash::beginning(self.keyring.deployment(), namespace) };
+        Ok(last.map_or_else(beginning, |segment| segment.value.end()))
+    }
+
+    /// The oldest events that wait, merged from all parts of the outbox: attempts are named by the time of their making.
+    async fn waiting(&self, namespace: Namespace) -> Result<Vec<Waiting>, Error> {
+        let ledger = rows::ledger(namespace);
+        let queries = outbox_partitions(&ledger).map(|partition| self.waiting_in(partition));
+        let mut found: Vec<_> = try_join_all(queries).await?.into_iter().flatten().collect();
+        found.sort_unstable_by(|a, b| a.key.sort.cmp(&b.key.sort));
+        found.truncate(MOST_TAKEN);
+        Ok(found.into_iter().map(|row| self.waiting_event(namespace, row)).collect())
+    }
+
+    /// The oldest rows of one part of an outbox that can be judged here. Another replica may have a root key that this
+    /// one has not been given yet; its events wait for who has it.
+    async fn waiting_in(&self, partition: String) -> Result<Vec<Row>, Error> {
+        let (mut rows, mut after, mut left) = (Vec::new(), None, 0);
+        for _ in 0..MOST_PASSED_OVER {
+            let (partition, begins_with, direction) = (partition.clone(), String::new(), Direction::Ascending);
+            let query = Query { partition, begins_with, after, limit: MOST_TAKEN, direction };
+            let found = self.store.query(&query).await?;
+            after = found.last().map(|row| row.key.sort.clone());
+            let (count, before) = (found.len(), rows.len());
+            rows.extend(found.into_iter().filter(|row| self.keyring.has_key_of_row(&row.body)));
+            left += count - (rows.len() - before);
+            if rows.len() >= MOST_TAKEN || count < MOST_TAKEN {
+                break;
+            }
+        }
+        if left > 0 {
+            tracing::error!(left, partition, "events wait for a replica that has the root key they were written under");
+        }
+        Ok(rows)
+    }
+
+    /// An event that is not ours, or was changed while it waited, is not told; that there was one, is.
+    fn waiting_event(&self, namespace: Namespace, row: Row) -> Waiting {
+        let event = self.read_outbox(&row).filter(|event| event.namespace == namespace);
+        let event = event.unwrap_or_else(|| {
+            tracing::error!(key = ?row.key, "an event in the outbox was not written by us, or was changed");
+            Event {
+                kind: EventType::LedgerEventRejected,
+                namespace,
+                actor: Actor::System,
+                resource: event_id(&row.key.sort),
+                outcome: Outcome::Refused,
+                reason: None,
+                count: None,
+                changed: Vec::new(),
+                at: self.now(),
+                request: None,
+            }
+        });
+        Waiting { row, event }
+    }
+
+    fn next_segment(&self, head: &Head, waiting: Vec<Waiting>) -> Result<(Segment, Vec<crate::store::RowKey>), Error> {
+        let (mut end, mut records, mut taken, mut bytes) = (head.clone(), Vec::new(), Vec::new(), 0);
+        for Waiting { row, event } in waiting {
+            let seq = end.size + 1;
+            let record = Record { event, id: event_id(&row.key.sort), prev_hash: end.hash.clone(), seq };
+            let text = record.text().map_err(|fault| Error::Internal(format!("an event is no record: {fault}")))?;
+            bytes += text.len();
+            if bytes > LARGEST_SEGMENT && !records.is_empty() {
+                break;
+            }
+            end = Head { size: seq, hash: record_hash::of_record(&text) };
+            records.push(text);
+            taken.push(row.key);
+        }
+        Ok((Segment { first: head.size + 1, records, head: end.hash }, taken))
+    }
+}
