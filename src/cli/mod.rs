@@ -6,6 +6,7 @@
 
 mod ahead;
 mod api_key;
+mod audit;
 mod bootstrap;
 mod change;
 mod checksum;
@@ -82,6 +83,8 @@ enum Command {
     ApiKey(api_key::Arguments),
     /// Let users in whom an identity provider vouches for, and change what they may do
     User(user::Arguments),
+    /// List what happened, and verify that it is told as it was written
+    Audit(audit::Arguments),
     /// Create and list tenants, for operators
     Tenant(tenant::Arguments),
     /// Create the first tenant and its admin key, where nothing does so by itself
@@ -118,6 +121,7 @@ pub fn run() -> ExitCode {
         Some(Command::Request(arguments)) => request::run(&arguments),
         Some(Command::ApiKey(arguments)) => api_key::run(&arguments),
         Some(Command::User(arguments)) => user::run(&arguments),
+        Some(Command::Audit(arguments)) => audit::run(&arguments),
         Some(Command::Tenant(arguments)) => tenant::run(&arguments),
         Some(Command::Bootstrap(given)) => bootstrap::first(given),
         Some(Command::RecoverAdmin(given)) => bootstrap::recover(given),

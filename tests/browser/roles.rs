@@ -126,6 +126,11 @@ fn an_administrator_makes_a_key_shown_once_and_revokes_it() {
     owner.visits("audit");
     let told = "return document.querySelectorAll('[data-view=audit] .history li').length";
     owner.until("all is told", &format!("{told} > 3"));
+    owner.presses("verify");
+    owner.until(
+        "it is verified",
+        "return document.querySelector('[data-view=audit] [data-slot=verified]').textContent.length > 64",
+    );
     owner.pictures("console", "audit");
     owner.picks("#type", "api_key.revoked");
     owner.until("only this is told", &format!("{told} === 1"));

@@ -14,6 +14,7 @@ const brief = (text) => format.brief(Date.parse(text));
 const type = document.getElementById("type");
 
 on("new-key", "click", makeKey);
+on("verify", "click", ({ currentTarget }) => verify(currentTarget));
 type.append(element("option", { value: "", textContent: t("all_events") }));
 for (const name of types()) type.append(element("option", { value: name, textContent: `${what({ type: name })} (${name})` }));
 type.addEventListener("change", () => showAudit());
@@ -45,8 +46,37 @@ function keyLine(key) {
 export async function showAudit() {
   const still = arrive();
   show("audit");
+  say("verified");
   const query = type.value === "" ? "" : `?type=${encodeURIComponent(type.value)}`;
   await fill(`/v1/audit${query}`, (event) => line(event, true), still);
+}
+
+// Portion by portion, to the end or to the first record that is not as it must be.
+async function verify(button) {
+  const still = () => !document.querySelector("[data-view=audit]").hidden;
+  button.disabled = true;
+  say("fault");
+  let cursor = "";
+  let found;
+  do {
+    const answer = await ask("GET", `/v1/audit/verify${cursor}`);
+    if (!still() || !answer.ok) button.disabled = false;
+    if (!still()) return;
+    if (!answer.ok) {
+      say("verified");
+      say("fault", t("not_loaded"));
+      return;
+    }
+    found = answer.content;
+    cursor = `?cursor=${encodeURIComponent(found.next_cursor)}`;
+    if (found.next_cursor) say("verified", t("verifying", { count: format.number(found.records) }));
+  } while (found.intact && found.next_cursor);
+  button.disabled = false;
+  if (found.intact) say("verified", t("intact", { count: format.number(found.records), head: found.head }));
+  else {
+    say("verified");
+    say("fault", t("broken", { number: format.number(found.broken.seq), problem: found.broken.problem }));
+  }
 }
 
 export async function showUsage() {

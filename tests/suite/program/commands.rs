@@ -242,6 +242,30 @@ fn users_are_let_in_changed_and_removed() {
 }
 
 #[test]
+fn the_audit_trail_is_listed_and_verified_and_stays_so_after_a_crash() {
+    let (place, served, key) = served();
+    said(&served.client(&key, &["api-key", "create", "docs/=read"]));
+    let told = said(&served.client(&key, &["audit", "list", "--type", "api_key.created"]));
+    let lines: Vec<_> = told.lines().collect();
+    // The one of the first start, and this.
+    assert_eq!(lines.len(), 2, "{told}");
+    assert!(lines[0].contains("api_key.created") && lines[0].contains("administrator"), "{told}");
+    let before = said(&served.client(&key, &["audit", "verify"]));
+    assert!(before.starts_with("intact: ") && before.trim_end().len() > 64, "{before}");
+    for _ in 0..5 {
+        said(&served.client(&key, &["api-key", "create", "docs/=read"]));
+    }
+    // Whatever was acknowledged is told, be it chained by then or not.
+    served.kill();
+    let served = place.serve();
+    let told = said(&served.client(&key, &["audit", "list", "--type", "api_key.created"]));
+    assert_eq!(told.lines().count(), 7, "{told}");
+    assert!(said(&served.client(&key, &["audit", "verify"])).starts_with("intact: "));
+    assert!(fault(&served.client("crk_live_x", &["audit", "verify"])).contains("key"));
+    served.stop();
+}
+
+#[test]
 fn the_key_comes_from_a_file_or_the_environment_and_never_from_an_argument() {
     let (place, served, key) = served();
     let file = place.data_dir().join("admin-key");
@@ -293,6 +317,7 @@ fn every_command_explains_itself() {
         "receipt",
         "link",
         "api-key",
+        "audit",
         "tenant",
         "bootstrap",
         "recover-admin",
