@@ -1,4 +1,5 @@
-//! What a mail says. No link: whoever has learnt that our mails have none is not led anywhere by one that looks so.
+//! What a mail says. No link, and no word of whoever minted: whoever has learnt that our mails have none is not led
+//! anywhere by one that looks so, and nobody sends words of their own to strangers through us.
 
 use std::str::FromStr;
 
@@ -75,29 +76,21 @@ impl Letter {
 const SUBJECT: &str = "Your code / Ihr Code";
 
 /// In both languages of the pages: which one a reader wants, a mail cannot ask.
-fn text(CodeMail { from, message, code, .. }: &CodeMail) -> String {
+fn text(CodeMail { from, code, .. }: &CodeMail) -> String {
     let code = code.expose();
     let (first, second) = code.split_at_checked(code.len() / 2).unwrap_or((code, ""));
-    let quoted = |intro: &str| {
-        let message = message.as_ref().map(|message| String::from(message.clone()));
-        message.map(|message| format!("{intro}\n> {message}\n\n")).unwrap_or_default()
-    };
     format!(
         "Your code is {first} {second}\n\n\
          It opens what {from} has sent you. Type it into the page where you asked for it, within 10 minutes. It works \
          once.\n\n\
-         {}\
          If you did not ask for this, do nothing: somebody has typed in your address. Give the code to nobody; we \
          never ask for it on the telephone or by mail.\n\n\
          --------\n\n\
          Ihr Code ist {first} {second}\n\n\
          Er öffnet, was {from} Ihnen geschickt hat. Geben Sie ihn innerhalb von 10 Minuten auf der Seite ein, auf der \
          Sie ihn angefordert haben. Er gilt einmal.\n\n\
-         {}\
          Wenn Sie ihn nicht angefordert haben, tun Sie nichts: Jemand hat Ihre Adresse eingegeben. Geben Sie den Code \
-         niemandem; wir fragen nie am Telefon oder per Mail danach.\n",
-        quoted("They wrote to you, in words that nobody else has checked:"),
-        quoted("Dazu steht da, in Worten, die sonst niemand geprüft hat:"),
+         niemandem; wir fragen nie am Telefon oder per Mail danach.\n"
     )
 }
 
@@ -106,11 +99,10 @@ mod tests {
     use super::*;
     use crate::{crypto::secret::SecretText, domain::recipient::Address, entropy::SystemEntropy};
 
-    fn written(from: &str, message: Option<&str>) -> String {
+    fn written(from: &str) -> String {
         let mail = CodeMail {
             to: Address::try_from("ada@example.org".to_owned()).unwrap(),
             from: from.into(),
-            message: message.map(|text| text.to_owned().try_into().unwrap()),
             code: SecretText::new("12345678"),
         };
         let sender = "Cloakroom <noreply@share.example>".parse().unwrap();
@@ -120,7 +112,7 @@ mod tests {
 
     #[test]
     fn a_mail_has_the_code_and_no_link_and_answers_nobody() {
-        let text = written("First", Some("the draft"));
+        let text = written("First");
         let (headers, body) = text.split_once("\r\n\r\n").unwrap();
         for header in
             ["Auto-Submitted: auto-generated", "To: ada@example.org", "From: Cloakroom <noreply@share.example>"]
@@ -128,14 +120,14 @@ mod tests {
             assert!(headers.lines().any(|line| line == header), "{headers}");
         }
         assert!(headers.contains("Message-ID: <") && headers.contains("Date: Fri, 15 Jan 2027"), "{headers}");
-        assert!(body.contains("1234 5678") && body.contains("> the draft"), "{body}");
+        assert!(body.contains("1234 5678") && body.contains("First"), "{body}");
         assert!(!text.contains("http") && !headers.contains("1234"), "{text}");
     }
 
     #[test]
     fn whatever_a_name_says_there_is_no_other_header() {
         for evil in ["a\r\nBcc: eve@example.org", "a\r\n\r\nBcc: eve@example.org", "a\nX: y", "\u{202e}"] {
-            let text = written(evil, None);
+            let text = written(evil);
             let (headers, _) = text.split_once("\r\n\r\n").unwrap();
             assert!(!headers.contains("Bcc") && !headers.contains("X:"), "{headers}");
             assert_eq!(headers.lines().filter(|line| !line.starts_with(' ')).count(), 8, "{headers}");

@@ -10,10 +10,7 @@ mod smtp;
 
 use async_trait::async_trait;
 
-use crate::{
-    crypto::secret::SecretText,
-    domain::{recipient::Address, text::Message},
-};
+use crate::{crypto::secret::SecretText, domain::recipient::Address};
 
 pub use folder::FolderMailer;
 pub use letter::{Letter, NotASender, Sender};
@@ -26,8 +23,6 @@ pub struct CodeMail {
     pub to: Address,
     /// The name of the tenant.
     pub from: String,
-    /// What its minter tells recipients: quoted, since nobody has checked it.
-    pub message: Option<Message>,
     /// The code.
     pub code: SecretText,
 }

@@ -165,7 +165,7 @@ mod tests {
 
     fn mail() -> CodeMail {
         let to = Address::try_from("ada@example.org".to_owned()).unwrap();
-        CodeMail { to, from: "First".into(), message: None, code: SecretText::new("12345678") }
+        CodeMail { to, from: "First".into(), code: SecretText::new("12345678") }
     }
 
     const TEN_MINUTES: Duration = Duration::from_secs(600);

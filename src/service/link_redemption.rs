@@ -351,7 +351,7 @@ impl Broker {
         }
         let (Some(tenant), Some(addressed)) = (&rows.tenant, &rows.addressed) else { return Err(no_code_wanted()) };
         let (thing, purge) = (Thing::Link(token, rows.grant.id), kept_until(&rows.grant));
-        self.send_code(thing, addressed, address, (tenant, &rows.notes), origin, purge).await
+        self.send_code(thing, addressed, address, tenant, origin, purge).await
     }
 
     /// What a link would give. Consumes nothing.

@@ -14,7 +14,7 @@ use crate::{
         event::{Actor, Event, EventType, Outcome},
         ids::{LinkId, ShareId, TenantId},
         instant::Instant,
-        narrowing::{AsMinted, Conditions, Notes},
+        narrowing::{AsMinted, Conditions},
         recipient::{Address, ListMark, RecipientMark, Recipients},
         redemption::{Claim, UseState},
         refusal::Refusal,
@@ -176,7 +176,7 @@ impl Broker {
         thing: Thing,
         addressed: &Addressed,
         address: &Address,
-        told: (&Tenant, &Notes),
+        tenant: &Tenant,
         origin: Origin,
         purge: Option<Instant>,
     ) -> Result<(), Error> {
@@ -212,10 +212,9 @@ impl Broker {
                 .write(self.put(place, expecting(row.as_ref()), &next.unwrap_or(confirmation), purge)?);
             match committed(self.store.commit(transaction).await)? {
                 Committed::Done if sends => {
-                    let (tenant, notes) = told;
-                    let (to, from, message) = (address.clone(), tenant.name.clone(), notes.message.clone());
+                    let (to, from) = (address.clone(), tenant.name.clone());
                     let mark = recipient.map(|mark| mark.0).unwrap_or_default();
-                    post.send(CodeMail { to, from, message, code }, mark, CODE_LIFETIME);
+                    post.send(CodeMail { to, from, code }, mark, CODE_LIFETIME);
                     return Ok(());
                 }
                 Committed::Done => return Ok(()),

@@ -121,7 +121,7 @@ fn a_code_comes_by_mail_over_tls_or_on_this_machine() {
 
 fn letter() -> Letter {
     let to = Address::try_from(ADA.to_owned()).unwrap();
-    let mail = CodeMail { to, from: "First".into(), message: None, code: SecretText::new("12345678") };
+    let mail = CodeMail { to, from: "First".into(), code: SecretText::new("12345678") };
     let sender = "noreply@share.example".parse().unwrap();
     Letter::write(&mail, &sender, SystemClock::default().now(), &SystemEntropy).unwrap()
 }
