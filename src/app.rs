@@ -371,7 +371,7 @@ impl Prepared {
         let (store, mark) = (parts.embedded_store.clone(), parts.mark.clone());
         let rounds = [
             tokio::spawn(rounds::rounds(of_broker.clone(), store, mark, certificates.clone())),
-            tokio::spawn(rounds::chaining(of_broker)),
+            tokio::spawn(rounds::chaining(of_broker, parts.embedded_store.is_some())),
         ];
         Ok(Running { parts, listeners, certificates, rounds, api, content, ops })
     }

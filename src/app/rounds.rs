@@ -6,7 +6,7 @@ use crate::{
     domain::instant::Instant,
     high_water::HighWaterMark,
     service::{
-        Broker,
+        Broker, Error,
         sweep::{LOOK_BACK, Sweeping, Unswept},
     },
     store::embedded::EmbeddedStore,
@@ -58,25 +58,34 @@ pub(super) async fn rounds(
 /// How often events are chained: a ledger tells them within a second.
 const CHAINING: Duration = Duration::from_millis(400);
 
-/// After how many of those what others have left behind is looked for.
-const EVERYTHING: u32 = 750;
+/// After how many of those another tenant is looked at for what others have left behind. One after the other, for ever: all
+/// at a time would be more reads of a shared table than all requests together.
+const PATROL: u32 = 5;
 
-/// Chains events.
-pub(super) async fn chaining(broker: Broker) {
+/// Chains events. `alone`: no other process has this store.
+pub(super) async fn chaining(broker: Broker, alone: bool) {
     let mut ticks = tokio::time::interval(CHAINING);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let mut round = 0_u32;
-    loop {
-        ticks.tick().await;
-        // A start finds what the last end has left.
-        let chained = match round % EVERYTHING {
-            0 => broker.chain_everything().await,
-            _ => broker.chain_lately().await,
-        };
+    let told = |chained: Result<(), Error>| {
         if let Err(fault) = chained {
             tracing::warn!(%fault, "events could not be chained yet");
         }
+    };
+    if alone {
+        // What the last end has left; nobody else leaves anything.
+        told(broker.chain_everything().await);
+    }
+    let (mut round, mut patrolled) = (0_u32, None);
+    loop {
+        ticks.tick().await;
+        told(broker.chain_lately().await.map(drop));
         round = round.wrapping_add(1);
+        if !alone && round.is_multiple_of(PATROL) {
+            match broker.chain_next(patrolled).await {
+                Ok(next) => patrolled = next,
+                Err(fault) => told(Err(fault)),
+            }
+        }
     }
 }
 

@@ -18,7 +18,7 @@ use crate::{
     crypto::record_hash,
     domain::{
         event::{Actor, Event, EventType, Outcome},
-        ids::AttemptId,
+        ids::{AttemptId, TenantId},
         instant::Instant,
         ledger::{Head, Record, Segment},
         tenant::{Mode, Namespace},
@@ -89,26 +89,34 @@ impl Broker {
         outcome
     }
 
-    /// Chains what other processes have left behind, of all tenants.
+    /// Chains what other processes have left behind, of all tenants. For a store that only this process has.
     ///
     /// # Errors
     /// When the store does not answer.
-    pub async fn chain_everything(&self) -> Result<usize, Error> {
-        let (mut chained, mut after) = (0, None);
+    pub async fn chain_everything(&self) -> Result<(), Error> {
+        let mut after = None;
         loop {
-            let (begins_with, direction) = (String::new(), Direction::Ascending);
-            let query = Query { partition: rows::tenants(), begins_with, after, limit: 100, direction };
-            let found = self.store.query(&query).await?;
-            for tenant in found.iter().filter_map(|row| row.key.sort.parse().ok()) {
-                for mode in [Mode::Live, Mode::Test] {
-                    chained += self.chain(Namespace { tenant, mode }).await?;
-                }
-            }
-            match found.last() {
-                Some(last) if found.len() == 100 => after = Some(last.key.sort.clone()),
-                _ => return Ok(chained),
+            after = self.chain_next(after).await?;
+            if after.is_none() {
+                return Ok(());
             }
         }
+    }
+
+    /// Chains what other processes have left behind, of the tenant after this one. Where there is none, none; then it is
+    /// the first one's turn again.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn chain_next(&self, after: Option<TenantId>) -> Result<Option<TenantId>, Error> {
+        let (partition, begins_with, direction) = (rows::tenants(), String::new(), Direction::Ascending);
+        let after = after.map(|tenant| tenant.to_string());
+        let found = self.store.query(&Query { partition, begins_with, after, limit: 1, direction }).await?;
+        let Some(tenant) = found.first().and_then(|row| row.key.sort.parse().ok()) else { return Ok(None) };
+        for mode in [Mode::Live, Mode::Test] {
+            self.chain(Namespace { tenant, mode }).await?;
+        }
+        Ok(Some(tenant))
     }
 
     /// Chains everything of a namespace that waits. Tells how many events were chained from here.
