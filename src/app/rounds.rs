@@ -56,11 +56,11 @@ pub(super) async fn rounds(
 }
 
 /// How often events are chained: a ledger tells them within a second.
-const CHAINING: Duration = Duration::from_millis(400);
+const CHAINING: Duration = Duration::from_millis(600);
 
 /// After how many of those another tenant is looked at for what others have left behind. One after the other, for ever: all
 /// at a time would be more reads of a shared table than all requests together.
-const PATROL: u32 = 5;
+const PATROL: u32 = 4;
 
 /// Chains events. `alone`: no other process has this store.
 pub(super) async fn chaining(broker: Broker, alone: bool) {

@@ -39,30 +39,49 @@ const LARGEST_SEGMENT: usize = 250_000;
 /// How many portions of what cannot be judged here are passed over to find what can.
 const MOST_PASSED_OVER: usize = 20;
 
-/// For how long after an event a ledger is looked at for more: commits may take as long as they are sent again.
-const LOOKED_AT: Duration = Duration::from_secs(DEADLINE.as_secs() + 5);
+/// How soon after an event its ledger is looked at. Then after twice as long each time: a commit may take as long as it
+/// is sent again.
+const FIRST_LOOK: Duration = Duration::from_millis(200);
+
+/// After so long, nothing is to come any more.
+const LAST_LOOK: Duration = Duration::from_secs(DEADLINE.as_secs() + 5);
 
 /// Ledgers to which this process has written lately.
 #[derive(Default)]
 pub struct Ledgers {
-    lately: Mutex<HashMap<Namespace, Instant>>,
+    lately: Mutex<HashMap<Namespace, Look>>,
+}
+
+/// When a ledger is looked at.
+#[derive(Clone, Copy)]
+struct Look {
+    written: Instant,
+    next: Instant,
 }
 
 impl Ledgers {
-    fn lately(&self) -> MutexGuard<'_, HashMap<Namespace, Instant>> {
+    fn lately(&self) -> MutexGuard<'_, HashMap<Namespace, Look>> {
         // A panic elsewhere while holding it leaves a map that is whole.
         self.lately.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn written(&self, namespace: Namespace, now: Instant) {
-        self.lately().insert(namespace, now);
+        let next = now.plus(FIRST_LOOK);
+        let mut lately = self.lately();
+        let look = lately.entry(namespace).or_insert(Look { written: now, next });
+        *look = Look { written: now, next: look.next.min(next) };
     }
 
-    /// Those that may have something to chain.
+    /// Those whose turn it is.
     fn to_look_at(&self, now: Instant) -> Vec<Namespace> {
         let mut lately = self.lately();
-        lately.retain(|_, written| written.plus(LOOKED_AT) >= now);
-        lately.keys().copied().collect()
+        lately.retain(|_, look| look.next < look.written.plus(LAST_LOOK));
+        let due = lately.iter_mut().filter(|(_, look)| look.next <= now);
+        due.map(|(namespace, look)| {
+            look.next = now.plus(now.since(look.written).max(FIRST_LOOK));
+            *namespace
+        })
+        .collect()
     }
 }
 
@@ -225,5 +244,28 @@ impl Broker {
             taken.push(row.key);
         }
         Ok((Segment { first: head.size + 1, records, head: end.hash }, taken))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ledger_is_looked_at_soon_and_then_ever_less_until_nothing_is_to_come() {
+        let namespace = Namespace { tenant: TenantId::from_bytes([1; 16]), mode: Mode::Live };
+        let at = |millis| Instant::from_unix_millis(1_000_000 + millis);
+        let ledgers = Ledgers::default();
+        ledgers.written(namespace, at(0));
+        let looks = |from: u64, until: u64| {
+            (from..until).step_by(100).filter(|millis| !ledgers.to_look_at(at(*millis)).is_empty()).collect::<Vec<_>>()
+        };
+        assert_eq!(looks(0, 60_000), [200, 400, 800, 1_600, 3_200, 6_400, 12_800]);
+        assert!(ledgers.lately().is_empty());
+        // Whoever writes all the time is looked at all the time.
+        ledgers.written(namespace, at(100_000));
+        assert_eq!(looks(100_000, 101_000), [100_200, 100_400, 100_800]);
+        ledgers.written(namespace, at(101_000));
+        assert_eq!(looks(101_000, 101_500), [101_200, 101_400]);
     }
 }

@@ -66,7 +66,7 @@ pub struct Transaction {
 }
 
 /// How many outbox partitions each ledger has, so that no single one bounds its rate.
-const OUTBOX_SHARDS: u8 = 8;
+const OUTBOX_SHARDS: u8 = 4;
 
 const OUTBOX: &str = "outbox#";
 
