@@ -232,7 +232,8 @@ fn users_are_let_in_changed_and_removed() {
     assert!(id.starts_with("usr_"));
     assert!(fault(&served.client(&key, &add)).contains("already"));
     let list = || said(&served.client(&key, &["user", "list"]));
-    assert_eq!(list().trim_end(), format!("{id}  active   member 1\u{e9}  docs/=write  Jo"));
+    let never = format!("{:<25}", "never used");
+    assert_eq!(list().trim_end(), format!("{id}  active   member {never}  1\u{e9}  docs/=write  Jo"));
     said(&served.client(&key, &["user", "change", id, "docs/=read", "--role", "viewer"]));
     assert!(list().contains("viewer") && list().contains("docs/=read"), "{}", list());
     said(&served.client(&key, &["user", "cut-off", id]));
