@@ -16,7 +16,7 @@ use std::{
     sync::Arc,
 };
 
-use fjall::{Keyspace, KeyspaceCreateOptions, Slice};
+use fjall::{Keyspace, KeyspaceCreateOptions, Slice, config::PartitioningPolicy};
 
 use crate::domain::instant::Instant;
 
@@ -168,17 +168,27 @@ fn sync(directory: &Path) -> io::Result<()> {
     File::open(directory)?.sync_all()
 }
 
-/// Sized for a small process: a few MiB of cache and of rows not yet in
-/// tables, and a journal that is not kept longer than it is needed.
+/// Sized for a small process: the cache is filled by what is read, and rows not yet in tables and the journal are not kept longer
+/// than they are needed.
+///
+/// Indices and filters of all tables but the newest are read in parts. Whole, those of one table are larger
+/// than what is looked up in it by a thousand times: with a million API keys, each request read megabytes.
 fn open_fjall(path: &Path) -> fjall::Result<(fjall::Database, Keyspace, Keyspace)> {
     let fjall = fjall::Database::builder(path)
-        .cache_size(8 * MIB)
+        .cache_size(64 * MIB)
         .max_journaling_size(128 * MIB)
-        .max_cached_files(Some(128))
+        .max_cached_files(Some(512))
         // One: of two, the first would spin while the second merges tables.
         .worker_threads(1)
         .open()?;
-    let rows = fjall.keyspace("rows", || KeyspaceCreateOptions::default().max_memtable_size(16 * MIB))?;
-    let purge_index = fjall.keyspace("purge", || KeyspaceCreateOptions::default().max_memtable_size(4 * MIB))?;
+    let options = |memtable| {
+        let in_parts = PartitioningPolicy::new([false, true]);
+        KeyspaceCreateOptions::default()
+            .max_memtable_size(memtable)
+            .index_block_partitioning_policy(in_parts.clone())
+            .filter_block_partitioning_policy(in_parts)
+    };
+    let rows = fjall.keyspace("rows", || options(16 * MIB))?;
+    let purge_index = fjall.keyspace("purge", || options(4 * MIB))?;
     Ok((fjall, rows, purge_index))
 }
