@@ -227,6 +227,7 @@ pub async fn open(
             offered: Offered::default(),
             trusted_proxies: config.trusted_proxies.clone(),
             ops_hosts: config.ops_hosts.clone(),
+            client_details: config.client_details,
             security_contact: config.security_contact.clone(),
         },
     };
@@ -296,7 +297,7 @@ pub struct Running {
     parts: Parts,
     listeners: Listeners,
     certificates: Certificates,
-    rounds: [tokio::task::JoinHandle<()>; 2],
+    rounds: [tokio::task::JoinHandle<()>; 3],
     /// Where the API is.
     pub api: SocketAddr,
     /// Where user content is.
@@ -371,7 +372,8 @@ impl Prepared {
         let (store, mark) = (parts.embedded_store.clone(), parts.mark.clone());
         let rounds = [
             tokio::spawn(rounds::rounds(of_broker.clone(), store, mark, certificates.clone())),
-            tokio::spawn(rounds::chaining(of_broker, parts.embedded_store.is_some())),
+            tokio::spawn(rounds::chaining(of_broker.clone(), parts.embedded_store.is_some())),
+            tokio::spawn(rounds::verifying(of_broker)),
         ];
         Ok(Running { parts, listeners, certificates, rounds, api, content, ops })
     }

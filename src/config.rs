@@ -14,6 +14,7 @@ mod tls;
 use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use clap::Args;
@@ -65,6 +66,9 @@ pub struct Given {
     /// Where people report a weakness, for /.well-known/security.txt: a mailto:, https: or tel: address
     #[arg(long, env = "CLOAKROOM_SECURITY_CONTACT", value_name = "URL")]
     pub security_contact: Option<String>,
+    /// For how many days the audit trail tells from where and with which program somebody asked; 0 for not at all [default: 90]
+    #[arg(long, env = "CLOAKROOM_CLIENT_DETAILS_DAYS", value_name = "DAYS")]
+    pub client_details_days: Option<u16>,
     /// A PEM file with a certificate chain, to speak TLS without a proxy
     #[arg(long, env = "CLOAKROOM_TLS_CERTIFICATE", value_name = "FILE")]
     pub tls_certificate: Option<PathBuf>,
@@ -188,6 +192,7 @@ pub struct Config {
     pub public_url: Option<String>,
     pub content_url: Option<String>,
     pub security_contact: Option<String>,
+    pub client_details: Duration,
     pub tls: Option<TlsConfig>,
     pub trusted_proxies: Networks,
     pub limits: LimitTable,
@@ -279,6 +284,7 @@ impl Given {
             public_url: self.public_url.or(file.public_url),
             content_url: self.content_url.or(file.content_url),
             security_contact: origins::contact(self.security_contact.or(file.security_contact))?,
+            client_details: clients::details(self.client_details_days.or(file.client_details_days))?,
             tls: TlsConfig::of(
                 [self.tls_certificate.or(file.tls_certificate), self.tls_key.or(file.tls_key)],
                 [

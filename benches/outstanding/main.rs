@@ -33,7 +33,7 @@ use cloakroom::{
         quota::Limits,
         tenant::Mode,
     },
-    service::{Broker, Caller, RouteTaken, idempotency::Reply, principals::NewPrincipal},
+    service::{Asking, Broker, Caller, RouteTaken, idempotency::Reply, principals::NewPrincipal},
     store::{Expected, OutboxEvent, RowKey, Transaction, Write},
 };
 
@@ -80,7 +80,7 @@ async fn measure(folder: &Path, keys: usize, tokens: usize) {
     let broker = parts.broker.clone();
     let tenant = broker.create_first_tenant("First".into()).await.unwrap();
     let secret = SecretText::new(tenant.admin_key.secret.expose());
-    let admin = broker.authenticate(&secret, request()).await.unwrap();
+    let admin = broker.authenticate(&secret, somebody()).await.unwrap();
 
     println!("{:>10} {:>10} {:>16} {:>16} {:>10}", "keys", "tokens", "authentication", "authorisation", "limits");
     let asking: Arc<Mutex<Vec<SecretText>>> = Arc::default();
@@ -109,8 +109,8 @@ fn sizes(folder: &Path) -> u64 {
         .sum()
 }
 
-fn request() -> RequestId {
-    RequestId::from_bytes([1; 16])
+fn somebody() -> Asking {
+    Asking::here(RequestId::from_bytes([1; 16]))
 }
 
 /// A key as an application would have it; one of `each` of them will ask.
@@ -199,10 +199,10 @@ async fn tell(broker: &Broker, keys: usize, tokens: usize, asking: &Mutex<Vec<Se
     let route = RouteTaken { method: "POST", pattern: "/v1/shares" };
     let mut callers = Vec::new();
     for secret in &asking {
-        callers.push(broker.authenticate(secret, request()).await.unwrap());
+        callers.push(broker.authenticate(secret, somebody()).await.unwrap());
     }
     let authentication = micros(asking.len(), async |at| {
-        black_box(broker.authenticate(&asking[at], request()).await.unwrap());
+        black_box(broker.authenticate(&asking[at], somebody()).await.unwrap());
     })
     .await;
     let authorisation = micros(callers.len(), async |at| {

@@ -37,7 +37,7 @@ use cloakroom::{
         embedded::EmbeddedStorage,
         s3::{S3Settings, S3Storage},
     },
-    service::{AddressClass, Broker, Caller, Limits, RouteTaken},
+    service::{AddressClass, Asking, Broker, Caller, Limits, RouteTaken},
     store::{Expected, OutboxEvent, RowKey, Store, Transaction, Version, Write, embedded::EmbeddedStore},
 };
 use tokio::runtime;
@@ -112,7 +112,7 @@ async fn limited_caller(folder: &Path) -> (Caller, Broker) {
     let parts = app::open(&config, "http://127.0.0.1:1".into(), "http://localhost:2", MissingKeys::Make).await.unwrap();
     let tenant = parts.broker.create_first_tenant("First".into()).await.unwrap();
     let secret = SecretText::new(tenant.admin_key.secret.expose());
-    let caller = parts.broker.authenticate(&secret, RequestId::from_bytes([1; 16])).await.unwrap();
+    let caller = parts.broker.authenticate(&secret, Asking::here(RequestId::from_bytes([1; 16]))).await.unwrap();
     (caller, parts.broker.clone())
 }
 

@@ -19,7 +19,7 @@ use cloakroom::{
     crypto::secret::SecretText,
     domain::ids::RequestId,
     objects::s3::{S3Settings, S3Storage},
-    service::{Broker, Caller, tenants::CreatedTenant},
+    service::{Asking, Broker, Caller, tenants::CreatedTenant},
     store::{Backend, Failure, Query, Row, RowKey, Store, Transaction, Unavailable, embedded::EmbeddedStore},
 };
 
@@ -50,7 +50,7 @@ impl Inside {
 
     pub(crate) async fn caller(&self, tenant: &CreatedTenant) -> Caller {
         let secret = SecretText::new(tenant.admin_key.secret.expose());
-        self.broker.authenticate(&secret, RequestId::from_bytes([1; 16])).await.unwrap()
+        self.broker.authenticate(&secret, Asking::here(RequestId::from_bytes([1; 16]))).await.unwrap()
     }
 }
 

@@ -89,6 +89,28 @@ pub(super) async fn chaining(broker: Broker, alone: bool) {
     }
 }
 
+/// How often it is looked whether a ledger is to be verified.
+const VERIFYING: Duration = Duration::from_secs(10);
+
+/// When that begins.
+const FIRST_VERIFYING: Duration = Duration::from_secs(60);
+
+/// Verifies ledgers, and makes checkpoints of them: one after the other, for ever.
+pub(super) async fn verifying(broker: Broker) {
+    // Not while it starts: a ledger may be long.
+    let mut ticks = tokio::time::interval_at(tokio::time::Instant::now() + FIRST_VERIFYING, VERIFYING);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut verified = None;
+    loop {
+        ticks.tick().await;
+        broker.sweep_due_ledgers().await;
+        match broker.sweep_next(verified).await {
+            Ok(next) => verified = next,
+            Err(fault) => tracing::warn!(%fault, "a ledger could not be verified yet"),
+        }
+    }
+}
+
 /// How far sweeping has come.
 struct Sweeper {
     /// All that was due before has been looked at.

@@ -16,30 +16,77 @@ pub(super) struct Arguments {
     server: Server,
 }
 
+/// Which events; what is not said is not asked for.
+#[derive(Args, Debug)]
+struct Filter {
+    /// Only events of this type, such as share.claimed
+    #[arg(long = "type", value_name = "TYPE")]
+    kind: Option<String>,
+    /// Only what they did: the id of a key, user, share or file request; or a kind of actor, such as bearer
+    #[arg(long, value_name = "ID")]
+    actor: Option<String>,
+    /// Only what was done to this
+    #[arg(long, value_name = "ID")]
+    resource: Option<String>,
+    /// Only what ended so: done or refused
+    #[arg(long)]
+    outcome: Option<String>,
+    /// Only what happened after this time (RFC 3339)
+    #[arg(long, value_name = "TIME")]
+    after: Option<String>,
+    /// Only what happened before this time
+    #[arg(long, value_name = "TIME")]
+    before: Option<String>,
+}
+
+impl Filter {
+    fn query(&self) -> String {
+        let Self { kind, actor, resource, outcome, after, before } = self;
+        let given = [
+            ("type", kind),
+            ("actor", actor),
+            ("resource", resource),
+            ("outcome", outcome),
+            ("after", after),
+            ("before", before),
+        ];
+        let given = given.iter().filter_map(|(name, value)| Some(format!("&{name}={}", encoded(value.as_deref()?))));
+        given.collect()
+    }
+}
+
 #[derive(Debug, Subcommand)]
 enum Action {
     /// List what happened, newest first
     List {
-        /// Only events of this type, such as share.claimed
-        #[arg(long = "type", value_name = "TYPE")]
-        kind: Option<String>,
+        #[command(flatten)]
+        filter: Filter,
     },
     /// Verify that nothing was changed, removed, added or moved; ends with 1 where something was
     Verify,
+    /// Verify what is new and sign where the trail ends: prints a checkpoint, to be kept elsewhere
+    Checkpoint,
+    /// List the public keys that checkpoints and exports are verified with
+    Keys {
+        /// Draw a new one first; the one before signs no more
+        #[arg(long)]
+        replace: bool,
+    },
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failed> {
     let client = Client::with_key(&arguments.server)?;
     match &arguments.action {
-        Action::List { kind } => {
-            let kind = kind.as_ref().map(|kind| format!("&type={}", encoded(kind))).unwrap_or_default();
-            for event in all_pages(|cursor| client.get(&format!("/v1/audit?limit=200{kind}{cursor}")))? {
+        Action::List { filter } => {
+            let filter = filter.query();
+            for event in all_pages(|cursor| client.get(&format!("/v1/audit?limit=200{filter}{cursor}")))? {
                 let actor = &event["actor"];
                 let who = if actor["label"].is_string() { text(actor, "label") } else { text(actor, "kind") };
                 let reason = event["reason"].as_str().map(|reason| format!("  {reason}")).unwrap_or_default();
+                let from = event["client"]["address"].as_str().map(|from| format!("  from {from}")).unwrap_or_default();
                 let (at, kind) = (text(&event, "at"), text(&event, "type"));
                 let line = format!(
-                    "{:>8}  {at}  {kind:<26} {}  {}{reason}",
+                    "{:>8}  {at}  {kind:<26} {}  {}{reason}{from}",
                     event["seq"],
                     text(&event, "resource"),
                     cleaned(who)
@@ -49,14 +96,21 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failed> {
             Ok(())
         }
         Action::Verify => verify(&client),
+        Action::Checkpoint => {
+            let made = client.post("/v1/audit/checkpoints", &serde_json::json!({}))?;
+            remark(format!("signed by {}", text(&made, "verifier_key")));
+            say(text(&made, "note").trim_end())
+        }
+        Action::Keys { replace } => keys(&client, *replace),
     }
 }
 
 /// Portion by portion, to the end or to the first record that is not as it must be.
 fn verify(client: &Client) -> Result<(), Failed> {
-    let mut cursor = String::new();
+    let (mut cursor, mut checkpoints) = (String::new(), 0);
     loop {
         let found = client.get(&format!("/v1/audit/verify{cursor}"))?;
+        checkpoints += found["checkpoints"].as_u64().unwrap_or_default();
         if found["intact"] != true {
             let broken = &found["broken"];
             let (seq, problem) = (&broken["seq"], cleaned(text(broken, "problem")));
@@ -67,7 +121,25 @@ fn verify(client: &Client) -> Result<(), Failed> {
                 remark(format!("{} records so far …", found["records"]));
                 cursor = format!("?cursor={}", encoded(next));
             }
-            None => return say(format!("intact: {} records, head {}", found["records"], text(&found, "head"))),
+            None => {
+                let (records, head) = (&found["records"], text(&found, "head"));
+                return say(format!("intact: {records} records, head {head}, as {checkpoints} checkpoints say"));
+            }
         }
     }
+}
+
+fn keys(client: &Client, replace: bool) -> Result<(), Failed> {
+    let list = || client.get("/v1/audit/signing-keys");
+    let mut found = list()?;
+    if let Some(newest) = found["items"].get(0).filter(|_| replace) {
+        client
+            .post(&format!("/v1/audit/signing-keys/{}/replace", encoded(text(newest, "id"))), &serde_json::json!({}))?;
+        found = list()?;
+    }
+    for key in found["items"].as_array().into_iter().flatten() {
+        let until = key["replaced_at"].as_str().unwrap_or("now");
+        say(format!("{}  {} to {until}\n{}", text(key, "id"), text(key, "created_at"), text(key, "public_key")))?;
+    }
+    Ok(())
 }

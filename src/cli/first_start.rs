@@ -15,7 +15,7 @@ use crate::{
         share::Pins,
     },
     keys::file::write_new,
-    service::{Broker, idempotency::Reply, shares::MintShare},
+    service::{Asking, Broker, idempotency::Reply, shares::MintShare},
 };
 
 use super::Failed;
@@ -46,7 +46,8 @@ pub(super) async fn greeting(broker: &Broker, config: &Config) -> Result<String,
     }
 
     put_sample(broker, &created.admin_key.key).await?;
-    let caller = broker.authenticate(&SecretText::new(secret.as_str()), RequestId::from_bytes([0; 16])).await?;
+    let caller =
+        broker.authenticate(&SecretText::new(secret.as_str()), Asking::here(RequestId::from_bytes([0; 16]))).await?;
     let share = MintShare {
         pins: Pins::new(vec![PathPin::parse(SAMPLE_PATH)?])?,
         permission: SharePermission::Read,

@@ -1,6 +1,6 @@
 //! What is told of clients: through which proxies they come, and how much they may ask.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use serde::Deserialize;
 
@@ -16,6 +16,16 @@ use super::{ConfigError, wrong};
 
 const LIMITS: &str = "CLOAKROOM_LIMITS";
 const TRUSTED_PROXIES: &str = "CLOAKROOM_TRUSTED_PROXIES";
+
+const CLIENT_DETAILS_DAYS: &str = "CLOAKROOM_CLIENT_DETAILS_DAYS";
+
+/// For how long it is told who asked; a quarter of a year where nothing is said, some more than a year at most.
+pub(super) fn details(days: Option<u16>) -> Result<Duration, ConfigError> {
+    match days.unwrap_or(90) {
+        days @ 0..=400 => Ok(Duration::from_secs(u64::from(days) * 24 * 3600)),
+        _ => Err(wrong(CLIENT_DETAILS_DAYS, "0 to 400 days; what is in backups lasts longer")),
+    }
+}
 
 /// Limits as they are given.
 #[derive(Clone, Debug, Deserialize)]

@@ -4,9 +4,11 @@
 //! Pure: randomness and time come in as arguments. No I/O, no rows, no HTTP.
 
 pub mod claim;
+pub mod client_commitment;
 pub mod csrf;
 pub mod data_key;
 pub mod digest;
+pub mod ed25519;
 pub mod edge_cookie;
 pub mod field;
 pub mod grant_hash;
@@ -24,5 +26,7 @@ pub mod sealed;
 pub mod secret;
 pub mod session_token;
 pub mod share_token;
+pub mod signed_note;
 pub mod signing_in;
+pub mod signing_key;
 pub mod submission_token;

@@ -76,11 +76,13 @@ pub enum Purpose {
     SigningIn,
     /// Keeps the data key of a tenant in the store.
     DataKey,
+    /// Takes to the ledger who was seen to ask.
+    Client,
 }
 
 impl Purpose {
     /// Every purpose there is.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Share,
         Self::Session,
         Self::Cursor,
@@ -93,6 +95,7 @@ impl Purpose {
         Self::Move,
         Self::SigningIn,
         Self::DataKey,
+        Self::Client,
     ];
 
     const fn labels(self) -> [&'static str; 3] {
@@ -120,6 +123,7 @@ impl Purpose {
                 ["cloakroom/signing-in/v1", "cloakroom/signing-in/v1|key", "cloakroom/signing-in/v1|commit"]
             }
             Self::DataKey => ["cloakroom/data-key/v1", "cloakroom/data-key/v1|key", "cloakroom/data-key/v1|commit"],
+            Self::Client => ["cloakroom/client/v1", "cloakroom/client/v1|key", "cloakroom/client/v1|commit"],
             Self::Handoff => ["cloakroom/handoff/v1", "cloakroom/handoff/v1|key", "cloakroom/handoff/v1|commit"],
         }
     }

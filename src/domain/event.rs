@@ -8,8 +8,10 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{
+    client::Client,
     ids::{ApiKeyId, ConsoleSessionId, FileRequestId, LinkId, RequestId, ShareId, UserId},
     instant::Instant,
+    ledger::RecordHash,
     lifetime,
     narrowing::Field,
     principal::PrincipalId,
@@ -145,6 +147,12 @@ pub enum EventType {
     QuotaChanged,
     #[serde(rename = "ledger.event_rejected")]
     LedgerEventRejected,
+    #[serde(rename = "ledger.verification_failed")]
+    LedgerVerificationFailed,
+    #[serde(rename = "ledger.key_created")]
+    LedgerKeyCreated,
+    #[serde(rename = "ledger.key_replaced")]
+    LedgerKeyReplaced,
     #[serde(rename = "console.signed_in")]
     ConsoleSignedIn,
     #[serde(rename = "console.signed_out")]
@@ -237,6 +245,13 @@ pub struct Event {
     /// In which request; none for what the broker did itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub request: Option<RequestId>,
+    /// A commitment to who sent the request: a hash, of which nothing can be told without what opens it. That lies
+    /// beside the ledger and can be erased.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client: Option<RecordHash>,
+    /// Who sent it, on the way to where that is committed to; never in a record.
+    #[serde(skip)]
+    pub seen: Option<Client>,
 }
 
 /// A thing whose history its owner can read.
@@ -310,6 +325,8 @@ mod tests {
             changed: Vec::new(),
             at: Instant::from_unix_seconds(1),
             request: None,
+            client: None,
+            seen: None,
         }
     }
 

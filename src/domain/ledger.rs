@@ -3,6 +3,8 @@
 //! A record is canonical JSON (RFC 8785): strings, whole numbers, and lists and objects of them, members in the order of
 //! their names, no white space. What is hashed, and how, is in [`crate::crypto::record_hash`].
 
+use std::collections::VecDeque;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -22,6 +24,14 @@ impl RecordHash {
     /// The hash with these bytes.
     pub fn from_bytes(bytes: &[u8; 32]) -> Self {
         Self(base16ct::lower::encode_string(bytes))
+    }
+
+    /// Its bytes.
+    pub fn to_bytes(&self) -> [u8; 32] {
+        let mut bytes = [0; 32];
+        // Of 64 digits, as all of these are, it always succeeds.
+        let _ = base16ct::lower::decode(&self.0, &mut bytes);
+        bytes
     }
 
     /// The digits.
@@ -195,6 +205,17 @@ pub enum Wrong {
     /// The segment says another hash of its last record.
     #[error("its hash is not the one that was written with it")]
     Head,
+    /// A checkpoint says another hash of it.
+    #[error("its hash is not the one in the signed checkpoint: this record, or one before it, was written anew")]
+    Rewritten,
+    /// A checkpoint says that there are more.
+    #[error("it is missing: a signed checkpoint says that there are more records than the ledger has")]
+    Cut,
+    /// What lies in the place of a checkpoint is none of ours.
+    #[error(
+        "the checkpoint that was kept of it is unreadable, of another ledger, or not signed by a key of this tenant"
+    )]
+    Checkpoint,
 }
 
 /// Follows a ledger record by record.
@@ -202,12 +223,34 @@ pub enum Wrong {
 pub struct Verifier {
     namespace: Namespace,
     head: Head,
+    expected: VecDeque<Head>,
 }
 
 impl Verifier {
     /// A verifier that has come as far as this.
     pub fn from(namespace: Namespace, head: Head) -> Self {
-        Self { namespace, head }
+        Self { namespace, head, expected: VecDeque::new() }
+    }
+
+    /// Expects the ledger to come by here. What is expected is told in its order, and each before it is reached.
+    pub fn expect(&mut self, head: Head) {
+        self.expected.push_back(head);
+    }
+
+    /// How much is expected that was not reached yet.
+    pub fn expects(&self) -> usize {
+        self.expected.len()
+    }
+
+    /// The ledger has come to its end.
+    ///
+    /// # Errors
+    /// When more is expected of it.
+    pub fn end(&self) -> Result<(), Broken> {
+        match self.expected.front() {
+            None => Ok(()),
+            Some(_) => Err(Broken { seq: self.head.size + 1, what: Wrong::Cut }),
+        }
     }
 
     /// How far it has come.
@@ -238,6 +281,11 @@ impl Verifier {
                 return Err(broken(seq, Wrong::PreviousHash));
             }
             self.head = Head { size: seq, hash: hash(text) };
+            while let Some(expected) = self.expected.pop_front_if(|expected| expected.size <= seq) {
+                if expected != self.head {
+                    return Err(broken(seq, Wrong::Rewritten));
+                }
+            }
         }
         if segment.head == self.head.hash { Ok(()) } else { Err(broken(self.head.size, Wrong::Head)) }
     }
@@ -280,6 +328,8 @@ mod tests {
             changed: Vec::new(),
             at: Instant::from_unix_seconds(1_800_000_000),
             request: Some(RequestId::from_bytes([7; 16])),
+            client: None,
+            seen: None,
         };
         Record { event, id: format!("evt_{seq}"), prev_hash, seq }
     }
@@ -292,6 +342,12 @@ mod tests {
             records.push(text);
         }
         Segment { first: from.size + 1, records, head: head.hash }
+    }
+
+    #[test]
+    fn a_hash_is_its_bytes() {
+        let bytes = std::array::from_fn(|at| (at * 8 + 7) as u8);
+        assert_eq!(RecordHash::from_bytes(&bytes).to_bytes(), bytes);
     }
 
     #[test]
@@ -351,6 +407,21 @@ mod tests {
         assert_eq!(follow(&[&with(|records| records.clear())]), broken(1, Wrong::Number));
         let other = segment(&Head { size: 3, hash: RecordHash::from_bytes(&[9; 32]) }, &["d"]);
         assert_eq!(follow(&[&first, &other]), broken(4, Wrong::PreviousHash));
+        // Kept elsewhere: how long it was, and by which hash it ended.
+        let follow = |segments: &[&Segment], expected: &[Head]| {
+            let mut verifier = Verifier::from(namespace(1), beginning());
+            expected.iter().for_each(|head| verifier.expect(head.clone()));
+            segments.iter().try_for_each(|segment| verifier.follow(segment, hash))?;
+            verifier.end().map(|()| verifier.head().size)
+        };
+        let (early, late) = (first.end(), second.end());
+        assert_eq!(follow(&[&first, &second], &[early.clone(), late.clone()]), Ok(5));
+        assert_eq!(follow(&[&first], &[early.clone(), late.clone()]), broken(4, Wrong::Cut));
+        assert_eq!(follow(&[], std::slice::from_ref(&early)), broken(1, Wrong::Cut));
+        let anew = segment(&first.end(), &["d", "x"]);
+        assert_eq!(follow(&[&first, &anew], &[early, late.clone()]), broken(5, Wrong::Rewritten));
+        let at_once = segment(&beginning(), &["a", "b", "c", "d", "e", "f"]);
+        assert_eq!(follow(&[&at_once], &[late]), Ok(6));
         // Another tenant's, though all its hashes are right.
         let mut verifier = Verifier::from(namespace(2), beginning());
         assert_eq!(verifier.follow(&first, hash), broken(1, Wrong::Foreign).map(drop::<u64>));

@@ -5,8 +5,11 @@
 
 pub mod archive;
 pub mod artifact;
+pub mod audit_filter;
 pub mod authority;
+pub mod checkpoint;
 pub mod checksum;
+pub mod client;
 pub mod confirmation;
 pub mod console;
 pub mod event;

@@ -9,12 +9,15 @@ use std::net::{IpAddr, SocketAddr};
 
 use actix_web::{
     HttpRequest,
-    http::header::{HeaderMap, X_FORWARDED_FOR},
+    http::header::{HeaderMap, USER_AGENT, X_FORWARDED_FOR},
     web,
 };
 
 use crate::{
-    domain::network::{ClientAddress, Networks},
+    domain::{
+        client::UserAgent,
+        network::{ClientAddress, Networks},
+    },
     service::Broker,
 };
 
@@ -26,6 +29,11 @@ pub(super) fn address(request: &HttpRequest) -> ClientAddress {
         Some(broker) => forwarded(peer, request.headers(), &broker.settings.trusted_proxies),
         None => peer,
     }
+}
+
+/// What the program that sent this request says of itself.
+pub(super) fn agent(request: &HttpRequest) -> UserAgent {
+    request.headers().get(USER_AGENT).map_or_else(UserAgent::none, |said| UserAgent::new(said.as_bytes()))
 }
 
 fn forwarded(peer: ClientAddress, headers: &HeaderMap, trusted: &Networks) -> ClientAddress {

@@ -22,7 +22,7 @@ use crate::{
 };
 
 use super::{
-    extract::{Authenticated, CONSOLE_COOKIE, CSRF_COOKIE, With, cookie_name, is_secure, request_id},
+    extract::{Authenticated, CONSOLE_COOKIE, CSRF_COOKIE, With, asking, cookie_name, is_secure},
     json::Json,
     limits::Presents,
     principals::GrantView,
@@ -165,7 +165,7 @@ pub async fn sign_in(
     broker: web::Data<Broker>,
     Json(body): Json<SignInBody>,
 ) -> Result<HttpResponse, Problem> {
-    let signed_in = broker.sign_in(&body.api_key, request_id(&request)).await?;
+    let signed_in = broker.sign_in(&body.api_key, asking(&request)).await?;
     let [secret, csrf] = cookies_of(&broker, &signed_in);
     Ok(HttpResponse::Ok().cookie(secret).cookie(csrf).json(ConsoleSessionView::of(signed_in.caller)?))
 }

@@ -93,7 +93,7 @@ async fn enter(request: HttpRequest, broker: web::Data<Broker>, form: web::Form<
         return slow_down(&request);
     }
     let id = RequestId::new(broker.now(), broker.entropy.bytes());
-    let asking = Asking { request: id, from: client::address(&request) };
+    let asking = Asking { request: id, from: client::address(&request), agent: client::agent(&request) };
     let entered = match label(&request) {
         Ok(label) if comes_from_us(&request, &broker) => broker.enter(&label, &form.code, asking).await,
         _ => Err(Error::DeadToken),

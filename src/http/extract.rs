@@ -34,7 +34,7 @@ pub fn request_id(request: &HttpRequest) -> RequestId {
 
 /// What is known of whoever sends this request.
 pub(super) fn asking(request: &HttpRequest) -> Asking {
-    Asking { request: request_id(request), from: client::address(request) }
+    Asking { request: request_id(request), from: client::address(request), agent: client::agent(request) }
 }
 
 pub(super) fn broker(request: &HttpRequest) -> Result<web::Data<Broker>, Problem> {
@@ -58,15 +58,15 @@ impl FromRequest for Authenticated {
     type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let (broker, id) = (broker(request), request_id(request));
+        let (broker, asking) = (broker(request), asking(request));
         let request = request.clone();
         Box::pin(async move {
             let broker = broker?;
             let caller = match bearer(&request) {
-                Some(secret) => broker.authenticate(&secret, id).await?,
+                Some(secret) => broker.authenticate(&secret, asking).await?,
                 None => {
                     let secret = console_secret(&request, &broker).ok_or(Error::Unauthenticated)?;
-                    let caller = broker.in_console(&secret, id).await?;
+                    let caller = broker.in_console(&secret, asking).await?;
                     if !repeats_csrf_token(&request, &secret) {
                         return Err(Problem::csrf());
                     }
@@ -124,13 +124,13 @@ impl FromRequest for MaybeAuthenticated {
             let authenticated = Authenticated::from_request(request, payload);
             return Box::pin(async move { authenticated.await.map(|Authenticated(caller)| Self(Some(caller))) });
         }
-        let (broker, id) = (broker(request), request_id(request));
+        let (broker, asking) = (broker(request), asking(request));
         let request = request.clone();
         Box::pin(async move {
             let broker = broker?;
             let secret = console_secret(&request, &broker).filter(|secret| repeats_csrf_token(&request, secret));
             let Some(secret) = secret else { return Ok(Self(None)) };
-            match broker.in_console(&secret, id).await {
+            match broker.in_console(&secret, asking).await {
                 Ok(caller) => Ok(Self(Some(caller))),
                 Err(Error::Unauthenticated) => Ok(Self(None)),
                 Err(fault) => Err(fault.into()),
@@ -201,10 +201,10 @@ impl FromRequest for Uploading {
             let session = InSession::from_request(request, payload);
             return Box::pin(async move { session.await.map(|InSession(session)| Self(Box::new(session))) });
         };
-        let (broker, id) = (broker(request), request_id(request));
+        let (broker, asking) = (broker(request), asking(request));
         let request = request.clone();
         Box::pin(async move {
-            let delivering = broker?.delivering(&token, id).await?;
+            let delivering = broker?.delivering(&token, asking).await?;
             limits::of_session(&request, delivering.spender())?;
             Ok(Self(Box::new(delivering)))
         })

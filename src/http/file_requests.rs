@@ -26,7 +26,7 @@ use crate::{
 
 use super::{
     administration::{LimitsView, UsageView},
-    extract::{Authenticated, request_id},
+    extract::{Authenticated, asking},
     filters::{Closable, FilterQuery, Filtered},
     histories::MakerView,
     idempotency::{Creating, IdempotencyHeader, created},
@@ -393,7 +393,7 @@ pub async fn redeem(
     let claim_key = claim_key(&body.claim_key)?;
     let name = body.name.as_deref().map(name).transpose()?;
     let proof = (body.password.as_ref(), name);
-    let opened = broker.open_submission(&body.token, &claim_key, proof, request_id(&request)).await?;
+    let opened = broker.open_submission(&body.token, &claim_key, proof, asking(&request)).await?;
     Ok(HttpResponse::Ok().json(DeliveryView {
         session_token: opened.token.expose().to_owned(),
         expires_at: opened.expires_at.to_string(),
@@ -419,6 +419,6 @@ pub async fn preview(
     Json(body): Json<LookBody>,
 ) -> Result<HttpResponse, Problem> {
     let claim_key = body.claim_key.as_ref().map(claim_key).transpose()?;
-    let preview = broker.preview_file_request(&body.token, claim_key.as_ref(), request_id(&request)).await?;
+    let preview = broker.preview_file_request(&body.token, claim_key.as_ref(), asking(&request)).await?;
     Ok(HttpResponse::Ok().json(AskedView::from(preview)))
 }

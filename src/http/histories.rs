@@ -1,11 +1,12 @@
-//! What happened, over HTTP: to one thing, and to everything.
+//! What happened to one thing, over HTTP.
 
 use actix_web::{HttpResponse, web};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::{
     domain::{
+        client::Client,
         event::{Actor, EventType, Outcome},
         narrowing::Field,
         refusal::Refusal,
@@ -13,7 +14,6 @@ use crate::{
     service::{
         Broker,
         history::{Maker, Recorded},
-        listing::PageRequest,
     },
 };
 
@@ -53,6 +53,16 @@ pub struct ActorView {
     pub label: Option<String>,
 }
 
+/// Who sent a request.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ClientView {
+    /// From which address.
+    pub address: String,
+    /// What the program said of itself.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub user_agent: String,
+}
+
 /// An event.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct EventView {
@@ -77,6 +87,9 @@ pub struct EventView {
     /// How many like it this one stands for, where that is not one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub count: Option<u64>,
+    /// In the audit trail: who sent the request, for as long as that is kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client: Option<ClientView>,
     /// Which fields were changed, where some were.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(value_type = Vec<String>)]
@@ -114,7 +127,7 @@ impl ActorView {
 }
 
 impl From<Recorded> for EventView {
-    fn from(Recorded { id, event, by, place }: Recorded) -> Self {
+    fn from(Recorded { id, event, by, place, client }: Recorded) -> Self {
         let place = place.map(|place| (place.seq, String::from(place.hash), String::from(place.previous)));
         let (seq, hash, prev_hash) =
             place.map_or((None, None, None), |(seq, hash, previous)| (Some(seq), Some(hash), Some(previous)));
@@ -129,6 +142,7 @@ impl From<Recorded> for EventView {
             outcome: event.outcome,
             reason: event.reason,
             count: event.count,
+            client: client.map(|Client { address, user_agent }| ClientView { address, user_agent }),
             changed: event.changed,
             at: event.at.to_string(),
             request: event.request.map(|request| request.to_string()),
@@ -182,91 +196,4 @@ pub async fn of_file_request(
 ) -> Result<HttpResponse, Problem> {
     let page = broker.history_of_file_request(&caller, render::id(&id)?, &query.into_inner().into()).await?;
     Ok(HttpResponse::Ok().json(Listing::of(page, EventView::from)))
-}
-
-/// Which page of which events.
-#[derive(Debug, Deserialize, utoipa::IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub struct AuditQuery {
-    /// Only events of this type, such as `share.claimed`.
-    #[serde(rename = "type")]
-    #[param(value_type = Option<String>)]
-    pub kind: Option<EventType>,
-    /// At most this many items, 1 to 1,000; 50 where it is left out. Of a rare type a page may hold fewer, and still
-    /// be followed by another.
-    pub limit: Option<usize>,
-    /// Where the last page ended: its `next_cursor`.
-    pub cursor: Option<String>,
-}
-
-/// List everything that happened in your namespace, newest first. For administrators.
-#[utoipa::path(
-    get, path = "/v1/audit", tag = "administration", params(AuditQuery), security(("api_key" = [])),
-    responses((status = 200, body = Listing<EventView>), (status = "4XX", body = ProblemDocument))
-)]
-pub async fn audit(
-    Authenticated(caller): Authenticated,
-    broker: web::Data<Broker>,
-    query: web::Query<AuditQuery>,
-) -> Result<HttpResponse, Problem> {
-    let query = query.into_inner();
-    let request = PageRequest { limit: query.limit, cursor: query.cursor };
-    let page = broker.audit(&caller, query.kind, &request).await?;
-    Ok(HttpResponse::Ok().json(Listing::of(page, EventView::from)))
-}
-
-/// From where to verify.
-#[derive(Debug, Deserialize, utoipa::IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub struct VerifyQuery {
-    /// Where the last answer ended: its `next_cursor`.
-    pub cursor: Option<String>,
-}
-
-/// What verifying came to.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct VerifiedView {
-    /// Whether everything that was looked at is as it must be.
-    pub intact: bool,
-    /// How many records are as they must be, from the first on.
-    pub records: u64,
-    /// The hash of the last of them. Kept elsewhere, it shows later whether the trail was rewritten up to there.
-    pub head: String,
-    /// The first record that is not as it must be.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub broken: Option<BrokenView>,
-    /// Ask again with this to go on: so much is not verified at once. Null where that was all.
-    pub next_cursor: Option<String>,
-}
-
-/// A record that is not as it must be.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct BrokenView {
-    /// Its number.
-    pub seq: u64,
-    /// What is wrong with it.
-    pub problem: String,
-}
-
-/// Verify that nothing of the audit trail was changed, removed, added or moved: up to 100,000 records at once, from the
-/// first on. For administrators.
-#[utoipa::path(
-    get, path = "/v1/audit/verify", tag = "administration", params(VerifyQuery), security(("api_key" = [])),
-    responses((status = 200, body = VerifiedView), (status = "4XX", body = ProblemDocument))
-)]
-pub async fn verify(
-    Authenticated(caller): Authenticated,
-    broker: web::Data<Broker>,
-    query: web::Query<VerifyQuery>,
-) -> Result<HttpResponse, Problem> {
-    let verified = broker.verify_ledger(&caller, query.into_inner().cursor).await?;
-    Ok(HttpResponse::Ok().json(VerifiedView {
-        intact: verified.broken.is_none(),
-        records: verified.head.size,
-        head: verified.head.hash.into(),
-        broken: verified.broken.map(|broken| BrokenView { seq: broken.seq, problem: broken.what.to_string() }),
-        next_cursor: verified.next_cursor,
-    }))
 }

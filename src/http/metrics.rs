@@ -8,11 +8,11 @@ use actix_web::{HttpResponse, web};
 use prometheus_client::{
     collector::Collector,
     encoding::{DescriptorEncoder, EncodeMetric, text},
-    metrics::{counter::ConstCounter, info::Info},
+    metrics::{MetricType, counter::ConstCounter, gauge::ConstGauge, info::Info},
     registry::Registry,
 };
 
-use crate::service::{Broker, Refused, Security, SecurityEvent};
+use crate::service::{Broker, LedgerFigures, Refused, Security, SecurityEvent};
 
 use super::problem::Problem;
 
@@ -25,6 +25,7 @@ pub(super) async fn read(broker: web::Data<Broker>) -> Result<HttpResponse, Prob
     registry.register("build", "What runs", version);
     registry.register_collector(Box::new(OfSecurity(Arc::clone(&broker.security))));
     registry.register_collector(Box::new(OfMail(broker.mails())));
+    registry.register_collector(Box::new(OfLedgers(broker.ledger_figures())));
     let mut written = String::new();
     text::encode(&mut written, &registry)
         .map_err(|fault| Problem::from(crate::service::Error::Internal(fault.to_string())))?;
@@ -62,6 +63,24 @@ impl Collector for OfMail {
     }
 }
 
+/// What verifying ledgers has come to.
+#[derive(Debug)]
+struct OfLedgers(LedgerFigures);
+
+impl Collector for OfLedgers {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let LedgerFigures { intact, broken, broken_now, records } = self.0;
+        let outcomes = [([("outcome", "intact")], intact), ([("outcome", "broken")], broken)];
+        counted(&mut encoder, "ledger_verifications", "What verifying ledgers came to", outcomes)?;
+        let verified =
+            encoder.encode_descriptor("ledger_records_verified", "Records verified", None, MetricType::Counter)?;
+        ConstCounter::new(records).encode(verified)?;
+        let help = "Ledgers that are not as they were written, of those that this process has verified";
+        let now = encoder.encode_descriptor("ledgers_broken", help, None, MetricType::Gauge)?;
+        ConstGauge::new(broken_now).encode(now)
+    }
+}
+
 /// One counter, with a value for each set of labels.
 fn counted<const N: usize>(
     encoder: &mut DescriptorEncoder<'_>,
@@ -69,7 +88,7 @@ fn counted<const N: usize>(
     help: &str,
     values: [([(&'static str, &'static str); 1], u64); N],
 ) -> fmt::Result {
-    let mut family = encoder.encode_descriptor(name, help, None, prometheus_client::metrics::MetricType::Counter)?;
+    let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
     for (labels, value) in values {
         ConstCounter::new(value).encode(family.encode_family(&labels)?)?;
     }

@@ -25,6 +25,7 @@ pub mod histories;
 mod hosts;
 pub mod idempotency;
 pub mod json;
+pub mod ledger;
 mod limits;
 pub mod links;
 mod metrics;

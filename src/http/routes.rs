@@ -9,7 +9,7 @@ use crate::web::pages;
 
 use super::{
     administration, api_keys, archives, artifacts, changes, console, file_requests, histories, json::LARGEST_BODY,
-    links, objects, openapi, problem::Problem, security_txt, session_uploads, sessions, shares, single_sign_on,
+    ledger, links, objects, openapi, problem::Problem, security_txt, session_uploads, sessions, shares, single_sign_on,
     tenants, uploads, users,
 };
 
@@ -122,8 +122,11 @@ pub fn configure(routes: &mut web::ServiceConfig) {
                 .route(delete().to(users::remove)),
         )
         .service(resource("/v1/users/{id}/cut-off").route(post().to(users::cut_off)))
-        .service(resource("/v1/audit/verify").route(get().to(histories::verify)))
-        .service(resource("/v1/audit").route(get().to(histories::audit)))
+        .service(resource("/v1/audit/verify").route(get().to(ledger::verify)))
+        .service(resource("/v1/audit/checkpoints").route(post().to(ledger::checkpoint)))
+        .service(resource("/v1/audit/signing-keys/{id}/replace").route(post().to(ledger::replace_signing_key)))
+        .service(resource("/v1/audit/signing-keys").route(get().to(ledger::signing_keys)))
+        .service(resource("/v1/audit").route(get().to(ledger::audit)))
         .service(resource("/v1/usage").route(get().to(administration::usage)))
         .service(resource("/v1/tenants/{id}/quota").route(put().to(administration::set_quota)))
         .service(resource("/v1/tenants/{id}").route(get().to(tenants::inspect)))

@@ -20,7 +20,7 @@ use crate::{
 
 use super::{
     console,
-    extract::{cookie_name, cookies, is_secure, request_id},
+    extract::{asking, cookie_name, cookies, is_secure},
     limits,
     problem::Problem,
 };
@@ -92,7 +92,7 @@ pub async fn arrive(
     let web::Query(query) = query.map_err(|_| Error::Unauthenticated)?;
     let (state, answer) = query.parted();
     let arrival = broker.arrive(&provider, attempt(&request, &broker).as_ref(), &state, answer).await?;
-    let signed_in = broker.sign_in_by_provider(&arrival, request_id(&request)).await?;
+    let signed_in = broker.sign_in_by_provider(&arrival, asking(&request)).await?;
     let mut response = HttpResponse::SeeOther();
     response.insert_header((LOCATION, "/console")).cookie(cookie(&broker, None));
     for cookie in console::cookies_of(&broker, &signed_in) {

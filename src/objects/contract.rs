@@ -41,6 +41,11 @@ impl ContentType {
         &self.0
     }
 
+    /// `text/plain; charset=utf-8`.
+    pub fn plain_text() -> Self {
+        Self("text/plain; charset=utf-8".into())
+    }
+
     /// `application/octet-stream`: bytes of no known kind.
     pub fn unknown() -> Self {
         Self("application/octet-stream".into())

@@ -1,9 +1,10 @@
 //! Object keys: where bytes lie, built by the server alone.
 //!
 //! `inbox/<tenant>/<mode>/<secret>` takes uploads, `vault/<tenant>/<mode>/<object id>`
-//! holds the files of a vault, `artifact/<label>/<path>` the files of an artifact.
+//! holds the files of a vault, `artifact/<label>/<path>` the files of an artifact,
+//! `checkpoints/<tenant>/<mode>/<size>` what was signed about a ledger.
 //! The kind comes first, since the rules of a bucket go by prefix.
-//! Only the last carries a name that a client chose, as a checked [`VaultPath`]
+//! Only those of artifacts carry a name that a client chose, as a checked [`VaultPath`]
 //! and below a label that nobody can guess; clients can never write there.
 
 use std::fmt;
@@ -57,6 +58,8 @@ pub enum ObjectFolder {
     Inbox(Namespace),
     /// The files of a namespace.
     Vault(Namespace),
+    /// The checkpoints of a namespace's ledger.
+    Checkpoints(Namespace),
 }
 
 impl ObjectFolder {
@@ -65,6 +68,7 @@ impl ObjectFolder {
         match self {
             Self::Inbox(namespace) => format!("inbox/{}/", within(namespace)),
             Self::Vault(namespace) => format!("vault/{}/", within(namespace)),
+            Self::Checkpoints(namespace) => format!("checkpoints/{}/", within(namespace)),
         }
     }
 }
@@ -82,6 +86,17 @@ impl ObjectKey {
     /// The bytes of one version of a vault file.
     pub fn vault(namespace: Namespace, object: ObjectId) -> Self {
         Self(format!("vault/{}/{object}", within(namespace)))
+    }
+
+    /// What was said of a ledger when it had so many records.
+    pub fn checkpoint(namespace: Namespace, size: u64) -> Self {
+        Self(format!("checkpoints/{}/{size:016x}", within(namespace)))
+    }
+
+    /// Of how many records it speaks, if it is the key of a checkpoint.
+    pub fn checkpoint_size(&self) -> Option<u64> {
+        let (_, digits) = self.0.strip_prefix("checkpoints/")?.rsplit_once('/')?;
+        u64::from_str_radix(digits, 16).ok().filter(|_| digits.len() == 16)
     }
 
     /// A file of an artifact.

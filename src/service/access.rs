@@ -10,6 +10,7 @@ use crate::{
     },
     domain::{
         authority::MadeUnder,
+        client::UserAgent,
         console::ConsoleSession,
         event::Actor,
         ids::{ApiKeyId, RequestId},
@@ -37,7 +38,7 @@ pub struct Caller {
     /// The session of the console, if they call from there.
     pub console: Option<Console>,
     /// The request it calls in.
-    pub request: RequestId,
+    pub asking: Asking,
 }
 
 /// What is known of whoever presents a token, beside what they present.
@@ -47,6 +48,15 @@ pub struct Asking {
     pub request: RequestId,
     /// From where.
     pub from: ClientAddress,
+    /// With which program, as that says.
+    pub agent: UserAgent,
+}
+
+impl Asking {
+    /// Whoever asks on this machine, without a client.
+    pub fn here(request: RequestId) -> Self {
+        Self { request, from: ClientAddress::new([127, 0, 0, 1].into()), agent: UserAgent::none() }
+    }
 }
 
 /// A session of the console, and where it lies.
@@ -98,7 +108,7 @@ impl Caller {
     }
 
     pub(super) fn origin(&self, broker: &Broker) -> Origin {
-        Origin { namespace: self.namespace(), request: Some(self.request), at: broker.now() }
+        Origin { namespace: self.namespace(), asking: Some(self.asking), at: broker.now() }
     }
 
     pub(super) fn made(&self) -> MadeUnder {
@@ -145,10 +155,10 @@ impl Broker {
     /// # Errors
     /// [`Error::Unauthenticated`], the same for everything that is not accepted; [`Error::Forbidden`] for an
     /// administrator without a second factor.
-    pub async fn authenticate(&self, bearer: &SecretText, request: RequestId) -> Result<Caller, Error> {
+    pub async fn authenticate(&self, bearer: &SecretText, asking: Asking) -> Result<Caller, Error> {
         match ApiKeySecret::parse(bearer) {
-            Ok(secret) => self.with_key(&secret, request).await,
-            Err(_) => self.vouched_for(&self.identify(bearer).await?, request).await,
+            Ok(secret) => self.with_key(&secret, asking).await,
+            Err(_) => self.vouched_for(&self.identify(bearer).await?, asking).await,
         }
     }
 
@@ -156,7 +166,7 @@ impl Broker {
     ///
     /// # Errors
     /// [`Error::Unauthenticated`], the same for every key that is not accepted.
-    pub async fn with_key(&self, secret: &ApiKeySecret, request: RequestId) -> Result<Caller, Error> {
+    pub async fn with_key(&self, secret: &ApiKeySecret, asking: Asking) -> Result<Caller, Error> {
         let [pointer] = self.store.get([rows::api_key_pointer(secret.hash())]).await?;
         let pointer: ApiKeyPointer = pointer.and_then(|row| self.readable(&row)).ok_or(Error::Unauthenticated)?;
 
@@ -164,7 +174,7 @@ impl Broker {
         let (principal, tenant) = self.principal_of(pointer.namespace, PrincipalId::ApiKey(pointer.id), now).await?;
         if principal.namespace.mode == secret.mode() && principal.accepts(pointer.secret, now) {
             self.called(&principal, now);
-            Ok(Caller { principal, tenant, console: None, request })
+            Ok(Caller { principal, tenant, console: None, asking })
         } else {
             Err(Error::Unauthenticated)
         }

@@ -81,7 +81,7 @@ impl Broker {
         let now = self.now();
         let sealed = self.sealed(caller.tenant.id).await?;
         let (created, [key, pointer]) = self.new_api_key(&sealed, &caller.tenant, wanted, false, now)?;
-        let origin = Origin { namespace: created.key.namespace, request: Some(caller.request), at: now };
+        let origin = Origin { namespace: created.key.namespace, asking: Some(caller.asking), at: now };
         let event = origin.done(EventType::ApiKeyCreated, caller.actor(), created.key.id);
         let mut transaction = self.recording(&event)?.write(key).write(pointer);
         let scope = Scope::Principal(created.key.id);

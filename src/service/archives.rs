@@ -184,7 +184,7 @@ impl Broker {
 
     async fn caller_still_stands(&self, caller: &Caller) -> Result<Caller, Error> {
         if let Some(console) = &caller.console {
-            return self.still_in_console(console, caller.request).await;
+            return self.still_in_console(console, caller.asking).await;
         }
         let authority = self.authority(&caller.made(), None).await?;
         let now = self.now();
@@ -193,7 +193,7 @@ impl Broker {
             .stands(authority.tenant.as_ref(), authority.minter.as_ref(), now)
             .map_err(|_| Error::Unauthenticated)?;
         match (authority.tenant, authority.minter) {
-            (Some(tenant), Some(principal)) => Ok(Caller { principal, tenant, console: None, request: caller.request }),
+            (Some(tenant), Some(principal)) => Ok(Caller { principal, tenant, console: None, asking: caller.asking }),
             _ => Err(Error::Unauthenticated),
         }
     }

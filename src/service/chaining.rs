@@ -15,7 +15,7 @@ use std::{
 use futures_util::future::try_join_all;
 
 use crate::{
-    crypto::record_hash,
+    crypto::{client_commitment::Opening, record_hash},
     domain::{
         event::{Actor, Event, EventType, Outcome},
         ids::{AttemptId, TenantId},
@@ -23,12 +23,16 @@ use crate::{
         ledger::{Head, Record, Segment},
         tenant::{Mode, Namespace},
     },
-    store::{CommitError, DEADLINE, Direction, Expected, MOST_TAKEN, Query, Row, Transaction, outbox_partitions},
+    store::{
+        CommitError, DEADLINE, Direction, Expected, MOST_TAKEN, Query, Row, RowKey, Transaction, outbox_partitions,
+    },
 };
 
 use super::{
     Broker, Error,
-    events::event_id,
+    client_details::Clients,
+    events::{Origin, event_id},
+    ledger_sweep::Watch,
     records::{ROUNDS, outrun},
     rows,
 };
@@ -50,6 +54,7 @@ const LAST_LOOK: Duration = Duration::from_secs(DEADLINE.as_secs() + 5);
 #[derive(Default)]
 pub struct Ledgers {
     lately: Mutex<HashMap<Namespace, Look>>,
+    pub(super) watch: Watch,
 }
 
 /// When a ledger is looked at.
@@ -66,6 +71,7 @@ impl Ledgers {
     }
 
     pub(super) fn written(&self, namespace: Namespace, now: Instant) {
+        self.watch.written(namespace, now);
         let next = now.plus(FIRST_LOOK);
         let mut lately = self.lately();
         let look = lately.entry(namespace).or_insert(Look { written: now, next });
@@ -89,6 +95,14 @@ impl Ledgers {
 struct Waiting {
     row: Row,
     event: Event,
+    seen: Option<Opening>,
+}
+
+/// What is written in one go, and which events that takes.
+struct Portion {
+    segment: Segment,
+    clients: Clients,
+    taken: Vec<RowKey>,
 }
 
 impl Broker {
@@ -128,14 +142,19 @@ impl Broker {
     /// # Errors
     /// When the store does not answer.
     pub async fn chain_next(&self, after: Option<TenantId>) -> Result<Option<TenantId>, Error> {
-        let (partition, begins_with, direction) = (rows::tenants(), String::new(), Direction::Ascending);
-        let after = after.map(|tenant| tenant.to_string());
-        let found = self.store.query(&Query { partition, begins_with, after, limit: 1, direction }).await?;
-        let Some(tenant) = found.first().and_then(|row| row.key.sort.parse().ok()) else { return Ok(None) };
+        let Some(tenant) = self.next_tenant(after).await? else { return Ok(None) };
         for mode in [Mode::Live, Mode::Test] {
             self.chain(Namespace { tenant, mode }).await?;
         }
         Ok(Some(tenant))
+    }
+
+    /// The tenant after this one.
+    pub(super) async fn next_tenant(&self, after: Option<TenantId>) -> Result<Option<TenantId>, Error> {
+        let (partition, begins_with, direction) = (rows::tenants(), String::new(), Direction::Ascending);
+        let after = after.map(|tenant| tenant.to_string());
+        let found = self.store.query(&Query { partition, begins_with, after, limit: 1, direction }).await?;
+        Ok(found.first().and_then(|row| row.key.sort.parse().ok()))
     }
 
     /// Chains everything of a namespace that waits. Tells how many events were chained from here.
@@ -150,11 +169,14 @@ impl Broker {
                 return Ok(chained);
             }
             let head = self.ledger_head(namespace).await?;
-            let (segment, taken) = self.next_segment(&head, waiting)?;
+            let Portion { segment, clients, taken } = self.next_portion(&head, waiting)?;
             let count = taken.len();
             let write = self.put(rows::segment(namespace, segment.first), Expected::Absent, &segment, None)?;
             let attempt = AttemptId::new(self.now(), self.entropy.bytes());
-            match self.store.commit(Transaction::chaining(attempt, write, taken)).await {
+            let transaction = Transaction::chaining(attempt, write, taken);
+            let beside = self.keeping_clients(namespace, segment.first, clients).await?;
+            let transaction = beside.into_iter().fold(transaction, Transaction::write);
+            match self.store.commit(transaction).await {
                 Ok(()) => chained += count,
                 Err(CommitError::Stale(_)) => outrun_by += 1,
                 Err(CommitError::Unavailable(fault)) => return Err(fault.into()),
@@ -172,8 +194,7 @@ impl Broker {
         let query = Query { partition, begins_with, after: None, limit: 1, direction: Direction::Descending };
         let last = self.store.query(&query).await?;
         let last = self.decode_if::<Segment>(last.first())?;
-        let beginning = || Head { size: 0, hash: record_hash::beginning(self.keyring.deployment(), namespace) };
-        Ok(last.map_or_else(beginning, |segment| segment.value.end()))
+        Ok(last.map_or_else(|| self.beginning(namespace), |segment| segment.value.end()))
     }
 
     /// The oldest events that wait, merged from all parts of the outbox: attempts are named by the time of their making.
@@ -210,28 +231,20 @@ impl Broker {
 
     /// An event that is not ours, or was changed while it waited, is not told; that there was one, is.
     fn waiting_event(&self, namespace: Namespace, row: Row) -> Waiting {
-        let event = self.read_outbox(&row).filter(|event| event.namespace == namespace);
-        let event = event.unwrap_or_else(|| {
+        let read = self.read_outbox(&row).filter(|(event, _)| event.namespace == namespace);
+        let (event, seen) = read.unwrap_or_else(|| {
             tracing::error!(key = ?row.key, "an event in the outbox was not written by us, or was changed");
-            Event {
-                kind: EventType::LedgerEventRejected,
-                namespace,
-                actor: Actor::System,
-                resource: event_id(&row.key.sort),
-                outcome: Outcome::Refused,
-                reason: None,
-                count: None,
-                changed: Vec::new(),
-                at: self.now(),
-                request: None,
-            }
+            let origin = Origin { namespace, asking: None, at: self.now() };
+            let event = origin.done(EventType::LedgerEventRejected, Actor::System, event_id(&row.key.sort));
+            (Event { outcome: Outcome::Refused, ..event }, None)
         });
-        Waiting { row, event }
+        Waiting { row, event, seen }
     }
 
-    fn next_segment(&self, head: &Head, waiting: Vec<Waiting>) -> Result<(Segment, Vec<crate::store::RowKey>), Error> {
+    fn next_portion(&self, head: &Head, waiting: Vec<Waiting>) -> Result<Portion, Error> {
         let (mut end, mut records, mut taken, mut bytes) = (head.clone(), Vec::new(), Vec::new(), 0);
-        for Waiting { row, event } in waiting {
+        let mut clients = Clients::default();
+        for Waiting { row, event, seen } in waiting {
             let seq = end.size + 1;
             let record = Record { event, id: event_id(&row.key.sort), prev_hash: end.hash.clone(), seq };
             let text = record.text().map_err(|fault| Error::Internal(format!("an event is no record: {fault}")))?;
@@ -242,8 +255,9 @@ impl Broker {
             end = Head { size: seq, hash: record_hash::of_record(&text) };
             records.push(text);
             taken.push(row.key);
+            clients.extend(seen.map(|opening| (seq, opening)));
         }
-        Ok((Segment { first: head.size + 1, records, head: end.hash }, taken))
+        Ok(Portion { segment: Segment { first: head.size + 1, records, head: end.hash }, clients, taken })
     }
 }
 

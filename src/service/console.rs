@@ -10,18 +10,12 @@ use crate::{
         opaque::{ApiKeySecret, ConsoleSecret, ConsoleSecretHash},
         secret::SecretText,
     },
-    domain::{
-        console::ConsoleSession,
-        event::EventType,
-        identity::SecondFactor,
-        ids::{ConsoleSessionId, RequestId},
-        lifetime,
-    },
+    domain::{console::ConsoleSession, event::EventType, identity::SecondFactor, ids::ConsoleSessionId, lifetime},
     store::{Expected, Write},
 };
 
 use super::{
-    Broker, Caller, Error,
+    Asking, Broker, Caller, Error,
     access::{Authority, Console},
     records::{Committed, ROUNDS, committed, outrun},
     rows,
@@ -46,9 +40,9 @@ impl Broker {
     ///
     /// # Errors
     /// [`Error::Unauthenticated`], the same for every key that is not accepted.
-    pub async fn sign_in(&self, key: &SecretText, request: RequestId) -> Result<SignedIn, Error> {
+    pub async fn sign_in(&self, key: &SecretText, asking: Asking) -> Result<SignedIn, Error> {
         let secret = ApiKeySecret::parse(key).map_err(|_| Error::Unauthenticated)?;
-        let caller = self.with_key(&secret, request).await?;
+        let caller = self.with_key(&secret, asking).await?;
         self.begin_session(caller, SecondFactor::NotSaid, None).await
     }
 
@@ -56,8 +50,8 @@ impl Broker {
     ///
     /// # Errors
     /// [`Error::Unauthenticated`], the same for everybody who was not let in, and for an attempt that was used.
-    pub async fn sign_in_by_provider(&self, arrival: &Arrival, request: RequestId) -> Result<SignedIn, Error> {
-        let caller = self.vouched_for(&arrival.identity, request).await?;
+    pub async fn sign_in_by_provider(&self, arrival: &Arrival, asking: Asking) -> Result<SignedIn, Error> {
+        let caller = self.vouched_for(&arrival.identity, asking).await?;
         let used = rows::attempt_used(&arrival.attempt);
         let once = self.put(used, Expected::Absent, &Used {}, Some(arrival.expires_at))?;
         self.begin_session(caller, arrival.identity.second_factor, Some(once)).await
@@ -93,19 +87,19 @@ impl Broker {
     ///
     /// # Errors
     /// [`Error::Unauthenticated`], the same for every session that is not accepted.
-    pub async fn in_console(&self, secret: &ConsoleSecret, request: RequestId) -> Result<Caller, Error> {
-        self.in_console_session(secret.hash(), request).await
+    pub async fn in_console(&self, secret: &ConsoleSecret, asking: Asking) -> Result<Caller, Error> {
+        self.in_console_session(secret.hash(), asking).await
     }
 
     /// The caller as they are now, if they have not signed out since.
     ///
     /// # Errors
     /// As [`Broker::in_console`].
-    pub(super) async fn still_in_console(&self, console: &Console, request: RequestId) -> Result<Caller, Error> {
-        self.in_console_session(console.hash, request).await
+    pub(super) async fn still_in_console(&self, console: &Console, asking: Asking) -> Result<Caller, Error> {
+        self.in_console_session(console.hash, asking).await
     }
 
-    async fn in_console_session(&self, hash: ConsoleSecretHash, request: RequestId) -> Result<Caller, Error> {
+    async fn in_console_session(&self, hash: ConsoleSecretHash, asking: Asking) -> Result<Caller, Error> {
         let [row] = self.store.get([rows::console_session(hash)]).await?;
         let session: ConsoleSession = row.and_then(|row| self.readable(&row)).ok_or(Error::Unauthenticated)?;
         let Authority { tenant, minter: principal, .. } = self.authority(&session.principal, None).await?;
@@ -115,7 +109,7 @@ impl Broker {
         // Whoever has become an administrator since signs in anew, with a second factor.
         surely(&principal, session.second_factor).map_err(|_| Error::Unauthenticated)?;
         self.called(&principal, now);
-        Ok(Caller { principal, tenant, console: Some(Console { session, hash }), request })
+        Ok(Caller { principal, tenant, console: Some(Console { session, hash }), asking })
     }
 
     /// Ends the caller's session of the console.

@@ -126,7 +126,7 @@ impl Broker {
     /// key does not fail with it: whoever asks next tries again.
     async fn wrap_anew(&self, key: &DataKey, tenant: TenantId, expected: Expected) {
         let namespace = Namespace { tenant, mode: Mode::Live };
-        let origin = Origin { namespace, request: None, at: self.now() };
+        let origin = Origin { namespace, asking: None, at: self.now() };
         let event = origin.done(EventType::TenantKeyWrapped, Actor::System, tenant);
         let transaction =
             self.wrapped(key, tenant, expected).and_then(|write| Ok(self.recording(&event)?.write(write)));

@@ -1,19 +1,15 @@
-//! What happened: to one share, link or file request, and to everything of a
-//! namespace. For reading only: that nothing is missing is shown by [`super::verification`].
+//! What happened to one share, link or file request. What happened to everything of a namespace is in [`super::audit`].
 
 use std::collections::HashMap;
 
-use crate::{
-    crypto::record_hash::of_record,
-    domain::{
-        authority::MadeUnder,
-        event::{Actor, Event, EventType, Subject},
-        ids::{FileRequestId, LinkId, ShareId},
-        ledger::{Record, RecordHash, Segment},
-        principal::{Principal, PrincipalId},
-        tenant::Namespace,
-    },
-    store::{Direction, Query, Row},
+use crate::domain::{
+    authority::MadeUnder,
+    client::Client,
+    event::{Actor, Event, Subject},
+    ids::{FileRequestId, LinkId, ShareId},
+    ledger::RecordHash,
+    principal::{Principal, PrincipalId},
+    tenant::Namespace,
 };
 
 use super::{
@@ -22,12 +18,6 @@ use super::{
     listing::{Page, PageRequest},
     rows,
 };
-
-/// At most so many events are looked through for one page of a certain type.
-const MOST_LOOKED_AT: usize = 10_000;
-
-/// How many segments are read at a time.
-const SEGMENTS: usize = 4;
 
 /// Who made something, or did it: a principal by its name.
 #[derive(Clone, Debug)]
@@ -49,6 +39,8 @@ pub struct Recorded {
     pub by: Option<Maker>,
     /// Where it stands in the ledger, where it was read from there.
     pub place: Option<Place>,
+    /// Who was seen to ask, where that is read from the ledger, and is still kept.
+    pub client: Option<Client>,
 }
 
 /// The place of a record.
@@ -155,70 +147,7 @@ impl Broker {
         Ok(Page { items, next_cursor: page.next_cursor })
     }
 
-    /// What happened in the caller's namespace, newest first; of one type, if that is asked for.
-    ///
-    /// # Errors
-    /// When the caller does not administer the tenant.
-    pub async fn audit(
-        &self,
-        caller: &Caller,
-        kind: Option<EventType>,
-        request: &PageRequest,
-    ) -> Result<Page<Recorded>, Error> {
-        caller.administers()?;
-        let (namespace, limit) = (caller.namespace(), request.limit()?);
-        // What was done before this was asked for is to be in it. Where that cannot be, the rest is there to be read.
-        if let Err(fault) = self.chain(namespace).await {
-            tracing::warn!(%fault, "events wait longer than they should to be chained");
-        }
-        let list = format!("audit#{}#{kind:?}", rows::ledger(namespace));
-        let mut below = self.position(&list, namespace, request)?.and_then(|position| position.parse().ok());
-        let (mut found, mut looked_at) = (Vec::new(), 0);
-        'looking: while found.len() < limit && looked_at < MOST_LOOKED_AT {
-            let segments = self.newest_segments(namespace, below).await?;
-            if segments.is_empty() {
-                below = None;
-                break;
-            }
-            for row in segments {
-                let segment = self.readable::<Segment>(&row);
-                let records = segment.iter().flat_map(|segment| segment.records.iter().rev());
-                for (text, record) in records.filter_map(|text| Some((text, Record::parse(text).ok()?))) {
-                    if below.is_some_and(|below| record.seq >= below) {
-                        continue;
-                    }
-                    (below, looked_at) = (Some(record.seq), looked_at + 1);
-                    if kind.is_none_or(|kind| kind == record.event.kind) {
-                        let place = Place { seq: record.seq, hash: of_record(text), previous: record.prev_hash };
-                        found.push((record.id, record.event, Some(place)));
-                    }
-                    if found.len() == limit {
-                        break 'looking;
-                    }
-                }
-                // One that cannot be read hides no others.
-                let first = u64::from_str_radix(&row.key.sort, 16).unwrap_or_default();
-                below = Some(below.map_or(first, |below: u64| below.min(first)));
-            }
-        }
-        let goes_on = below.filter(|below| *below > 1);
-        let next_cursor = goes_on.map(|below| self.cursor(&list, namespace, &below.to_string())).transpose()?;
-        Ok(Page { items: self.told(namespace, found).await?, next_cursor })
-    }
-
-    /// The newest segments that begin before a record.
-    async fn newest_segments(&self, namespace: Namespace, below: Option<u64>) -> Result<Vec<Row>, Error> {
-        let query = Query {
-            partition: rows::segments(namespace),
-            begins_with: String::new(),
-            after: below.map(|below| rows::segment(namespace, below).sort),
-            limit: SEGMENTS,
-            direction: Direction::Descending,
-        };
-        Ok(self.store.query(&query).await?)
-    }
-
-    async fn told(
+    pub(super) async fn told(
         &self,
         namespace: Namespace,
         events: Vec<(String, Event, Option<Place>)>,
@@ -230,6 +159,7 @@ impl Broker {
             by: principal_of(&event.actor).map(|id| makers.maker(id)),
             event,
             place,
+            client: None,
         });
         Ok(told.collect())
     }

@@ -71,7 +71,7 @@ impl Broker {
         })?;
         // In the ledger of the tenant, which is to see it.
         let namespace = Namespace { tenant: tenant.id, mode: wanted.mode };
-        let origin = Origin { namespace, request: Some(caller.request), at: now };
+        let origin = Origin { namespace, asking: Some(caller.asking), at: now };
         let event = origin.done(EventType::TenantImpersonated, caller.actor(), created.key.id);
         self.create(self.recording(&event)?.write(key).write(pointer), created, reply).await
     }

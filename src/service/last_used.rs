@@ -144,7 +144,7 @@ impl Broker {
         if writes.is_empty() {
             return Ok(());
         }
-        let origin = Origin { namespace, request: None, at: self.now() };
+        let origin = Origin { namespace, asking: None, at: self.now() };
         let event = origin.done(EventType::PrincipalsUsed, Actor::System, namespace.tenant);
         let event = Event { count: Some(writes.len() as u64), ..event };
         let transaction =

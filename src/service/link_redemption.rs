@@ -181,7 +181,7 @@ impl Broker {
         claim_key: &ClaimKey,
         password: Option<&SecretText>,
         proof: Option<&RecipientProof>,
-        Asking { request, from }: Asking,
+        asking: Asking,
     ) -> Result<OpenedLink, Error> {
         let token = LinkToken::parse(token).map_err(|_| self.refuse_unattributed())?.hash();
         let (mut password_checked, mut is_tried) = (false, false);
@@ -189,8 +189,8 @@ impl Broker {
             let claim_hash = claim_key.hash(&claimed(token));
             let rows = self.link_rows(token, Some(claim_hash)).await?.ok_or_else(|| self.refuse_unattributed())?;
             let now = self.now();
-            let origin = Origin { namespace: rows.grant.made.namespace, request: Some(request), at: now };
-            let redemption = match rows.redeem(now, from) {
+            let origin = Origin { namespace: rows.grant.made.namespace, asking: Some(asking), at: now };
+            let redemption = match rows.redeem(now, asking.from) {
                 Ok(redemption) => redemption,
                 Err(why) => return Err(self.refuse_link(&rows, origin, why).await),
             };
@@ -295,7 +295,7 @@ impl Broker {
         &self,
         label: &ArtifactLabel,
         code: &str,
-        Asking { request, from }: Asking,
+        asking: Asking,
     ) -> Result<(EdgeCookies, Instant), Error> {
         let handoff = self.keyring.open(Purpose::Handoff, code).map_err(|_| Error::DeadToken)?;
         let handoff: Handoff = serde_json::from_slice(&handoff).map_err(|_| Error::DeadToken)?;
@@ -305,8 +305,8 @@ impl Broker {
             return Err(Error::DeadToken);
         }
         let rows = self.link_rows(token, Some(handoff.claim)).await?.ok_or(Error::DeadToken)?;
-        let origin = Origin { namespace: rows.grant.made.namespace, request: Some(request), at: now };
-        let claim = match rows.redeem(now, from) {
+        let origin = Origin { namespace: rows.grant.made.namespace, asking: Some(asking), at: now };
+        let claim = match rows.redeem(now, asking.from) {
             Ok(Redemption::Again { claim }) => claim,
             Ok(Redemption::First { .. } | Redemption::Later { .. }) => return Err(Error::DeadToken),
             Err(why) => return Err(self.refuse_link(&rows, origin, why).await),
@@ -331,17 +331,12 @@ impl Broker {
     /// # Errors
     /// [`Error::DeadToken`] whatever is wrong with the token; when no code is wanted to redeem it, or too many were asked
     /// for.
-    pub async fn send_link_code(
-        &self,
-        token: &SecretText,
-        address: &Address,
-        Asking { request, from }: Asking,
-    ) -> Result<(), Error> {
+    pub async fn send_link_code(&self, token: &SecretText, address: &Address, asking: Asking) -> Result<(), Error> {
         let token = LinkToken::parse(token).map_err(|_| self.refuse_unattributed())?.hash();
         let rows = self.link_rows(token, None).await?.ok_or_else(|| self.refuse_unattributed())?;
         let now = self.now();
-        let origin = Origin { namespace: rows.grant.made.namespace, request: Some(request), at: now };
-        let redemption = match rows.redeem(now, from) {
+        let origin = Origin { namespace: rows.grant.made.namespace, asking: Some(asking), at: now };
+        let redemption = match rows.redeem(now, asking.from) {
             Ok(redemption) => redemption,
             Err(why) => return Err(self.refuse_link(&rows, origin, why).await),
         };
@@ -363,17 +358,17 @@ impl Broker {
         token: &SecretText,
         claim_key: Option<&ClaimKey>,
         looking: Option<&Caller>,
-        Asking { request, from }: Asking,
+        asking: Asking,
     ) -> Result<LinkPreview, Error> {
         let token = LinkToken::parse(token).map_err(|_| self.refuse_unattributed())?.hash();
         let claim_hash = claim_key.map(|key| key.hash(&claimed(token)));
         let rows = self.link_rows(token, claim_hash).await?.ok_or_else(|| self.refuse_unattributed())?;
         let now = self.now();
-        let opens_at = match rows.redeem(now, from) {
+        let opens_at = match rows.redeem(now, asking.from) {
             Ok(Redemption::Later { opens_at }) => Some(opens_at),
             Ok(_) => None,
             Err(why) => {
-                let origin = Origin { namespace: rows.grant.made.namespace, request: Some(request), at: now };
+                let origin = Origin { namespace: rows.grant.made.namespace, asking: Some(asking), at: now };
                 return Err(self.refuse_link(&rows, origin, why).await);
             }
         };
@@ -382,7 +377,7 @@ impl Broker {
             caller.principal.id == rows.grant.made.minter && caller.namespace() == rows.grant.made.namespace
         });
         if !yours && rows.claim.is_none() {
-            let origin = Origin { namespace: rows.grant.made.namespace, request: Some(request), at: now };
+            let origin = Origin { namespace: rows.grant.made.namespace, asking: Some(asking), at: now };
             self.previewed(origin, EventType::LinkPreviewed, rows.grant.id);
         }
         Ok(LinkPreview {

@@ -6,9 +6,12 @@ pub mod access;
 pub mod api_keys;
 pub mod archives;
 pub mod artifacts;
+pub mod audit;
 pub mod bulk_revocation;
 mod chaining;
 pub mod changes;
+pub mod checkpoints;
+mod client_details;
 pub mod console;
 mod data_keys;
 pub mod edge;
@@ -20,6 +23,7 @@ pub mod idempotency;
 pub mod impersonation;
 mod json_fields;
 mod last_used;
+pub mod ledger_sweep;
 pub mod limits;
 pub mod link_redemption;
 pub mod links;
@@ -42,6 +46,7 @@ pub mod sessions;
 pub mod share_previews;
 pub mod share_redemption;
 pub mod shares;
+pub mod signing_keys;
 pub mod single_sign_on;
 pub mod submissions;
 pub mod sweep;
@@ -55,7 +60,7 @@ pub mod users;
 pub mod vault;
 pub mod verification;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use crate::{
     clock::Clock,
@@ -75,6 +80,7 @@ pub use chaining::Ledgers;
 pub use data_keys::DataKeys;
 pub use error::{Error, Invalid};
 pub use last_used::{LastUsed, SeenPrincipal};
+pub use ledger_sweep::LedgerFigures;
 pub use limits::{AddressClass, Limits, RouteTaken, SessionSpender, Spent};
 pub use passwords::PasswordPool;
 pub use security::{Refused, Security, SecurityEvent, TokenMark};
@@ -100,6 +106,8 @@ pub struct Settings {
     pub trusted_proxies: Networks,
     /// By which names, besides addresses and `localhost`, the operator's listener is asked.
     pub ops_hosts: Vec<String>,
+    /// For how long it is kept from where and with which program somebody asked; not at all where that is zero.
+    pub client_details: Duration,
     /// Where people report a weakness: a URL, `mailto:` included.
     pub security_contact: Option<String>,
 }

@@ -36,13 +36,16 @@ use crate::domain::{
 use super::{
     access::{ApiKeyPointer, OfLink},
     artifacts::ArtifactPointer,
+    client_details::ClientsRow,
     console::Used,
     data_keys::DataKeyRow,
     file_requests::FileRequestPointer,
     last_used::LastUse,
+    ledger_sweep::LedgerState,
     links::{LinkPointer, LinkRow},
     origins::NamedOrigin,
     shares::{self, ShareRow},
+    signing_keys::SigningKeyRow,
     tenants,
     uploads::{DueBytes, DueRow},
     users::UserPointer,
@@ -87,6 +90,10 @@ personal! {
     Submission: "/name", "/folder";
     Artifact: "/label", "/metadata";
     Upload: "/declaration/metadata";
+    // Addresses and programs of whoever asked.
+    ClientsRow: "/clients";
+    // A secret of the tenant's, which goes with its data key.
+    SigningKeyRow: "/seed";
 }
 
 plain! {
@@ -99,5 +106,5 @@ plain! {
     Account, DueBytes, DueRow, Manifest, PathEntry, Receipt,
     // An organisation, its key and its web pages.
     DataKeyRow, NamedOrigin, Tenant,
-    Event, Segment,
+    Event, LedgerState, Segment,
 }

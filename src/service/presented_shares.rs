@@ -12,7 +12,7 @@ use crate::{
     },
     domain::{
         event::EventType,
-        ids::{RequestId, ShareId, TenantId},
+        ids::{ShareId, TenantId},
         instant::Instant,
         narrowing::{Conditions, Notes},
         network::ClientAddress,
@@ -26,7 +26,7 @@ use crate::{
 };
 
 use super::{
-    Broker, Error,
+    Asking, Broker, Error,
     access::Authority,
     events::Origin,
     recipients::{Addressed, is_still_addressed},
@@ -179,9 +179,9 @@ impl Broker {
 
     /// As [`Broker::refuse_share`], where the rows are missing or not ours: the
     /// token itself names the tenant.
-    pub(super) async fn refuse_unread_share(&self, token: &Presented, request: RequestId, why: Refusal) -> Error {
+    pub(super) async fn refuse_unread_share(&self, token: &Presented, asking: Asking, why: Refusal) -> Error {
         let namespace = Namespace { tenant: token.tenant, mode: Mode::Live };
-        let origin = Origin { namespace, request: Some(request), at: self.now() };
+        let origin = Origin { namespace, asking: Some(asking), at: self.now() };
         match self.store.get([rows::tenant(token.tenant)]).await {
             Ok([Some(_)]) => self.refuse(origin, EventType::ShareRefused, token.share.to_string(), why).await,
             _ => self.refuse_unattributed(),

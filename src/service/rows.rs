@@ -33,6 +33,9 @@
 //! | `history#T#M#R` | attempt and number | what happened to R: a share, link or file request |
 //! | `limits#T#M` | number of a window | a counter: what replicas have leased of the tenant's limit |
 //! | `ledger#T#M` | number of a record | a segment of the ledger that begins with that |
+//! | `ledger-clients#T#M` | as its segment | who was seen to ask, by number of the record |
+//! | `ledger-state#T#M` | `state` | how far it was verified |
+//! | `signing-keys#T#M` | number | a key that signs checkpoints and exports |
 //! | `outbox#T#M#n` | attempt and number | events on their way to the ledger |
 //!
 //! `T` tenant, `M` mode, `H` SHA-256, `R` the mark of a recipient (or `none`, `asked`, `tries`: of all of them). Tenant
@@ -297,6 +300,22 @@ pub(super) fn segment(namespace: Namespace, first: u64) -> RowKey {
 /// The position before the segment that begins with this record; none before the first.
 pub(super) fn segment_before(first: u64) -> Option<String> {
     first.checked_sub(1).filter(|before| *before > 0).map(|before| format!("{before:016x}"))
+}
+
+pub(super) fn segment_clients(namespace: Namespace, first: u64) -> RowKey {
+    RowKey::new(format!("ledger-clients#{}", of(namespace)), format!("{first:016x}"))
+}
+
+pub(super) fn ledger_state(namespace: Namespace) -> RowKey {
+    RowKey::new(format!("ledger-state#{}", of(namespace)), "state")
+}
+
+pub(super) fn signing_keys(namespace: Namespace) -> String {
+    format!("signing-keys#{}", of(namespace))
+}
+
+pub(super) fn signing_key(namespace: Namespace, number: u32) -> RowKey {
+    RowKey::new(signing_keys(namespace), format!("{number:08x}"))
 }
 
 pub(super) fn ledger(namespace: Namespace) -> String {

@@ -104,7 +104,7 @@ impl Session {
     }
 
     pub(super) fn origin(&self, broker: &Broker) -> Origin {
-        Origin { namespace: self.grant.made.namespace, request: Some(self.asking.request), at: broker.now() }
+        Origin { namespace: self.grant.made.namespace, asking: Some(self.asking), at: broker.now() }
     }
 }
 

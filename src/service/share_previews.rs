@@ -61,20 +61,15 @@ impl Broker {
     /// # Errors
     /// [`Error::DeadToken`] whatever is wrong with the token; when no code is wanted to redeem it, or too many were asked
     /// for.
-    pub async fn send_share_code(
-        &self,
-        token: &SecretText,
-        address: &Address,
-        Asking { request, from }: Asking,
-    ) -> Result<(), Error> {
+    pub async fn send_share_code(&self, token: &SecretText, address: &Address, asking: Asking) -> Result<(), Error> {
         let token = self.presented(token)?;
         let (rows, leaving) = match self.presented_rows(&token, None).await? {
             Ok(found) => found,
-            Err(why) => return Err(self.refuse_unread_share(&token, request, why).await),
+            Err(why) => return Err(self.refuse_unread_share(&token, asking, why).await),
         };
         let now = self.now();
-        let origin = Origin { namespace: rows.grant.made.namespace, request: Some(request), at: now };
-        let opening = match rows.open(&token, leaving.as_ref(), now, from) {
+        let origin = Origin { namespace: rows.grant.made.namespace, asking: Some(asking), at: now };
+        let opening = match rows.open(&token, leaving.as_ref(), now, asking.from) {
             Ok(opening) => opening,
             Err(why) => return Err(self.refuse_share(&token, Some(&rows), origin, why).await),
         };
@@ -101,19 +96,19 @@ impl Broker {
         token: &SecretText,
         claim_key: Option<&ClaimKey>,
         looking: Option<&Caller>,
-        Asking { request, from }: Asking,
+        asking: Asking,
     ) -> Result<SharePreview, Error> {
         let token = self.presented(token)?;
         let claim_hash = claim_key.map(|key| key.hash(token.share.as_bytes()));
         let (rows, leaving) = match self.presented_rows(&token, claim_hash).await? {
             Ok(found) => found,
-            Err(why) => return Err(self.refuse_unread_share(&token, request, why).await),
+            Err(why) => return Err(self.refuse_unread_share(&token, asking, why).await),
         };
         let now = self.now();
-        let opening = match rows.open(&token, leaving.as_ref(), now, from) {
+        let opening = match rows.open(&token, leaving.as_ref(), now, asking.from) {
             Ok(opening) => opening,
             Err(why) => {
-                let origin = Origin { namespace: rows.grant.made.namespace, request: Some(request), at: now };
+                let origin = Origin { namespace: rows.grant.made.namespace, asking: Some(asking), at: now };
                 return Err(self.refuse_share(&token, Some(&rows), origin, why).await);
             }
         };
@@ -144,7 +139,7 @@ impl Broker {
         });
         // Whoever made it, or has claimed it, knows it already.
         if !yours && rows.claim.is_none() {
-            let origin = Origin { namespace: rows.grant.made.namespace, request: Some(request), at: now };
+            let origin = Origin { namespace: rows.grant.made.namespace, asking: Some(asking), at: now };
             self.previewed(origin, EventType::SharePreviewed, token.share);
         }
         Ok(SharePreview {

@@ -59,7 +59,7 @@ impl Broker {
         token: &SecretText,
         claim_key: &ClaimKey,
         proof: Option<&RecipientProof>,
-        Asking { request, from }: Asking,
+        asking: Asking,
     ) -> Result<OpenedSession, Error> {
         let token = self.presented(token)?;
         let claim_hash = claim_key.hash(token.share.as_bytes());
@@ -67,11 +67,11 @@ impl Broker {
         for _ in 0..ROUNDS {
             let (rows, leaving) = match self.presented_rows(&token, Some(claim_hash)).await? {
                 Ok(found) => found,
-                Err(why) => return Err(self.refuse_unread_share(&token, request, why).await),
+                Err(why) => return Err(self.refuse_unread_share(&token, asking, why).await),
             };
             let now = self.now();
-            let origin = Origin { namespace: rows.grant.made.namespace, request: Some(request), at: now };
-            let opening = match rows.open(&token, leaving.as_ref(), now, from) {
+            let origin = Origin { namespace: rows.grant.made.namespace, asking: Some(asking), at: now };
+            let opening = match rows.open(&token, leaving.as_ref(), now, asking.from) {
                 Ok(opening) => opening,
                 Err(why) => return Err(self.refuse_share(&token, Some(&rows), origin, why).await),
             };

@@ -11,7 +11,7 @@ use crate::{
     domain::{
         event::{Actor, EventType},
         file_request::{FileRequest, Submission},
-        ids::{FileRequestId, RequestId},
+        ids::FileRequestId,
         instant::Instant,
         lifetime,
         path::VaultPath,
@@ -27,7 +27,7 @@ use crate::{
 };
 
 use super::{
-    Broker, Error, SessionSpender,
+    Asking, Broker, Error, SessionSpender,
     events::Origin,
     file_requests::{FileRequestPointer, purge},
     records::{Committed, ROUNDS, Record, committed, outrun},
@@ -72,7 +72,7 @@ pub struct Delivering {
     claim: ClaimHash,
     minter: Principal,
     tenant: Tenant,
-    id: RequestId,
+    asking: Asking,
 }
 
 /// The rows behind a file request, as they are now.
@@ -158,11 +158,11 @@ impl Broker {
         &self,
         token: &SecretText,
         claim_key: Option<&ClaimKey>,
-        request: RequestId,
+        asking: Asking,
     ) -> Result<FileRequestPreview, Error> {
         let (rows, _) = self.request_of_token(token, claim_key).await?;
         let now = self.now();
-        let origin = Origin { namespace: rows.request.made.namespace, request: Some(request), at: now };
+        let origin = Origin { namespace: rows.request.made.namespace, asking: Some(asking), at: now };
         if let Err(why) = rows.redeem(now) {
             return Err(self.refuse_request(&rows, origin, why).await);
         }
@@ -196,14 +196,14 @@ impl Broker {
         token: &SecretText,
         claim_key: &ClaimKey,
         (password, name): (Option<&SecretText>, Option<&str>),
-        request: RequestId,
+        asking: Asking,
     ) -> Result<OpenedSubmission, Error> {
         let mut password_checked = false;
         for _ in 0..ROUNDS {
             let (rows, claim) = self.request_of_token(token, Some(claim_key)).await?;
             let Some(claim) = claim else { return Err(Error::DeadToken) };
             let now = self.now();
-            let origin = Origin { namespace: rows.request.made.namespace, request: Some(request), at: now };
+            let origin = Origin { namespace: rows.request.made.namespace, asking: Some(asking), at: now };
             let redemption = match rows.redeem(now) {
                 Ok(redemption) => redemption,
                 Err(why) => return Err(self.refuse_request(&rows, origin, why).await),
@@ -266,7 +266,7 @@ impl Broker {
     ///
     /// # Errors
     /// [`Error::NoSession`], the same for every token that is not accepted.
-    pub async fn delivering(&self, token: &SecretText, id: RequestId) -> Result<Delivering, Error> {
+    pub async fn delivering(&self, token: &SecretText, asking: Asking) -> Result<Delivering, Error> {
         let token = SubmissionToken::open(token, &self.keyring).map_err(|_| Error::NoSession)?;
         let now = self.now();
         if now >= token.expires_at {
@@ -282,7 +282,7 @@ impl Broker {
         let (Some(submission), Some(minter), Some(tenant)) = (rows.submission, rows.minter, rows.tenant) else {
             return Err(Error::NoSession);
         };
-        Ok(Delivering { request: rows.request, submission, claim: token.claim, minter, tenant, id })
+        Ok(Delivering { request: rows.request, submission, claim: token.claim, minter, tenant, asking })
     }
 }
 
@@ -306,7 +306,7 @@ impl MayUpload for Delivering {
             made: self.request.made.clone(),
             within: Some(Within::Submission { request, claim: claim.clone(), folder }),
             actor: Actor::Submission { request, claim },
-            origin: Origin { namespace, request: Some(self.id), at: broker.now() },
+            origin: Origin { namespace, asking: Some(self.asking), at: broker.now() },
             largest_upload: caps.into_iter().flatten().min(),
             scopes,
             quota: self.tenant.quota,

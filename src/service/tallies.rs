@@ -87,7 +87,8 @@ impl Tallies {
         let count = subjects.entry(subject).or_insert_with_key(|subject| {
             *of_tenant += 1;
             let resource = subject.2.clone().unwrap_or_else(|| "others".into());
-            let summary = Event { resource, ..event.clone() };
+            // Of many, who were not one.
+            let summary = Event { resource, seen: None, ..event.clone() };
             Count { since: event.at, unrecorded: 0, recorded: 0, summary }
         });
         if count.recorded < RECORDED_SINGLY {
@@ -127,7 +128,12 @@ impl Tallies {
         let unrecorded = summary.count.unwrap_or_default();
         let count = subjects.entry(subject(&summary)).or_insert_with(|| {
             *of_tenants.entry(summary.namespace).or_default() += 1;
-            Count { since: summary.at, unrecorded: 0, recorded: RECORDED_SINGLY, summary: summary.clone() }
+            Count {
+                since: summary.at,
+                unrecorded: 0,
+                recorded: RECORDED_SINGLY,
+                summary: Event { seen: None, ..summary.clone() },
+            }
         });
         count.unrecorded += unrecorded;
     }
@@ -178,18 +184,8 @@ impl Broker {
     /// # Errors
     /// Always: [`Error::DeadToken`], or that the refusal could not be recorded.
     pub(super) async fn refuse(&self, origin: Origin, kind: EventType, resource: String, reason: Refusal) -> Error {
-        let event = Event {
-            kind,
-            namespace: origin.namespace,
-            actor: Actor::Bearer,
-            resource,
-            outcome: Outcome::Refused,
-            reason: Some(reason),
-            count: None,
-            changed: Vec::new(),
-            at: origin.at,
-            request: origin.request,
-        };
+        let event =
+            Event { outcome: Outcome::Refused, reason: Some(reason), ..origin.done(kind, Actor::Bearer, resource) };
         match self.tallies.count(&event) {
             Recorded::InSummary => Error::DeadToken,
             Recorded::Singly => match self.record(&event).await {
@@ -242,6 +238,8 @@ mod tests {
             changed: Vec::new(),
             at: Instant::from_unix_seconds(seconds),
             request: None,
+            client: None,
+            seen: None,
         }
     }
 

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     domain::{
         event::{Actor, EventType},
-        ids::{RequestId, TenantId},
+        ids::TenantId,
         metadata::Metadata,
         permission::{Grants, Role},
         quota::Limits,
@@ -15,7 +15,7 @@ use crate::{
 };
 
 use super::{
-    Broker, Caller, Error,
+    Asking, Broker, Caller, Error,
     api_keys::CreatedApiKey,
     events::Origin,
     idempotency::Reply,
@@ -49,7 +49,7 @@ impl Broker {
         reply: &Reply<'_, CreatedTenant>,
     ) -> Result<CreatedTenant, Error> {
         caller.operates()?;
-        self.new_tenant(name, caller.actor(), Some(caller.request), false, reply).await
+        self.new_tenant(name, caller.actor(), Some(caller.asking), false, reply).await
     }
 
     /// Creates the first tenant; its key is also the operator's.
@@ -64,7 +64,7 @@ impl Broker {
         &self,
         name: String,
         actor: Actor,
-        request: Option<RequestId>,
+        asking: Option<Asking>,
         operator: bool,
         reply: &Reply<'_, CreatedTenant>,
     ) -> Result<CreatedTenant, Error> {
@@ -82,7 +82,7 @@ impl Broker {
         let sealed = self.sealed_under(data_key);
         let (admin_key, [key, pointer]) = self.new_api_key(&sealed, &tenant, administrator(), operator, now)?;
         let namespace = Namespace { tenant: tenant.id, mode: Mode::Live };
-        let origin = Origin { namespace, request, at: now };
+        let origin = Origin { namespace, asking, at: now };
         let key_event = origin.done(EventType::ApiKeyCreated, actor.clone(), admin_key.key.id);
         let transaction = self
             .recording_both(&origin.done(EventType::TenantCreated, actor, tenant.id), &key_event)?
@@ -166,7 +166,7 @@ impl Broker {
     /// What is done to a tenant is told in its own ledger.
     pub(super) fn about_tenant(&self, caller: &Caller, tenant: TenantId) -> Origin {
         let namespace = Namespace { tenant, mode: Mode::Live };
-        Origin { namespace, request: Some(caller.request), at: self.now() }
+        Origin { namespace, asking: Some(caller.asking), at: self.now() }
     }
 
     /// A new operator's key for the tenant that was first, when the old one is lost.
@@ -180,7 +180,7 @@ impl Broker {
         let now = self.now();
         let sealed = self.sealed(id).await?;
         let (created, [key, pointer]) = self.new_api_key(&sealed, &tenant, administrator(), true, now)?;
-        let origin = Origin { namespace: created.key.namespace, request: None, at: now };
+        let origin = Origin { namespace: created.key.namespace, asking: None, at: now };
         let event = origin.done(EventType::ApiKeyCreated, Actor::System, created.key.id);
         match committed(self.store.commit(self.recording(&event)?.write(key).write(pointer)).await)? {
             Committed::Done => Ok(created),

@@ -178,7 +178,7 @@ impl Broker {
             let found = self.decode_if::<Tenant>(row.as_ref())?.ok_or(Error::NotFound)?;
             let changed = Tenant { quota, ..found.value };
             let namespace = Namespace { tenant, mode: Mode::Live };
-            let origin = Origin { namespace, request: Some(caller.request), at: self.now() };
+            let origin = Origin { namespace, asking: Some(caller.asking), at: self.now() };
             let event = origin.done(EventType::QuotaChanged, caller.actor(), tenant);
             let write = self.put(rows::tenant(tenant), Expected::Version(found.version), &changed, None)?;
             let mut transaction = self.recording(&event)?.write(write);

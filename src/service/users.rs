@@ -8,7 +8,7 @@ use crate::{
     domain::{
         event::EventType,
         identity::{Identity, Issuer, SecondFactor, Subject},
-        ids::{RequestId, UserId},
+        ids::UserId,
         permission::Role,
         principal::{KnownBy, Principal, PrincipalId},
         quota::Scope,
@@ -17,7 +17,7 @@ use crate::{
     store::Expected,
 };
 
-use super::{Broker, Caller, Error, events::Origin, idempotency::Reply, principals::NewPrincipal, rows};
+use super::{Asking, Broker, Caller, Error, events::Origin, idempotency::Reply, principals::NewPrincipal, rows};
 
 /// What a user is to be.
 #[derive(Clone, Debug)]
@@ -69,7 +69,7 @@ impl Broker {
         let known_by = KnownBy::User { issuer: wanted.issuer, subject: wanted.subject };
         let user = self.new_principal(tenant, (PrincipalId::User(id), known_by), wanted.principal, false, now)?;
         let namespace = user.namespace;
-        let origin = Origin { namespace, request: Some(caller.request), at: now };
+        let origin = Origin { namespace, asking: Some(caller.asking), at: now };
         // Two who let the same one in at a time: one of them finds the place taken.
         let expected = pointer.map_or(Expected::Absent, |record| Expected::Version(record.version));
         let mut transaction = self
@@ -87,7 +87,7 @@ impl Broker {
     /// # Errors
     /// [`Error::Unauthenticated`] for whoever was not let in; [`Error::Forbidden`] for an administrator of whom the
     /// provider says that they did without a second factor.
-    pub async fn vouched_for(&self, identity: &Identity, request: RequestId) -> Result<Caller, Error> {
+    pub async fn vouched_for(&self, identity: &Identity, asking: Asking) -> Result<Caller, Error> {
         let sealed = self.sealed(identity.tenant).await?;
         let user = sealed.user(&identity.issuer, &identity.subject).map_err(|_| Error::Unauthenticated)?;
         let place = rows::user_pointer(user);
@@ -101,7 +101,7 @@ impl Broker {
         }
         surely(&principal, identity.second_factor)?;
         self.called(&principal, self.now());
-        Ok(Caller { principal, tenant, console: None, request })
+        Ok(Caller { principal, tenant, console: None, asking })
     }
 }
 

@@ -292,7 +292,7 @@ impl Broker {
             charges: Vec::new(),
             created_at: now,
         });
-        let origin = Origin { namespace, request: None, at: now };
+        let origin = Origin { namespace, asking: None, at: now };
         let event = origin.done(EventType::ObjectCreated, Actor::System, object);
         let write = self.put(rows::vault_path(namespace, path), Expected::Absent, &entry, None)?;
         match committed(self.store.commit(self.recording(&event)?.write(write)).await)? {

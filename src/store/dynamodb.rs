@@ -223,7 +223,7 @@ impl Backend for DynamoStore {
             Ok(_) => Ok(()),
             Err(error) => {
                 let conditional = transaction.writes().len() + transaction.taken().len();
-                outcome::of_commit(error, conditional, transaction.taken().is_empty())
+                outcome::of_commit(error, conditional, transaction.is_proven())
             }
         }
     }

@@ -1,7 +1,8 @@
 //! What is committed: conditional writes and the events that record them.
 //!
 //! There is no transaction without an event: a change that nobody could find
-//! in the ledger cannot be expressed. It either puts events into the outbox, or takes them out of it into a ledger.
+//! in the ledger cannot be expressed. It either puts events into the outbox, or takes them out of it into a ledger, or
+//! notes what was found out about a ledger.
 
 use crate::domain::{ids::AttemptId, instant::Instant};
 
@@ -99,6 +100,18 @@ impl Transaction {
         Self { attempt, writes: vec![segment], events: Vec::new(), taken }
     }
 
+    /// A transaction that notes how far a ledger was looked at: nothing that a ledger would have to tell.
+    ///
+    /// It has no proof of its own, as [`Transaction::chaining`].
+    pub fn noting(attempt: AttemptId, note: Write) -> Self {
+        Self::chaining(attempt, note, Vec::new())
+    }
+
+    /// Whether its events prove that it was applied.
+    pub fn is_proven(&self) -> bool {
+        !self.events.is_empty()
+    }
+
     /// Adds a write. A row may be written once in a transaction.
     #[must_use]
     pub fn write(mut self, write: Write) -> Self {
@@ -173,8 +186,8 @@ impl Transaction {
     }
 }
 
-/// The most events that one transaction takes, beside the segment that it writes.
-pub const MOST_TAKEN: usize = MOST_ROWS - 1;
+/// The most events that one transaction takes, beside the segment that it writes and what lies beside that.
+pub const MOST_TAKEN: usize = MOST_ROWS - 2;
 
 const MOST_ROWS: usize = 100;
 const MOST_BYTES: usize = 4_000_000;
@@ -222,7 +235,8 @@ mod tests {
         assert!(taking(vec![event("a"), RowKey::new("share#x", "state")]).check().is_err());
         let many = |count: usize| (0..count).map(|number| event(&number.to_string())).collect();
         assert!(taking(many(MOST_TAKEN)).check().is_ok());
-        assert!(taking(many(MOST_TAKEN + 1)).check().is_err());
+        let beside = |count| taking(many(count)).write(write("beside", 1));
+        assert!(beside(MOST_TAKEN).check().is_ok() && beside(MOST_TAKEN + 1).check().is_err());
     }
 
     #[test]

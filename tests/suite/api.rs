@@ -30,6 +30,8 @@ macro_rules! on_every_backend {
 
 mod bad_input;
 mod browser_defences;
+mod checkpoints;
+mod client_details;
 mod console;
 mod cross_origin;
 mod doctored;
@@ -174,6 +176,11 @@ on_every_backend! {
         what_happens_is_chained_within_a_second_though_nobody_asks,
         every_record_has_its_place_and_follows_the_one_before,
         every_namespace_has_a_ledger_of_its_own;
+    checkpoints:
+        a_checkpoint_is_a_note_that_openssl_verifies;
+    client_details:
+        it_is_told_who_asked,
+        the_trail_is_searched;
     principals:
         a_viewer_looks_and_makes_nothing,
         a_role_goes_with_its_grants,

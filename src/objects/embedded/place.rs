@@ -3,10 +3,11 @@
 //! ```text
 //! inbox/<tenant>/<mode>/<2 digits>/<name>       the first two digits of the name
 //! vault/<tenant>/<mode>/obj_<6 digits>/<name>   the first six: a folder for each 4.7 hours
+//! checkpoints/<tenant>/<mode>/<12 digits>/<name>   the first twelve: a folder for each 65,536 records
 //! hashed/<2 digits>/<2 digits>/<name>           the SHA-256 of any other key
 //! ```
 //!
-//! The first two can be listed: their keys are made of what this server drew,
+//! The first three can be listed: their keys are made of what this server drew,
 //! and nothing becomes a file name that has another character than `a` to `z`,
 //! `0` to `9` and `_`. Names of one folder have one length, and the folders
 //! between are named by how they begin, so that the order of the names is
@@ -48,6 +49,7 @@ fn listable(key: &str) -> Option<PathBuf> {
     let shard = match kind {
         "inbox" => is_secret(name).then(|| &name[..2])?,
         "vault" => name.parse::<ObjectId>().ok().map(|_| &name[..10])?,
+        "checkpoints" => is_number(name).then(|| &name[..12])?,
         _ => return None,
     };
     let named = tenant.parse::<TenantId>().is_ok() && matches!(mode, "live" | "test");
@@ -55,7 +57,15 @@ fn listable(key: &str) -> Option<PathBuf> {
 }
 
 fn is_secret(name: &str) -> bool {
-    name.len() == 64 && name.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
+    name.len() == 64 && is_hexadecimal(name)
+}
+
+fn is_number(name: &str) -> bool {
+    name.len() == 16 && is_hexadecimal(name)
+}
+
+fn is_hexadecimal(name: &str) -> bool {
+    name.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
 }
 
 /// The objects of a folder in the order of their keys, after a key: at most 1,000.

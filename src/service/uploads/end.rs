@@ -181,7 +181,7 @@ impl Broker {
     ) -> Result<Transaction, Error> {
         let declaration = &upload.value.declaration;
         let namespace = namespace_of(declaration);
-        let origin = Origin { namespace, request: None, at: now };
+        let origin = Origin { namespace, asking: None, at: now };
         let key = rows::upload(namespace, declaration.id);
         let sealed = self.sealed(namespace.tenant).await?;
         let write = sealed.put(key, Expected::Version(upload.version), given_back, purge(given_back))?;

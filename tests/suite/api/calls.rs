@@ -31,6 +31,12 @@ impl Api {
         self.call_url(method, &format!("http://127.0.0.1:{}{path}", self.ports[1])).header("host", host)
     }
 
+    /// What the operator's listener tells Prometheus.
+    pub fn metrics(&self) -> String {
+        let answer = self.call_url("GET", &format!("http://127.0.0.1:{}/metrics", self.ports[2])).send();
+        String::from_utf8(answer.body).unwrap()
+    }
+
     /// A request to any URL, such as a signed one.
     pub fn call_url(&self, method: &str, url: &str) -> Call<'_> {
         Call { agent: &self.agent, method: method.into(), url: url.into(), headers: Vec::new(), body: None }

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::{
     harness::{Answer, Api},
-    laboratory::{Laboratory, request},
+    laboratory::{Laboratory, asking},
 };
 
 /// A route that creates something, and what is sent there.
@@ -354,7 +354,7 @@ fn a_doctored_reply_is_neither_answered_nor_overwritten() {
 /// The partition of what the administrator's key keeps under this idempotency key.
 fn kept_under(api: &Api, key: &str) -> String {
     let broker = api.broker();
-    let caller = api.wait(broker.authenticate(&SecretText::new(api.admin()), request())).unwrap();
+    let caller = api.wait(broker.authenticate(&SecretText::new(api.admin()), asking())).unwrap();
     let asked = broker.asked_once(&caller, None, &IdempotencyKey::parse(key).unwrap(), "", b"").unwrap();
     format!("idempotency#{}", asked.place())
 }

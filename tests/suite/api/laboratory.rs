@@ -11,7 +11,7 @@ use cloakroom::{
         ids::{RequestId, TenantId},
         instant::Instant,
         metadata::Metadata,
-        network::{ClientAddress, Networks},
+        network::Networks,
         path::PathPin,
         permission::SharePermission,
         restrictions::Restrictions,
@@ -97,6 +97,7 @@ impl Laboratory {
                 trusted_proxies: Networks::default(),
                 ops_hosts: Vec::new(),
                 security_contact: None,
+                client_details: Duration::from_secs(90 * 24 * 3600),
             },
         };
         let tenant = Tenant::of(&broker.create_first_tenant("First".into()).await.unwrap());
@@ -127,6 +128,16 @@ impl Laboratory {
         laboratory.broker.limits = Arc::new(Limits::new(&limits.parse().unwrap()));
         laboratory.broker.settings.trusted_proxies = proxies.parse().unwrap();
         laboratory.serve(runtime, bound, Capacity::of_workers(2))
+    }
+
+    /// The same, which tells for so long who asked.
+    pub fn served_keeping_clients_for(span: Duration) -> Api {
+        let runtime = runtime();
+        let bound = listeners();
+        let [public_url, content_url] = urls(&bound);
+        let mut laboratory = runtime.block_on(Self::at(ONE_TIME, &public_url, &content_url));
+        laboratory.broker.settings.client_details = span;
+        laboratory.serve(runtime, bound, Capacity::of_workers(2)).0
     }
 
     /// The same, which has no way to send mail.
@@ -199,7 +210,7 @@ impl Laboratory {
 
     /// The caller with this key.
     pub async fn caller(&self, key: &Key) -> Result<Caller, Error> {
-        self.broker.authenticate(&SecretText::new(key.secret.as_str()), request()).await
+        self.broker.authenticate(&SecretText::new(key.secret.as_str()), asking()).await
     }
 
     /// A share of these paths, minted by the administrator, with the usual lifetimes.
@@ -245,11 +256,7 @@ fn listeners() -> [Bound; 3] {
 
 /// From this machine.
 pub fn asking() -> Asking {
-    Asking { request: request(), from: ClientAddress::new([127, 0, 0, 1].into()) }
-}
-
-pub fn request() -> RequestId {
-    RequestId::from_bytes([7; 16])
+    Asking::here(RequestId::from_bytes([7; 16]))
 }
 
 /// Somebody with a claim key of their own.

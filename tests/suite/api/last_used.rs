@@ -2,7 +2,11 @@
 
 use std::{sync::Arc, time::Duration};
 
-use cloakroom::{crypto::secret::SecretText, domain::ids::RequestId, service::Broker};
+use cloakroom::{
+    crypto::secret::SecretText,
+    domain::ids::RequestId,
+    service::{Asking, Broker},
+};
 use serde_json::Value;
 
 use super::{
@@ -58,7 +62,7 @@ fn a_last_use_is_written_once_an_hour_by_all_replicas_together() {
     assert_eq!((version(), noted()), (1, 1));
     let another = Broker { last_used: Arc::default(), ..api.broker().clone() };
     let secret = SecretText::new(key.secret.as_str());
-    api.wait(another.authenticate(&secret, RequestId::from_bytes([1; 16]))).unwrap();
+    api.wait(another.authenticate(&secret, Asking::here(RequestId::from_bytes([1; 16])))).unwrap();
     api.wait(another.record_last_used());
     assert_eq!((version(), noted()), (1, 1), "another replica has seen it in the same hour");
 

@@ -17,7 +17,7 @@ use serde_json::json;
 
 use super::{
     harness::{Answer, Api, claim_key, text},
-    laboratory::{Laboratory, request},
+    laboratory::{Laboratory, asking},
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -281,7 +281,7 @@ fn replica(api: &Api, limits: &str) -> Broker {
 pub fn a_tenants_limit_holds_on_all_replicas_together(api: &Api) {
     let replicas = [(); 3].map(|()| replica(api, &only("tenant=60/86400s")));
     let secret = SecretText::new(api.admin());
-    let caller = api.wait(api.broker().authenticate(&secret, request())).unwrap();
+    let caller = api.wait(api.broker().authenticate(&secret, asking())).unwrap();
     let route = RouteTaken { method: "GET", pattern: "/v1/objects" };
     let asked = (0..180).map(|number| {
         let (replica, caller) = (replicas[number % 3].clone(), caller.clone());

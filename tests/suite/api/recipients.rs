@@ -439,8 +439,7 @@ fn mails_in_a_folder_are_read_by_their_owner_alone() {
     share(&api, json!({ "recipients": [ADA] })).ask(ADA);
     assert_eq!(api.mails().len(), 1);
     assert_eq!(api.broker().post.as_ref().unwrap().sent(), Sent { sent: 1, ..Sent::default() });
-    let metrics = api.call_url("GET", &format!("http://127.0.0.1:{}/metrics", api.ports[2])).send();
-    let metrics = String::from_utf8(metrics.body).unwrap();
+    let metrics = api.metrics();
     assert!(metrics.contains("cloakroom_mails_total{outcome=\"sent\"} 1\n"), "{metrics}");
     for file in fs::read_dir(api.data_dir().join("mail")).unwrap() {
         let file = file.unwrap();

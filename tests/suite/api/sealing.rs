@@ -11,7 +11,7 @@ use cloakroom::{
     },
     domain::ids::{RequestId, TenantId},
     entropy::SystemEntropy,
-    service::Broker,
+    service::{Asking, Broker},
     store::{Expected, Row, Write},
 };
 use serde_json::{Value, json};
@@ -186,7 +186,7 @@ fn a_data_key_is_wrapped_anew_when_another_root_key_is_primary() {
     let old = api.broker().keyring.keys().to_vec();
     let new = RootKey::generate(KeyState::Primary, &SystemEntropy);
     let with = |state, primary: &RootKey| [in_state(&old, state), vec![primary.clone()]].concat();
-    let call = |broker: &Broker| api.wait(broker.with_key(&secret, RequestId::from_bytes(random())));
+    let call = |broker: &Broker| api.wait(broker.with_key(&secret, Asking::here(RequestId::from_bytes(random()))));
 
     // Staged, it is not used yet.
     let staged = in_state(std::slice::from_ref(&new), KeyState::Staged);
@@ -194,10 +194,9 @@ fn a_data_key_is_wrapped_anew_when_another_root_key_is_primary() {
     assert_eq!(data_key_row(&api, &api.tenant.id), before);
 
     let promoted = [(); 8].map(|()| replica(&api, with(KeyState::AcceptOnly, &new)));
-    let callers =
-        futures_util::future::join_all(promoted.iter().map(async |broker| {
-            broker.with_key(&secret, RequestId::from_bytes(random())).await.unwrap().principal.label
-        }));
+    let callers = futures_util::future::join_all(promoted.iter().map(async |broker| {
+        broker.with_key(&secret, Asking::here(RequestId::from_bytes(random()))).await.unwrap().principal.label
+    }));
     assert_eq!(api.wait(callers), vec![Some("a label".to_owned()); 8]);
     let after = data_key_row(&api, &api.tenant.id);
     let ring = &promoted[0].keyring;
@@ -227,7 +226,7 @@ fn a_data_key_that_cannot_be_wrapped_anew_yet_still_opens() {
     let promoted = replica(&api, [keys, vec![RootKey::generate(KeyState::Primary, &SystemEntropy)]].concat());
     let before = data_key_row(&api, &api.tenant.id);
     faults.fail_commits(true);
-    let caller = api.wait(promoted.with_key(&secret, RequestId::from_bytes(random()))).unwrap();
+    let caller = api.wait(promoted.with_key(&secret, Asking::here(RequestId::from_bytes(random())))).unwrap();
     assert_eq!(caller.principal.label.as_deref(), Some("a label"));
     assert_eq!(data_key_row(&api, &api.tenant.id), before);
 }

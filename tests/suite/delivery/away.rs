@@ -3,6 +3,7 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -250,6 +251,7 @@ pub fn served_at(clock: Arc<dyn Clock>) -> (Api, Arc<AwayStorage>) {
             trusted_proxies: Networks::default(),
             ops_hosts: Vec::new(),
             security_contact: None,
+            client_details: Duration::from_secs(90 * 24 * 3600),
         },
     };
     let (listeners, tenant) = runtime.block_on(async {

@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 use super::words::{DEAD, at_once};
 use crate::api::{
     harness::{Answer, Api, claim_key, text},
-    laboratory::{Claimant, Laboratory, request},
+    laboratory::{Claimant, Laboratory, asking},
 };
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -317,8 +317,8 @@ async fn whoever_delivers_learns_nothing_of_the_folder_from_its_name() {
     };
     let made = unprotected.make_file_request(&caller, wanted, &Reply::unkept()).await.unwrap();
     let (broker, token) = (&laboratory.broker, SecretText::new(made.token.expose()));
-    let opened = broker.open_submission(&token, &Claimant::new().key(), (None, None), request()).await.unwrap();
-    let delivering = broker.delivering(&SecretText::new(opened.token.expose()), request()).await.unwrap();
+    let opened = broker.open_submission(&token, &Claimant::new().key(), (None, None), asking()).await.unwrap();
+    let delivering = broker.delivering(&SecretText::new(opened.token.expose()), asking()).await.unwrap();
     let declare = |path: &str| DeclareUpload {
         path: VaultPath::parse(path).unwrap(),
         overwrite: false,

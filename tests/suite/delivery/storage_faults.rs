@@ -13,7 +13,7 @@ use cloakroom::{
     },
     objects::{ObjectKey, ObjectStorage},
     service::{
-        Broker, Caller, UnderWay,
+        Asking, Broker, Caller, UnderWay,
         uploads::{Completion, InspectedUpload},
     },
 };
@@ -127,7 +127,10 @@ fn overtaken(step: Step, overtake: impl FnOnce(&Api, &str)) -> (Api, Answer) {
 }
 
 pub async fn caller(api: &Api) -> Caller {
-    api.broker().authenticate(&SecretText::new(api.admin()), RequestId::from_bytes([7; 16])).await.unwrap()
+    api.broker()
+        .authenticate(&SecretText::new(api.admin()), Asking::here(RequestId::from_bytes([7; 16])))
+        .await
+        .unwrap()
 }
 
 /// What it became, and the signature of its receipt.

@@ -14,7 +14,7 @@ use cloakroom::{
     },
     http::{guards, routes},
     service::{
-        Broker, Error,
+        Asking, Broker, Error,
         idempotency::Reply,
         principals::{ChangePrincipal, NewPrincipal},
         users::CreateUser,
@@ -117,8 +117,8 @@ impl Console {
 
     /// What the API answers to a bearer.
     pub fn with_token(&self, token: &str) -> Result<Principal, String> {
-        let id = RequestId::from_bytes([1; 16]);
-        let caller = self.runtime.block_on(self.broker.authenticate(&SecretText::new(token), id));
+        let asking = Asking::here(RequestId::from_bytes([1; 16]));
+        let caller = self.runtime.block_on(self.broker.authenticate(&SecretText::new(token), asking));
         caller.map(|caller| caller.principal).map_err(|fault| fault.to_string())
     }
 

@@ -134,6 +134,15 @@ impl House {
                 of(&key(api, "member", "read").id)
             }
             "PATCH /v1/api-keys/{id}" => of_with(&key(api, "member", "read").id, json!({ "label": "new" })),
+            "GET /v1/audit/signing-keys" => {
+                api.post(api.admin(), "/v1/audit/checkpoints", &json!({})).expect(200);
+                Asked { path: pattern.into(), body: None }
+            }
+            "POST /v1/audit/signing-keys/{id}/replace" => {
+                api.post(api.admin(), "/v1/audit/checkpoints", &json!({})).expect(200);
+                let keys = api.get(api.admin(), "/v1/audit/signing-keys").expect(200);
+                of(&text(&keys["items"][0], "id"))
+            }
             "POST /v1/api-keys/{id}/rotate" => of_with(&key(api, "member", "read").id, nothing),
             "POST /v1/users" => with(json!({ "issuer": "https://id.example", "subject": new_name(), "grants": grant })),
             "GET /v1/users/{id}" | "DELETE /v1/users/{id}" | "POST /v1/users/{id}/cut-off" => of(&user()),

@@ -1,0 +1,142 @@
+//! What somebody looks for in a ledger.
+
+use super::{
+    event::{Actor, Event, EventType, Outcome},
+    instant::Instant,
+    ledger::Record,
+};
+
+/// Which records; what is not said is not asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AuditFilter {
+    /// Of this type.
+    pub kind: Option<EventType>,
+    /// By whom: the id of a key, a user, a share or a file request, or a kind of actor.
+    pub actor: Option<String>,
+    /// Done to this.
+    pub resource: Option<String>,
+    /// That ended so.
+    pub outcome: Option<Outcome>,
+    /// In this request.
+    pub request: Option<String>,
+    /// That happened after this.
+    pub after: Option<Instant>,
+    /// That happened before this.
+    pub before: Option<Instant>,
+}
+
+impl AuditFilter {
+    /// Whether this is one of them.
+    pub fn takes(&self, event: &Event) -> bool {
+        let is = |wanted: &Option<String>, found: &dyn Fn() -> Option<String>| {
+            wanted.as_ref().is_none_or(|wanted| found().as_ref() == Some(wanted))
+        };
+        self.kind.is_none_or(|kind| event.kind == kind)
+            && self.actor.as_ref().is_none_or(|actor| is_by(&event.actor, actor))
+            && self.resource.as_ref().is_none_or(|resource| event.resource == *resource)
+            && self.outcome.is_none_or(|outcome| event.outcome == outcome)
+            && is(&self.request, &|| event.request.map(|request| request.to_string()))
+            && self.after.is_none_or(|after| event.at > after)
+            && self.before.is_none_or(|before| event.at < before)
+    }
+
+    /// The record of this canonical text, if it is one of them. Most of those that are not are told by a look at the text:
+    /// in canonical JSON a member is spelled in one way, and no string holds an unescaped quote.
+    pub fn find(&self, text: &str) -> Option<Record> {
+        let has = |name: &str, value: Option<String>| {
+            value.is_none_or(|value| text.contains(&format!("\"{name}\":{}", serde_json::Value::from(value))))
+        };
+        let kind = self.kind.and_then(|kind| serde_json::to_value(kind).ok()?.as_str().map(str::to_owned));
+        if !has("type", kind) || !has("resource", self.resource.clone()) || !has("request", self.request.clone()) {
+            return None;
+        }
+        let record = Record::parse(text).ok()?;
+        self.takes(&record.event).then_some(record)
+    }
+}
+
+fn is_by(actor: &Actor, wanted: &str) -> bool {
+    let is = |id: &dyn std::fmt::Display, kind: &str| id.to_string() == wanted || kind == wanted;
+    match actor {
+        Actor::System => wanted == "system",
+        Actor::Bearer => wanted == "bearer",
+        Actor::ApiKey { id } => is(id, "api_key"),
+        Actor::User { id } => is(id, "user"),
+        Actor::Impersonation { id, operator } => is(id, "impersonation") || operator.to_string() == wanted,
+        Actor::Console { principal, .. } => is(principal, "console"),
+        Actor::Session { share, .. } => is(share, "session"),
+        Actor::Submission { request, .. } => is(request, "submission"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{
+        ids::{ApiKeyId, RequestId, ShareId, TenantId},
+        ledger::RecordHash,
+        tenant::{Mode, Namespace},
+    };
+
+    fn event(actor: Actor, kind: EventType, resource: &str, outcome: Outcome, at: u64) -> Event {
+        Event {
+            kind,
+            namespace: Namespace { tenant: TenantId::from_bytes([1; 16]), mode: Mode::Live },
+            actor,
+            resource: resource.into(),
+            outcome,
+            reason: None,
+            count: None,
+            changed: Vec::new(),
+            at: Instant::from_unix_seconds(at),
+            request: Some(RequestId::from_bytes([at as u8; 16])),
+            client: None,
+            seen: None,
+        }
+    }
+
+    #[test]
+    fn a_filter_takes_what_has_all_that_is_asked_for() {
+        let (key, share) = (ApiKeyId::from_bytes([2; 16]), ShareId::from_bytes([3; 16]));
+        let one = event(Actor::ApiKey { id: key }, EventType::ShareCreated, &share.to_string(), Outcome::Done, 10);
+        let session = Actor::Session { share, claim: "c".into() };
+        let other = event(session, EventType::DownloadIssued, "a\"b", Outcome::Refused, 20);
+        let filter = AuditFilter::default;
+        let at = |seconds| Some(Instant::from_unix_seconds(seconds));
+        for (filter, of_one, of_other) in [
+            (filter(), true, true),
+            (AuditFilter { kind: Some(EventType::ShareCreated), ..filter() }, true, false),
+            (AuditFilter { actor: Some(key.to_string()), ..filter() }, true, false),
+            (AuditFilter { actor: Some("api_key".into()), ..filter() }, true, false),
+            (AuditFilter { actor: Some(share.to_string()), ..filter() }, false, true),
+            (AuditFilter { actor: Some("session".into()), ..filter() }, false, true),
+            (AuditFilter { actor: Some("system".into()), ..filter() }, false, false),
+            (AuditFilter { resource: Some(share.to_string()), ..filter() }, true, false),
+            (AuditFilter { resource: Some("a\"b".into()), ..filter() }, false, true),
+            (AuditFilter { resource: Some("b".into()), ..filter() }, false, false),
+            (AuditFilter { outcome: Some(Outcome::Refused), ..filter() }, false, true),
+            (AuditFilter { request: Some(RequestId::from_bytes([20; 16]).to_string()), ..filter() }, false, true),
+            (AuditFilter { after: at(10), ..filter() }, false, true),
+            (AuditFilter { before: at(20), ..filter() }, true, false),
+            (AuditFilter { after: at(9), before: at(11), ..filter() }, true, false),
+            (
+                AuditFilter { kind: Some(EventType::ShareCreated), outcome: Some(Outcome::Refused), ..filter() },
+                false,
+                false,
+            ),
+        ] {
+            for (event, taken) in [(&one, of_one), (&other, of_other)] {
+                assert_eq!(filter.takes(event), taken, "{filter:?} {event:?}");
+                let record = Record {
+                    event: event.clone(),
+                    id: "evt_1".into(),
+                    prev_hash: RecordHash::from_bytes(&[0; 32]),
+                    seq: 1,
+                };
+                let text = record.text().unwrap();
+                assert_eq!(filter.find(&text), taken.then_some(record), "{filter:?} {text}");
+            }
+        }
+        assert_eq!(filter().find("{}"), None);
+    }
+}
