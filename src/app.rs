@@ -204,6 +204,7 @@ pub async fn open(
         objects,
         keyring,
         data_keys: Arc::default(),
+        known_principals: Arc::default(),
         edge,
         clock,
         entropy,

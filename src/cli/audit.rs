@@ -1,9 +1,11 @@
 //! `cloakroom audit`: what happened, and whether it is told as it was written.
 
+use std::path::PathBuf;
+
 use clap::{Args, Subcommand};
 
 use super::{
-    Failed,
+    Failed, audit_export,
     client::{Client, Server, all_pages, cleaned, encoded, text},
     remark, say,
 };
@@ -66,6 +68,27 @@ enum Action {
     Verify,
     /// Verify what is new and sign where the trail ends: prints a checkpoint, to be kept elsewhere
     Checkpoint,
+    /// Export records, with a signed manifest that openssl verifies, into a folder
+    Export {
+        /// The folder, which is made where there is none. One that an earlier try has left is gone on with
+        #[arg(long, value_name = "FOLDER")]
+        to: PathBuf,
+        /// Go on with this export
+        #[arg(long, value_name = "ID", conflicts_with_all = ["kind", "actor", "after", "before"])]
+        id: Option<String>,
+        /// Only events of this type, such as share.claimed
+        #[arg(long = "type", value_name = "TYPE")]
+        kind: Option<String>,
+        /// Only what they did: the id of a key, user, share or file request; or a kind of actor, such as bearer
+        #[arg(long, value_name = "ID")]
+        actor: Option<String>,
+        /// Only what happened after this time (RFC 3339)
+        #[arg(long, value_name = "TIME")]
+        after: Option<String>,
+        /// Only what happened before this time
+        #[arg(long, value_name = "TIME")]
+        before: Option<String>,
+    },
     /// List the public keys that checkpoints and exports are verified with
     Keys {
         /// Draw a new one first; the one before signs no more
@@ -100,6 +123,17 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failed> {
             let made = client.post("/v1/audit/checkpoints", &serde_json::json!({}))?;
             remark(format!("signed by {}", text(&made, "verifier_key")));
             say(text(&made, "note").trim_end())
+        }
+        Action::Export { to, id, kind, actor, after, before } => {
+            let export = match id {
+                Some(id) => client.get(&format!("/v1/audit/exports/{}", encoded(id)))?,
+                None => {
+                    let given = [("type", kind), ("actor", actor), ("after", after), ("before", before)];
+                    let given = given.into_iter().filter_map(|(name, value)| Some((name, value.as_deref()?)));
+                    client.create("/v1/audit/exports", &given.collect::<serde_json::Value>())?
+                }
+            };
+            audit_export::fetch(&client, client.url(), text(&export, "id"), to)
         }
         Action::Keys { replace } => keys(&client, *replace),
     }

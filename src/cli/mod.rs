@@ -7,6 +7,7 @@
 mod ahead;
 mod api_key;
 mod audit;
+mod audit_export;
 mod bootstrap;
 mod change;
 mod checksum;

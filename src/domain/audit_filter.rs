@@ -1,5 +1,7 @@
 //! What somebody looks for in a ledger.
 
+use serde::{Deserialize, Serialize};
+
 use super::{
     event::{Actor, Event, EventType, Outcome},
     instant::Instant,
@@ -7,21 +9,28 @@ use super::{
 };
 
 /// Which records; what is not said is not asked for.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AuditFilter {
     /// Of this type.
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
     pub kind: Option<EventType>,
     /// By whom: the id of a key, a user, a share or a file request, or a kind of actor.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub actor: Option<String>,
     /// Done to this.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub resource: Option<String>,
     /// That ended so.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub outcome: Option<Outcome>,
     /// In this request.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub request: Option<String>,
     /// That happened after this.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub after: Option<Instant>,
     /// That happened before this.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub before: Option<Instant>,
 }
 

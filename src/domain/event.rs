@@ -149,6 +149,8 @@ pub enum EventType {
     LedgerEventRejected,
     #[serde(rename = "ledger.verification_failed")]
     LedgerVerificationFailed,
+    #[serde(rename = "export.created")]
+    ExportCreated,
     #[serde(rename = "ledger.key_created")]
     LedgerKeyCreated,
     #[serde(rename = "ledger.key_replaced")]

@@ -89,10 +89,7 @@ impl Record {
     /// # Errors
     /// When there is something in it that canonical JSON of ours does not have.
     pub fn text(&self) -> Result<String, NotARecord> {
-        let value = serde_json::to_value(self).map_err(|_| NotARecord::Unreadable)?;
-        let mut text = String::with_capacity(512);
-        write_canonical(&value, &mut text)?;
-        Ok(text)
+        canonical(self)
     }
 
     /// Reads a canonical text, and no other spelling of the same.
@@ -110,6 +107,17 @@ impl Record {
         // What is not looked at could say anything.
         if record.text()? == text { Ok(record) } else { Err(NotARecord::NotCanonical) }
     }
+}
+
+/// The canonical JSON (RFC 8785) of a value of strings, whole numbers, lists and objects.
+///
+/// # Errors
+/// When there is something else in it.
+pub fn canonical(value: &impl Serialize) -> Result<String, NotARecord> {
+    let value = serde_json::to_value(value).map_err(|_| NotARecord::Unreadable)?;
+    let mut text = String::with_capacity(512);
+    write_canonical(&value, &mut text)?;
+    Ok(text)
 }
 
 fn write_canonical(value: &Value, text: &mut String) -> Result<(), NotARecord> {

@@ -20,6 +20,7 @@ pub mod identity;
 pub mod ids;
 pub mod instant;
 pub mod ledger;
+pub mod ledger_export;
 pub mod lifetime;
 pub mod limits;
 pub mod link;

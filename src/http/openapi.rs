@@ -48,7 +48,7 @@ use super::{
         tenants::create, tenants::list, tenants::inspect, tenants::suspend, tenants::resume, tenants::cut_off,
         tenants::impersonate, tenants::allow_origins,
         histories::of_share, histories::of_link, histories::of_file_request, ledger::audit, ledger::verify,
-        ledger::checkpoint, ledger::signing_keys, ledger::replace_signing_key,
+        ledger::checkpoint, ledger::signing_keys, ledger::replace_signing_key, ledger::export, ledger::exports, ledger::inspect_export,
         console::sign_in, console::providers, console::inspect, console::sign_out, console::draw,
         administration::usage, administration::set_quota, administration::sweep, administration::reconcile,
     ),

@@ -126,6 +126,8 @@ pub fn configure(routes: &mut web::ServiceConfig) {
         .service(resource("/v1/audit/checkpoints").route(post().to(ledger::checkpoint)))
         .service(resource("/v1/audit/signing-keys/{id}/replace").route(post().to(ledger::replace_signing_key)))
         .service(resource("/v1/audit/signing-keys").route(get().to(ledger::signing_keys)))
+        .service(resource("/v1/audit/exports/{id}").route(get().to(ledger::inspect_export)))
+        .service(resource("/v1/audit/exports").route(post().to(ledger::export)).route(get().to(ledger::exports)))
         .service(resource("/v1/audit").route(get().to(ledger::audit)))
         .service(resource("/v1/usage").route(get().to(administration::usage)))
         .service(resource("/v1/tenants/{id}/quota").route(put().to(administration::set_quota)))

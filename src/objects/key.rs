@@ -2,7 +2,8 @@
 //!
 //! `inbox/<tenant>/<mode>/<secret>` takes uploads, `vault/<tenant>/<mode>/<object id>`
 //! holds the files of a vault, `artifact/<label>/<path>` the files of an artifact,
-//! `checkpoints/<tenant>/<mode>/<size>` what was signed about a ledger.
+//! `checkpoints/<tenant>/<mode>/<size>` what was signed about a ledger,
+//! `exports/<tenant>/<mode>/<export id>/<name>` what was exported of it.
 //! The kind comes first, since the rules of a bucket go by prefix.
 //! Only those of artifacts carry a name that a client chose, as a checked [`VaultPath`]
 //! and below a label that nobody can guess; clients can never write there.
@@ -12,7 +13,7 @@ use std::fmt;
 use sha2::{Digest, Sha256};
 
 use crate::domain::{
-    ids::{ArtifactId, ObjectId},
+    ids::{ArtifactId, ExportId, ObjectId},
     path::VaultPath,
     tenant::Namespace,
 };
@@ -91,6 +92,11 @@ impl ObjectKey {
     /// What was said of a ledger when it had so many records.
     pub fn checkpoint(namespace: Namespace, size: u64) -> Self {
         Self(format!("checkpoints/{}/{size:016x}", within(namespace)))
+    }
+
+    /// A file of an export of a ledger.
+    pub fn export(namespace: Namespace, export: ExportId, name: &str) -> Self {
+        Self(format!("exports/{}/{export}/{name}", within(namespace)))
     }
 
     /// Of how many records it speaks, if it is the key of a checkpoint.

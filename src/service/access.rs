@@ -22,10 +22,10 @@ use crate::{
         redemption::Claim,
         tenant::{Namespace, Tenant},
     },
-    store::RowKey,
+    store::{Row, RowKey},
 };
 
-use super::{Broker, Error, events::Origin, rows};
+use super::{Broker, Error, events::Origin, known_principals::Known, rows, sealed_records::SealedRecords};
 
 /// Who is calling, by a credential of their own or from the console: known, live, and of a
 /// tenant that is not suspended.
@@ -187,15 +187,34 @@ impl Broker {
         id: PrincipalId,
         now: Instant,
     ) -> Result<(Principal, Tenant), Error> {
-        let [principal, tenant] =
-            self.store.get([rows::principal(namespace, id), rows::tenant(namespace.tenant)]).await?;
+        let found = self.store.get([rows::principal(namespace, id), rows::tenant(namespace.tenant)]).await?;
+        let [Some(principal), Some(tenant)] = found else { return Err(Error::Unauthenticated) };
         let sealed = self.sealed(namespace.tenant).await?;
-        let principal: Principal = principal.and_then(|row| sealed.readable(&row)).ok_or(Error::Unauthenticated)?;
-        let tenant: Tenant = tenant.and_then(|row| self.readable(&row)).ok_or(Error::Unauthenticated)?;
+        let (principal, tenant) = self.worked_through(namespace, id, [principal, tenant], &sealed)?;
         if principal.namespace != namespace || principal.id != id || principal.stands(&tenant, now).is_err() {
             return Err(Error::Unauthenticated);
         }
         if self.may_still_act(&principal, now).await? { Ok((principal, tenant)) } else { Err(Error::Unauthenticated) }
+    }
+
+    /// What the rows of a principal and its tenant say.
+    fn worked_through(
+        &self,
+        namespace: Namespace,
+        id: PrincipalId,
+        rows: [Row; 2],
+        sealed: &SealedRecords<'_>,
+    ) -> Result<(Principal, Tenant), Error> {
+        if sealed.can_open()
+            && let Some(known) = self.known_principals.find(namespace, id, [&rows[0], &rows[1]])
+        {
+            return Ok((known.principal.clone(), known.tenant.clone()));
+        }
+        let principal: Principal = sealed.readable(&rows[0]).ok_or(Error::Unauthenticated)?;
+        let tenant: Tenant = self.readable(&rows[1]).ok_or(Error::Unauthenticated)?;
+        let known = Known { rows, principal: principal.clone(), tenant: tenant.clone() };
+        self.known_principals.keep(namespace, id, known);
+        Ok((principal, tenant))
     }
 
     /// Whether whoever acts for a tenant is still an operator. Everybody else acts for themselves.

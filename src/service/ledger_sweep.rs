@@ -161,6 +161,9 @@ impl Broker {
             after = Some(tenant);
             let mut has_done = false;
             for namespace in [Mode::Live, Mode::Test].map(|mode| Namespace { tenant, mode }) {
+                if let Err(fault) = self.remove_old_exports(namespace).await {
+                    tracing::warn!(%fault, %tenant, "old exports could not be removed yet");
+                }
                 if self.is_due_whole(namespace).await? {
                     has_done = true;
                     if let Err(fault) = self.sweep_ledger(namespace, Extent::Whole).await {

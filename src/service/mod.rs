@@ -22,7 +22,9 @@ pub mod history;
 pub mod idempotency;
 pub mod impersonation;
 mod json_fields;
+mod known_principals;
 mod last_used;
+pub mod ledger_exports;
 pub mod ledger_sweep;
 pub mod limits;
 pub mod link_redemption;
@@ -79,6 +81,7 @@ pub use archives::ArchivePlaces;
 pub use chaining::Ledgers;
 pub use data_keys::DataKeys;
 pub use error::{Error, Invalid};
+pub use known_principals::KnownPrincipals;
 pub use last_used::{LastUsed, SeenPrincipal};
 pub use ledger_sweep::LedgerFigures;
 pub use limits::{AddressClass, Limits, RouteTaken, SessionSpender, Spent};
@@ -164,6 +167,8 @@ pub struct Broker {
     pub keyring: Arc<Keyring>,
     /// What tenants' personal data is sealed under, as far as this process has read it.
     pub data_keys: Arc<DataKeys>,
+    /// Principals whose rows this process has worked through lately.
+    pub known_principals: Arc<KnownPrincipals>,
     /// Signs edge cookies.
     pub edge: Arc<EdgeKey>,
     /// Tells the time.

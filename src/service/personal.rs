@@ -23,6 +23,7 @@ use crate::domain::{
     file_request::{FileRequest, Submission},
     instant::Instant,
     ledger::Segment,
+    ledger_export::Export,
     object::PathEntry,
     principal::Principal,
     quota::Account,
@@ -106,5 +107,5 @@ plain! {
     Account, DueBytes, DueRow, Manifest, PathEntry, Receipt,
     // An organisation, its key and its web pages.
     DataKeyRow, NamedOrigin, Tenant,
-    Event, LedgerState, Segment,
+    Event, Export, LedgerState, Segment,
 }

@@ -35,6 +35,7 @@
 //! | `ledger#T#M` | number of a record | a segment of the ledger that begins with that |
 //! | `ledger-clients#T#M` | as its segment | who was seen to ask, by number of the record |
 //! | `ledger-state#T#M` | `state` | how far it was verified |
+//! | `exports#T#M` | export id | an export of the ledger |
 //! | `signing-keys#T#M` | number | a key that signs checkpoints and exports |
 //! | `outbox#T#M#n` | attempt and number | events on their way to the ledger |
 //!
@@ -54,7 +55,7 @@ use crate::{
     },
     domain::{
         event::Subject,
-        ids::{ArtifactId, FileRequestId, LinkId, ShareId, TenantId, UploadId},
+        ids::{ArtifactId, ExportId, FileRequestId, LinkId, ShareId, TenantId, UploadId},
         instant::Instant,
         path::VaultPath,
         principal::PrincipalId,
@@ -304,6 +305,14 @@ pub(super) fn segment_before(first: u64) -> Option<String> {
 
 pub(super) fn segment_clients(namespace: Namespace, first: u64) -> RowKey {
     RowKey::new(format!("ledger-clients#{}", of(namespace)), format!("{first:016x}"))
+}
+
+pub(super) fn exports(namespace: Namespace) -> String {
+    format!("exports#{}", of(namespace))
+}
+
+pub(super) fn export(namespace: Namespace, export: ExportId) -> RowKey {
+    RowKey::new(exports(namespace), export.to_string())
 }
 
 pub(super) fn ledger_state(namespace: Namespace) -> RowKey {

@@ -43,6 +43,11 @@ impl Broker {
 }
 
 impl SealedRecords<'_> {
+    /// Whether there is a data key.
+    pub(super) const fn can_open(&self) -> bool {
+        self.key.is_ok()
+    }
+
     fn key(&self) -> Result<&DataKey, Error> {
         self.key.as_deref().map_err(|fault| Error::Internal(fault.to_string()))
     }

@@ -175,7 +175,7 @@ fn sync(directory: &Path) -> io::Result<()> {
 /// than what is looked up in it by a thousand times: with a million API keys, each request read megabytes.
 fn open_fjall(path: &Path) -> fjall::Result<(fjall::Database, Keyspace, Keyspace)> {
     let fjall = fjall::Database::builder(path)
-        .cache_size(64 * MIB)
+        .cache_size(128 * MIB)
         .max_journaling_size(128 * MIB)
         .max_cached_files(Some(512))
         // One: of two, the first would spin while the second merges tables.

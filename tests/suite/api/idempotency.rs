@@ -46,6 +46,7 @@ fn creating(api: &Api) -> Vec<Creating> {
         at(&session, "/v1/session/uploads", upload("in/x.txt"), upload("in/y.txt")),
         at(&session, "/v1/session/uploads/batch", batch("in/1.txt"), batch("in/3.txt")),
         at(admin, "/v1/api-keys", key("docs/"), key("/")),
+        at(admin, "/v1/audit/exports", json!({}), json!({ "type": "share.claimed" })),
         at(admin, "/v1/tenants", json!({ "name": "One" }), json!({ "name": "Two" })),
     ]
 }

@@ -73,6 +73,7 @@ impl Laboratory {
             objects: objects.clone(),
             keyring,
             data_keys: Arc::default(),
+            known_principals: Arc::default(),
             edge,
             clock: clock.clone(),
             entropy,

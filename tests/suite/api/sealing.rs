@@ -164,7 +164,7 @@ fn a_key_that_was_read_serves_for_a_minute_without_being_read() {
 fn replica(api: &Api, keys: Vec<RootKey>) -> Broker {
     let broker = api.broker();
     let keyring = Arc::new(Keyring::new(broker.keyring.deployment(), keys).unwrap());
-    Broker { keyring, data_keys: Arc::default(), ..broker.clone() }
+    Broker { keyring, data_keys: Arc::default(), known_principals: Arc::default(), ..broker.clone() }
 }
 
 fn in_state(keys: &[RootKey], state: KeyState) -> Vec<RootKey> {

@@ -227,6 +227,7 @@ pub fn served_at(clock: Arc<dyn Clock>) -> (Api, Arc<AwayStorage>) {
         objects: away.clone(),
         keyring,
         data_keys: Arc::default(),
+        known_principals: Arc::default(),
         edge,
         clock,
         entropy,

@@ -138,6 +138,14 @@ impl House {
                 api.post(api.admin(), "/v1/audit/checkpoints", &json!({})).expect(200);
                 Asked { path: pattern.into(), body: None }
             }
+            "GET /v1/audit/exports" => {
+                api.post(api.admin(), "/v1/audit/exports", &json!({})).expect(201);
+                Asked { path: pattern.into(), body: None }
+            }
+            "POST /v1/audit/exports" => Asked { path: pattern.into(), body: Some(json!({})) },
+            "GET /v1/audit/exports/{id}" => {
+                of(&text(&api.post(api.admin(), "/v1/audit/exports", &json!({})).expect(201), "id"))
+            }
             "POST /v1/audit/signing-keys/{id}/replace" => {
                 api.post(api.admin(), "/v1/audit/checkpoints", &json!({})).expect(200);
                 let keys = api.get(api.admin(), "/v1/audit/signing-keys").expect(200);
