@@ -1,4 +1,4 @@
-//! `cloakroom share`: mint a share, and change it.
+//! `cloakroom share`: mint a share, change it, and tell what would become of it.
 
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
@@ -8,7 +8,7 @@ use crate::domain::share::MOST_PATHS;
 use super::{
     Failed,
     change::{self, some, times},
-    client::{Client, Server, json_line, text},
+    client::{Client, Server, cleaned, encoded, json_line, text},
     measures::Lifetime,
     remark, say,
 };
@@ -47,6 +47,14 @@ pub(super) struct Arguments {
 enum Action {
     /// Change what is said about a share that is out, or make it narrower; its token stays the same
     Change(change::Arguments),
+    /// Tell what would happen if somebody opened it now, and why
+    Explain {
+        /// The share's id
+        id: String,
+        /// Their address, where that matters; yours where it is left out
+        #[arg(long, value_name = "ADDRESS")]
+        from: Option<std::net::IpAddr>,
+    },
 }
 
 /// A share that is to be minted.
@@ -82,8 +90,14 @@ impl Minting {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failed> {
-    if let Some(Action::Change(change)) = &arguments.action {
-        return change::run("/v1/shares", change, &arguments.server);
+    match &arguments.action {
+        Some(Action::Change(change)) => return change::run("/v1/shares", change, &arguments.server),
+        Some(Action::Explain { id, from }) => {
+            let from = from.map(|from| format!("?from={from}")).unwrap_or_default();
+            let client = Client::with_key(&arguments.server)?;
+            return explain(&client.get(&format!("/v1/shares/{}/explain{from}", encoded(id)))?);
+        }
+        None => {}
     }
     let minting = Minting(json!({
         "paths": arguments.paths,
@@ -95,4 +109,20 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failed> {
         "allow_missing": arguments.allow_missing,
     }));
     minting.mint(&Client::with_key(&arguments.server)?, false)
+}
+
+fn explain(told: &Value) -> Result<(), Failed> {
+    match text(told, "outcome") {
+        "opens" if told["wants_code"] == true => say("it opens, for its recipients, with a code from their mail")?,
+        "opens" => say("it opens")?,
+        "later" => say(format!("it says that it opens at {}", text(told, "opens_at")))?,
+        _ => {
+            say(format!("it is refused, without a reason; the reason is: {}", text(told, "reason").replace('_', " ")))?
+        }
+    }
+    for path in told["withheld"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+        say(format!("nobody gets to {}: its minter may not give it any more", cleaned(path)))?;
+    }
+    remark(format!("{} may still claim it", told["redemptions_left"]));
+    Ok(())
 }

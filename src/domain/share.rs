@@ -93,14 +93,23 @@ impl ShareGrant {
     /// # Errors
     /// When nothing is left.
     pub fn rights<'a>(&'a self, minter: &'a Grants) -> Result<ShareRights<'a>, Refusal> {
-        let least = Permission::Read;
-        let overlaps =
-            |pin: &PathPin| minter.allow_pin(pin, least) || minter.0.iter().any(|grant| pin.covers_pin(&grant.path));
-        if self.pins.as_slice().iter().any(overlaps) {
+        if self.pins.as_slice().iter().any(|pin| may_give_of(minter, pin)) {
             Ok(ShareRights { grant: self, minter })
         } else {
             Err(Refusal::MinterLostRights)
         }
+    }
+}
+
+/// Whether the minter may give anything of what lies under this pin.
+fn may_give_of(minter: &Grants, pin: &PathPin) -> bool {
+    minter.allow_pin(pin, Permission::Read) || minter.0.iter().any(|grant| pin.covers_pin(&grant.path))
+}
+
+impl ShareGrant {
+    /// The pins of which a minter with these grants may give nothing.
+    pub fn withheld<'a>(&'a self, minter: &'a Grants) -> impl Iterator<Item = &'a PathPin> {
+        self.pins.as_slice().iter().filter(|pin| !may_give_of(minter, pin))
     }
 }
 

@@ -15,6 +15,7 @@ pub mod console;
 pub mod content;
 mod cross_origin;
 pub mod edge;
+pub mod explanations;
 pub mod extract;
 mod fetched;
 pub mod file_requests;

@@ -1,10 +1,16 @@
 //! The operator's listener: health, readiness and metrics.
 
+use std::time::Duration;
+
 use actix_web::{HttpResponse, web};
+use tokio::time::timeout;
 
 use crate::service::Broker;
 
 use super::metrics;
+
+/// Within so long a backend answers, or counts as away.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// The routes of the operator's listener.
 pub fn configure(routes: &mut web::ServiceConfig) {
@@ -21,12 +27,11 @@ async fn health() -> HttpResponse {
 
 /// The backends answer.
 async fn readiness(broker: web::Data<Broker>) -> HttpResponse {
-    let (store, objects) = tokio::join!(broker.store.ping(), broker.objects.ping());
+    // One that hangs is as good as away, and whoever asks must not hang with it.
+    let store = async { matches!(timeout(PATIENCE, broker.store.ping()).await, Ok(Ok(()))) };
+    let objects = async { matches!(timeout(PATIENCE, broker.objects.ping()).await, Ok(Ok(()))) };
+    let (store, objects) = tokio::join!(store, objects);
     let word = |well: bool| if well { "ok" } else { "unavailable" };
-    let body = serde_json::json!({ "store": word(store.is_ok()), "objects": word(objects.is_ok()) });
-    if store.is_ok() && objects.is_ok() {
-        HttpResponse::Ok().json(body)
-    } else {
-        HttpResponse::ServiceUnavailable().json(body)
-    }
+    let body = serde_json::json!({ "store": word(store), "objects": word(objects) });
+    if store && objects { HttpResponse::Ok().json(body) } else { HttpResponse::ServiceUnavailable().json(body) }
 }

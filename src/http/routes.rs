@@ -8,9 +8,9 @@ use actix_web::{
 use crate::web::pages;
 
 use super::{
-    administration, api_keys, archives, artifacts, changes, console, file_requests, histories, json::LARGEST_BODY,
-    ledger, links, objects, openapi, problem::Problem, security_txt, session_uploads, sessions, shares, single_sign_on,
-    tenants, uploads, users,
+    administration, api_keys, archives, artifacts, changes, console, explanations, file_requests, histories,
+    json::LARGEST_BODY, ledger, links, objects, openapi, problem::Problem, security_txt, session_uploads, sessions,
+    shares, single_sign_on, tenants, uploads, users,
 };
 
 /// The route table.
@@ -33,6 +33,7 @@ pub fn configure(routes: &mut web::ServiceConfig) {
                 .route(patch().to(changes::share))
                 .route(delete().to(shares::revoke)),
         )
+        .service(resource("/v1/shares/{id}/explain").route(get().to(explanations::of_share)))
         .service(resource("/v1/shares/{id}/events").route(get().to(histories::of_share)))
         // Sessions
         .service(resource("/v1/session").route(get().to(sessions::inspect)))

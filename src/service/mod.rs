@@ -17,6 +17,7 @@ mod data_keys;
 pub mod edge;
 mod error;
 mod events;
+pub mod explanations;
 pub mod file_requests;
 pub mod history;
 pub mod idempotency;

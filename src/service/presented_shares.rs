@@ -43,6 +43,13 @@ pub(super) struct Presented {
     pub(super) way: Way,
 }
 
+impl Presented {
+    /// A token that claims this share.
+    pub(super) const fn to_claim(tenant: TenantId, share: ShareId, grant_hash: [u8; 32]) -> Self {
+        Self { tenant, share, grant_hash, way: Way::Claiming }
+    }
+}
+
 /// How it leads to a session.
 #[derive(Clone, Copy)]
 pub(super) enum Way {
@@ -137,7 +144,7 @@ impl Broker {
         }
         let token = ShareToken::open(token, &self.keyring).map_err(|_| self.refuse_unattributed())?;
         let ShareTokenContents { tenant, share, grant_hash, .. } = token;
-        Ok(Presented { tenant, share, grant_hash, way: Way::Claiming })
+        Ok(Presented::to_claim(tenant, share, grant_hash))
     }
 
     /// The rows behind what is presented, and the claim that is to move.

@@ -45,6 +45,7 @@ pub struct FaultyStore<B> {
     late: Mutex<Vec<Transaction>>,
     reads_fail: AtomicBool,
     commits_fail: AtomicBool,
+    hangs: AtomicBool,
 }
 
 impl<B: Backend> FaultyStore<B> {
@@ -56,6 +57,7 @@ impl<B: Backend> FaultyStore<B> {
             late: Mutex::default(),
             reads_fail: AtomicBool::new(false),
             commits_fail: AtomicBool::new(false),
+            hangs: AtomicBool::new(false),
         }
     }
 
@@ -83,6 +85,11 @@ impl<B: Backend> FaultyStore<B> {
     /// From now on every commit is turned away at once and not applied, and nothing is counted; or no longer.
     pub fn fail_commits(&self, fail: bool) {
         self.commits_fail.store(fail, Ordering::SeqCst);
+    }
+
+    /// From now on `ping` never answers, or does again.
+    pub fn hang(&self, hang: bool) {
+        self.hangs.store(hang, Ordering::SeqCst);
     }
 
     /// Delivers every commit that is held up.
@@ -148,6 +155,9 @@ impl<B: Backend> Backend for FaultyStore<B> {
     }
 
     async fn ping(&self) -> Result<(), Unavailable> {
+        if self.hangs.load(Ordering::SeqCst) {
+            std::future::pending::<()>().await;
+        }
         self.readable()?;
         self.backend.ping().await
     }

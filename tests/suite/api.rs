@@ -35,6 +35,7 @@ mod client_details;
 mod console;
 mod cross_origin;
 mod doctored;
+mod explanations;
 mod exports;
 mod fail_closed;
 mod field_pointers;
@@ -179,6 +180,8 @@ on_every_backend! {
         every_namespace_has_a_ledger_of_its_own;
     checkpoints:
         a_checkpoint_is_a_note_that_openssl_verifies;
+    explanations:
+        what_is_foreseen_is_what_happens;
     exports:
         an_export_is_verified_by_openssl_alone;
     client_details:

@@ -69,6 +69,21 @@ fn while_the_store_is_away_nothing_is_granted_and_nothing_used_up() {
 }
 
 #[test]
+fn a_store_that_hangs_makes_the_broker_unready_and_nobody_hang() {
+    let (api, _, faults) = Laboratory::served();
+    let ready = || api.call_url("GET", &format!("http://127.0.0.1:{}/readyz", api.ports[2])).send();
+    assert_eq!(ready().status, 200);
+    faults.hang(true);
+    let unready = ready();
+    assert_eq!(
+        (unready.status, &unready.json()["store"], &unready.json()["objects"]),
+        (503, &json!("unavailable"), &json!("ok"))
+    );
+    faults.hang(false);
+    assert_eq!(ready().status, 200);
+}
+
+#[test]
 fn a_refusal_stands_even_where_it_cannot_be_recorded() {
     let (api, _, faults) = Laboratory::served();
     let minted = api.mint(api.admin(), "read", &["a.txt"]);

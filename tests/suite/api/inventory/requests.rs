@@ -89,6 +89,7 @@ impl House {
             "GET /v1/shares/{id}"
             | "DELETE /v1/shares/{id}"
             | "GET /v1/shares/{id}/objects"
+            | "GET /v1/shares/{id}/explain"
             | "GET /v1/shares/{id}/events" => of(&share().id),
             "PATCH /v1/shares/{id}" => of_with(&share().id, json!({ "expires_in": 60 })),
             "POST /v1/session/downloads" => with(json!({ "path": "docs/a.txt" })),
