@@ -110,7 +110,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failed> {
                 let (at, kind) = (text(&event, "at"), text(&event, "type"));
                 let line = format!(
                     "{:>8}  {at}  {kind:<26} {}  {}{reason}{from}",
-                    event["seq"],
+                    event["seq"].to_string(),
                     text(&event, "resource"),
                     cleaned(who)
                 );
@@ -157,7 +157,12 @@ fn verify(client: &Client) -> Result<(), Failed> {
             }
             None => {
                 let (records, head) = (&found["records"], text(&found, "head"));
-                return say(format!("intact: {records} records, head {head}, as {checkpoints} checkpoints say"));
+                let said = match checkpoints {
+                    0 => String::new(),
+                    1 => ", as a checkpoint says".into(),
+                    count => format!(", as {count} checkpoints say"),
+                };
+                return say(format!("intact: {records} records, head {head}{said}"));
             }
         }
     }

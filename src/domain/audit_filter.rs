@@ -34,7 +34,17 @@ pub struct AuditFilter {
     pub before: Option<Instant>,
 }
 
+/// Ids and kinds of actors are shorter.
+const LONGEST: usize = 100;
+
 impl AuditFilter {
+    /// Which of its texts is longer than anything that it could be found by, if one is.
+    pub fn too_long(&self) -> Option<&'static str> {
+        let texts = [("actor", &self.actor), ("resource", &self.resource), ("request_id", &self.request)];
+        let long = texts.into_iter().find(|(_, text)| text.as_ref().is_some_and(|text| text.len() > LONGEST));
+        long.map(|(name, _)| name)
+    }
+
     /// Whether this is one of them.
     pub fn takes(&self, event: &Event) -> bool {
         let is = |wanted: &Option<String>, found: &dyn Fn() -> Option<String>| {

@@ -45,6 +45,9 @@ impl Broker {
     ) -> Result<Page<Recorded>, Error> {
         caller.administers()?;
         let (namespace, limit) = (caller.namespace(), request.limit()?);
+        if let Some(name) = filter.too_long() {
+            return Err(Error::invalid(name, "at most 100 characters, as ids have"));
+        }
         // What was done before this was asked for is to be in it. Where that cannot be, the rest is there to be read.
         if let Err(fault) = self.chain(namespace).await {
             tracing::warn!(%fault, "events wait longer than they should to be chained");

@@ -7,7 +7,7 @@
 //! Never here: a cursor. Commits that take long sort before what was seen already.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -42,6 +42,9 @@ const LARGEST_SEGMENT: usize = 250_000;
 
 /// How many portions of what cannot be judged here are passed over to find what can.
 const MOST_PASSED_OVER: usize = 20;
+
+/// How many events of a part of the outbox are read at a time.
+const AT_ONCE: usize = 1_000;
 
 /// How soon after an event its ledger is looked at. Then after twice as long each time: a commit may take as long as it
 /// is sent again.
@@ -164,22 +167,29 @@ impl Broker {
     pub async fn chain(&self, namespace: Namespace) -> Result<usize, Error> {
         let (mut chained, mut outrun_by) = (0, 0);
         while outrun_by < ROUNDS {
-            let waiting = self.waiting(namespace).await?;
+            let mut waiting = self.waiting(namespace).await?;
             if waiting.is_empty() {
                 return Ok(chained);
             }
-            let head = self.ledger_head(namespace).await?;
-            let Portion { segment, clients, taken } = self.next_portion(&head, waiting)?;
-            let count = taken.len();
-            let write = self.put(rows::segment(namespace, segment.first), Expected::Absent, &segment, None)?;
-            let attempt = AttemptId::new(self.now(), self.entropy.bytes());
-            let transaction = Transaction::chaining(attempt, write, taken);
-            let beside = self.keeping_clients(namespace, segment.first, clients).await?;
-            let transaction = beside.into_iter().fold(transaction, Transaction::write);
-            match self.store.commit(transaction).await {
-                Ok(()) => chained += count,
-                Err(CommitError::Stale(_)) => outrun_by += 1,
-                Err(CommitError::Unavailable(fault)) => return Err(fault.into()),
+            let mut head = self.ledger_head(namespace).await?;
+            // Segment after segment of what was read once: where events were taken out lately, looking for more passes over all of them.
+            while !waiting.is_empty() {
+                let Portion { segment, clients, taken } = next_portion(&head, &mut waiting)?;
+                head = segment.end();
+                let count = taken.len();
+                let write = self.put(rows::segment(namespace, segment.first), Expected::Absent, &segment, None)?;
+                let attempt = AttemptId::new(self.now(), self.entropy.bytes());
+                let transaction = Transaction::chaining(attempt, write, taken);
+                let beside = self.keeping_clients(namespace, segment.first, clients).await?;
+                let transaction = beside.into_iter().fold(transaction, Transaction::write);
+                match self.store.commit(transaction).await {
+                    Ok(()) => chained += count,
+                    Err(CommitError::Stale(_)) => {
+                        outrun_by += 1;
+                        break;
+                    }
+                    Err(CommitError::Unavailable(fault)) => return Err(fault.into()),
+                }
             }
         }
         Err(outrun())
@@ -198,12 +208,16 @@ impl Broker {
     }
 
     /// The oldest events that wait, merged from all parts of the outbox: attempts are named by the time of their making.
-    async fn waiting(&self, namespace: Namespace) -> Result<Vec<Waiting>, Error> {
+    async fn waiting(&self, namespace: Namespace) -> Result<VecDeque<Waiting>, Error> {
         let ledger = rows::ledger(namespace);
         let queries = outbox_partitions(&ledger).map(|partition| self.waiting_in(partition));
-        let mut found: Vec<_> = try_join_all(queries).await?.into_iter().flatten().collect();
+        let parts = try_join_all(queries).await?;
+        // Where a part has more than was read of it, what follows waits for the next time, as do later ones of the others.
+        let last_of = |part: &Vec<Row>| part.last().map(|row| row.key.sort.clone());
+        let until = parts.iter().filter(|part| part.len() >= AT_ONCE).filter_map(last_of).min();
+        let mut found: Vec<_> = parts.into_iter().flatten().collect();
+        found.retain(|row| until.as_ref().is_none_or(|until| row.key.sort <= *until));
         found.sort_unstable_by(|a, b| a.key.sort.cmp(&b.key.sort));
-        found.truncate(MOST_TAKEN);
         Ok(found.into_iter().map(|row| self.waiting_event(namespace, row)).collect())
     }
 
@@ -213,13 +227,13 @@ impl Broker {
         let (mut rows, mut after, mut left) = (Vec::new(), None, 0);
         for _ in 0..MOST_PASSED_OVER {
             let (partition, begins_with, direction) = (partition.clone(), String::new(), Direction::Ascending);
-            let query = Query { partition, begins_with, after, limit: MOST_TAKEN, direction };
+            let query = Query { partition, begins_with, after, limit: AT_ONCE, direction };
             let found = self.store.query(&query).await?;
             after = found.last().map(|row| row.key.sort.clone());
             let (count, before) = (found.len(), rows.len());
             rows.extend(found.into_iter().filter(|row| self.keyring.has_key_of_row(&row.body)));
             left += count - (rows.len() - before);
-            if rows.len() >= MOST_TAKEN || count < MOST_TAKEN {
+            if rows.len() >= AT_ONCE || count < AT_ONCE {
                 break;
             }
         }
@@ -240,25 +254,28 @@ impl Broker {
         });
         Waiting { row, event, seen }
     }
+}
 
-    fn next_portion(&self, head: &Head, waiting: Vec<Waiting>) -> Result<Portion, Error> {
-        let (mut end, mut records, mut taken, mut bytes) = (head.clone(), Vec::new(), Vec::new(), 0);
-        let mut clients = Clients::default();
-        for Waiting { row, event, seen } in waiting {
-            let seq = end.size + 1;
-            let record = Record { event, id: event_id(&row.key.sort), prev_hash: end.hash.clone(), seq };
-            let text = record.text().map_err(|fault| Error::Internal(format!("an event is no record: {fault}")))?;
-            bytes += text.len();
-            if bytes > LARGEST_SEGMENT && !records.is_empty() {
-                break;
-            }
-            end = Head { size: seq, hash: record_hash::of_record(&text) };
-            records.push(text);
-            taken.push(row.key);
-            clients.extend(seen.map(|opening| (seq, opening)));
+/// The next segment of what waits, which is taken off the front.
+fn next_portion(head: &Head, waiting: &mut VecDeque<Waiting>) -> Result<Portion, Error> {
+    let (mut end, mut records, mut taken, mut bytes) = (head.clone(), Vec::new(), Vec::new(), 0);
+    let mut clients = Clients::default();
+    while taken.len() < MOST_TAKEN
+        && let Some(Waiting { row, event, seen }) = waiting.pop_front()
+    {
+        let seq = end.size + 1;
+        let record = Record { event, id: event_id(&row.key.sort), prev_hash: end.hash.clone(), seq };
+        let text = record.text().map_err(|fault| Error::Internal(format!("an event is no record: {fault}")))?;
+        bytes += text.len();
+        end = Head { size: seq, hash: record_hash::of_record(&text) };
+        records.push(text);
+        taken.push(row.key);
+        clients.extend(seen.map(|opening| (seq, opening)));
+        if bytes >= LARGEST_SEGMENT {
+            break;
         }
-        Ok(Portion { segment: Segment { first: head.size + 1, records, head: end.hash }, clients, taken })
     }
+    Ok(Portion { segment: Segment { first: head.size + 1, records, head: end.hash }, clients, taken })
 }
 
 #[cfg(test)]

@@ -57,6 +57,9 @@ impl Broker {
         reply: &Reply<'_, Export>,
     ) -> Result<Export, Error> {
         caller.administers()?;
+        if let Some(name) = filter.too_long() {
+            return Err(Error::invalid(format!("/{name}"), "at most 100 characters, as ids have"));
+        }
         let origin = caller.origin(self);
         let namespace = origin.namespace;
         let signed = self.checkpoint(caller).await?;

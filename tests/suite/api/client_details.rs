@@ -131,6 +131,11 @@ pub fn the_trail_is_searched(api: &Api) {
         let problem = api.get(api.admin(), &format!("/v1/audit?{query}"));
         assert_eq!(problem.status, 422, "{name} {problem:?}");
     }
+    let long = "x".repeat(101);
+    for name in ["actor", "resource", "request_id"] {
+        let problem = api.get(api.admin(), &format!("/v1/audit?{name}={long}")).problem(422, "invalid");
+        assert_eq!(problem.pointer.as_deref(), Some(name));
+    }
     // A cursor goes on with the search that it is of.
     let page = api.get(api.admin(), &format!("/v1/audit?limit=1&resource={}", minted.id)).expect(200);
     let cursor = text(&page, "next_cursor");

@@ -238,3 +238,21 @@ async fn replicas_that_chain_at_once_under_every_fault_chain_each_event_once() {
     let resources: BTreeSet<_> = events.iter().map(|event| &event.resource).collect();
     assert_eq!(resources.len(), 62, "an event twice");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn however_many_events_wait_all_are_chained_in_their_order() {
+    let laboratory = Laboratory::new().await;
+    let broker = laboratory.broker.clone();
+    let namespace = Namespace { tenant: laboratory.tenant.id.parse().unwrap(), mode: Mode::Live };
+    // More than is read at a time of any part of the outbox.
+    for _ in 0..4_500 {
+        laboratory.clock.advance(std::time::Duration::from_millis(1));
+        broker.recover_operator().await.unwrap();
+    }
+    assert_eq!(broker.chain(namespace).await.unwrap(), 4_502);
+    assert_eq!(broker.chain(namespace).await.unwrap(), 0);
+    let events = super::deeds::events(&broker, &format!("{}#live", namespace.tenant)).await;
+    assert_eq!(events.len(), 4_502);
+    let made: Vec<_> = events.iter().map(|event| event.at).collect();
+    assert!(made.is_sorted(), "an event before an earlier one");
+}
