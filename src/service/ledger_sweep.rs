@@ -36,8 +36,11 @@ use super::{
 /// How often a ledger is verified from its first record on.
 const WHOLE_EVERY: Duration = Duration::from_secs(24 * 3600);
 
+/// How soon that is tried again where it could not be done, or came to something that is wrong.
+const AGAIN: Duration = Duration::from_secs(3600);
+
 /// How many tenants are passed over at a time whose turn it is not.
-const MOST_PASSED_OVER: usize = 100;
+const MOST_PASSED_OVER: usize = 10;
 
 /// How far a ledger was verified. A hint: what counts is the checkpoint itself, which is signed and lies elsewhere.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
@@ -84,6 +87,8 @@ pub struct LedgerFigures {
 pub(super) struct Watch {
     since: Mutex<HashMap<Namespace, Instant>>,
     broken_now: Mutex<HashSet<Namespace>>,
+    /// When this process last began to verify all of a ledger, where that has not come to a good end.
+    tried: Mutex<HashMap<Namespace, Instant>>,
     intact: AtomicU64,
     broken: AtomicU64,
     records: AtomicU64,
@@ -97,6 +102,19 @@ impl Watch {
 
     fn broken_now(&self) -> MutexGuard<'_, HashSet<Namespace>> {
         self.broken_now.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn tried(&self) -> MutexGuard<'_, HashMap<Namespace, Instant>> {
+        self.tried.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_broken(&self, namespace: Namespace) -> bool {
+        self.broken_now().contains(&namespace)
+    }
+
+    /// Whether all of a ledger was tried so lately that it is not to be tried again.
+    fn was_tried(&self, namespace: Namespace, now: Instant) -> bool {
+        self.tried().get(&namespace).is_some_and(|at| now < at.plus(AGAIN))
     }
 
     pub(super) fn written(&self, namespace: Namespace, now: Instant) {
@@ -143,6 +161,10 @@ impl Broker {
     /// Sweeps the ledgers that this process has written to, each when it is time.
     pub async fn sweep_due_ledgers(&self) {
         for namespace in self.ledgers.watch.take_due(self.now()) {
+            // What comes after a break is not signed; whether it still is one, is seen when all of it is verified.
+            if self.ledgers.watch.is_broken(namespace) {
+                continue;
+            }
             if let Err(fault) = self.sweep_ledger(namespace, Extent::SinceCheckpoint).await {
                 tracing::warn!(%fault, tenant = %namespace.tenant, "a ledger could not be verified yet");
                 self.ledgers.watch.written(namespace, self.now());
@@ -179,6 +201,12 @@ impl Broker {
     }
 
     async fn is_due_whole(&self, namespace: Namespace) -> Result<bool, Error> {
+        if self.ledgers.watch.was_tried(namespace, self.now()) {
+            return Ok(false);
+        }
+        if self.ledgers.watch.is_broken(namespace) {
+            return Ok(true);
+        }
         let [row] = self.store.get([rows::ledger_state(namespace)]).await?;
         let state = self.decode_if::<LedgerState>(row.as_ref())?;
         Ok(state.is_none_or(|state| state.value.whole_at.plus(WHOLE_EVERY) <= self.now()))
@@ -189,6 +217,11 @@ impl Broker {
     /// # Errors
     /// When the store or the object storage do not answer.
     pub async fn sweep_ledger(&self, namespace: Namespace, extent: Extent) -> Result<Swept, Error> {
+        let watch = &self.ledgers.watch;
+        let extent = if watch.is_broken(namespace) { Extent::Whole } else { extent };
+        if extent == Extent::Whole {
+            watch.tried().insert(namespace, self.now());
+        }
         self.chain(namespace).await?;
         let [row] = self.store.get([rows::ledger_state(namespace)]).await?;
         let state = self.decode_if::<LedgerState>(row.as_ref())?;
@@ -201,7 +234,7 @@ impl Broker {
         let from = from.unwrap_or_else(|| self.beginning(namespace));
         let begun_at = from.size;
         let Followed { head, broken, .. } = self.follow_ledger(namespace, from, u64::MAX).await?;
-        if self.ledgers.watch.found(namespace, head.size - begun_at, broken.is_some())
+        if watch.found(namespace, head.size - begun_at, broken.is_some())
             && let Some(broken) = &broken
         {
             self.tell_of(namespace, broken).await?;
@@ -222,6 +255,7 @@ impl Broker {
                 // Another replica was faster; its note is as good.
                 Committed::Done | Committed::ReadAgain => {}
             }
+            watch.tried().remove(&namespace);
         }
         Ok(Swept { head, broken })
     }

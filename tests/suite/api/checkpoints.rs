@@ -12,7 +12,7 @@ use cloakroom::{
         ledger::Wrong,
         tenant::{Mode, Namespace},
     },
-    objects::{ContentType, ObjectKey},
+    objects::{ContentType, ObjectFolder, ObjectKey},
     service::ledger_sweep::{Extent, Swept},
     store::{Expected, Row, Write},
 };
@@ -218,7 +218,7 @@ fn ledgers_are_verified_and_marked_though_nobody_asks() {
 
 #[test]
 fn what_is_not_as_it_was_written_is_told_once() {
-    let (api, _, _) = Laboratory::served();
+    let (api, clock, _) = Laboratory::served();
     mint(&api, 3);
     checkpoint_of(&api);
     let (early, size) = (segments(&api).remove(0), verified(&api)["records"].as_u64().unwrap());
@@ -240,6 +240,25 @@ fn what_is_not_as_it_was_written_is_told_once() {
     for line in ["cloakroom_ledgers_broken 1", "cloakroom_ledger_verifications_total{outcome=\"broken\"} 2"] {
         assert!(metrics.contains(line), "{line}: {metrics}");
     }
+    // It stays so, and nothing more is signed of it, whatever is well after the break.
+    mint(&api, 1);
+    let marks = api.wait(api.broker().objects.list(&ObjectFolder::Checkpoints(namespace(&api)), None)).unwrap().len();
+    clock.advance(checkpoint::EVERY);
+    api.wait(api.broker().sweep_due_ledgers());
+    assert!(sweep(&api, Extent::SinceCheckpoint).broken.is_some());
+    api.post(api.admin(), "/v1/audit/checkpoints", &NOTHING()).problem(409, "ledger_broken");
+    let listed = api.wait(api.broker().objects.list(&ObjectFolder::Checkpoints(namespace(&api)), None)).unwrap();
+    assert_eq!(listed.len(), marks);
+    assert!(api.metrics().contains("cloakroom_ledgers_broken 1"));
+    // All of it is not verified again and again; after an hour it is.
+    let looks = || {
+        let before = api.broker().ledger_figures().broken;
+        api.wait(api.broker().sweep_next(None)).unwrap();
+        api.broker().ledger_figures().broken - before
+    };
+    assert_eq!((looks(), looks()), (0, 0));
+    clock.advance(Duration::from_secs(3_600));
+    assert_eq!((looks(), looks()), (1, 0));
     put(&api, &early, early.body.clone());
     assert!(sweep(&api, Extent::Whole).broken.is_none());
     assert!(api.metrics().contains("cloakroom_ledgers_broken 0"));
