@@ -68,7 +68,7 @@ impl From<Explanation> for ExplanationView {
     params(("id" = String, Path, description = "The share's id"), ExplainQuery),
     responses((status = 200, body = ExplanationView), (status = "4XX", body = ProblemDocument))
 )]
-pub async fn of_share(
+pub async fn explain_share(
     Authenticated(caller): Authenticated,
     broker: web::Data<Broker>,
     id: web::Path<String>,

@@ -47,7 +47,7 @@ use super::{
         users::create, users::list, users::inspect, users::change, users::cut_off, users::remove,
         tenants::create, tenants::list, tenants::inspect, tenants::suspend, tenants::resume, tenants::cut_off,
         tenants::impersonate, tenants::allow_origins,
-        explanations::of_share, histories::of_share, histories::of_link, histories::of_file_request, ledger::audit, ledger::verify,
+        explanations::explain_share, histories::of_share, histories::of_link, histories::of_file_request, ledger::audit, ledger::verify,
         ledger::checkpoint, ledger::signing_keys, ledger::replace_signing_key, ledger::export, ledger::exports, ledger::inspect_export,
         console::sign_in, console::providers, console::inspect, console::sign_out, console::draw,
         administration::usage, administration::set_quota, administration::sweep, administration::reconcile,

@@ -33,7 +33,7 @@ pub fn configure(routes: &mut web::ServiceConfig) {
                 .route(patch().to(changes::share))
                 .route(delete().to(shares::revoke)),
         )
-        .service(resource("/v1/shares/{id}/explain").route(get().to(explanations::of_share)))
+        .service(resource("/v1/shares/{id}/explain").route(get().to(explanations::explain_share)))
         .service(resource("/v1/shares/{id}/events").route(get().to(histories::of_share)))
         // Sessions
         .service(resource("/v1/session").route(get().to(sessions::inspect)))

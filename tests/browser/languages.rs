@@ -24,7 +24,7 @@ const UNTRANSLATED: &str = "
     }
     for (const one of shown.querySelectorAll('[aria-label], [placeholder], [title]'))
       for (const name of ['aria-label', 'placeholder', 'title'])
-        if (one.hasAttribute(name) && !/⟦/.test(one.getAttribute(name))) found.push(one.outerHTML);
+        if (one.hasAttribute(name) && !one.matches('bdi') && !/⟦/.test(one.getAttribute(name))) found.push(one.outerHTML);
     return found;";
 
 #[track_caller]

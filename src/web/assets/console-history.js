@@ -39,7 +39,7 @@ export function line(event, isLinked) {
   const time = element("time", { dateTime: event.at, textContent: format.moment(Date.parse(event.at)) });
   const about = element("span", { className: "about" }, time, " · ", ...t.nodes("history_by", { name: by }));
   if (isLinked) about.append(" · ", element("code", { textContent: event.resource }));
-  if (event.client) about.append(" · ", element("span", { title: event.client.user_agent ?? "", textContent: event.client.address }));
+  if (event.client) about.append(" · ", element("bdi", { title: event.client.user_agent ?? "", textContent: event.client.address }));
   return element("li", { className: event.outcome }, head, about);
 }
 
