@@ -9,6 +9,7 @@
 
 mod codec;
 mod directory;
+mod row_cache;
 mod writer;
 
 use std::{
@@ -81,6 +82,19 @@ impl EmbeddedStore {
         let _ended = self.ask(Job::Close).await;
     }
 
+    /// Those of one moment, so that no commit shows in one row and not in another.
+    fn values(&self, keys: &[Slice]) -> Result<Vec<Option<Slice>>, Unavailable> {
+        let cache = &self.database.cache;
+        if let Some(values) = cache.all(keys) {
+            return Ok(values.into_iter().map(Some).collect());
+        }
+        let (moment, snapshot) = (cache.moment(), self.database.fjall.snapshot());
+        let read = |key| Ok(snapshot.get(&self.database.rows, key)?);
+        let values = keys.iter().map(read).collect::<Result<Vec<Option<Slice>>, Unavailable>>()?;
+        cache.keep(moment, keys.iter().zip(&values).filter_map(|(key, value)| Some((key, value.as_ref()?))));
+        Ok(values)
+    }
+
     async fn ask<T>(&self, job: impl FnOnce(oneshot::Sender<T>) -> Job) -> Result<T, Unavailable> {
         let ended = || Unavailable("the writer of the embedded store has ended".into());
         let (answer, answered) = oneshot::channel();
@@ -104,13 +118,10 @@ impl Drop for EmbeddedStore {
 impl Backend for EmbeddedStore {
     async fn get(&self, keys: &[RowKey]) -> Result<Vec<Option<Row>>, Unavailable> {
         check_keys(keys)?;
-        // One snapshot, so that no commit shows in one row and not in another.
-        let snapshot = self.database.fjall.snapshot();
-        let read = |key: &RowKey| match snapshot.get(&self.database.rows, codec::row_key(key))? {
-            Some(value) => codec::row(key.clone(), &value).map(Some),
-            None => Ok(None),
-        };
-        keys.iter().map(read).collect()
+        let values = self.values(&keys.iter().map(codec::row_key).collect::<Vec<_>>())?;
+        let row =
+            |(key, value): (&RowKey, Option<Slice>)| value.map(|value| codec::row(key.clone(), &value)).transpose();
+        keys.iter().zip(values).map(row).collect()
     }
 
     async fn query(&self, query: &Query) -> Result<Vec<Row>, Unavailable> {

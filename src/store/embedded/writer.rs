@@ -259,6 +259,7 @@ impl<'a> Group<'a> {
     fn commit(self) {
         let (rows, purge_index) = (&self.database.rows, &self.database.purge_index);
         let mut batch = self.database.fjall.batch().durability(Some(PersistMode::SyncData));
+        self.database.cache.changing(self.overlay.keys());
         for (key, Change { indexed, next }) in self.overlay {
             let due = next.as_ref().and_then(|next| next.purge_after);
             if let Some(indexed) = indexed.filter(|_| due != indexed) {
@@ -275,6 +276,7 @@ impl<'a> Group<'a> {
         if let Err(error) = batch.commit() {
             end_process(&error);
         }
+        self.database.cache.changed();
     }
 }
 

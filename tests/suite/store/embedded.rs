@@ -5,7 +5,10 @@ use std::{
     io::{BufRead, BufReader},
     path::{Path, PathBuf},
     process::{Command, Stdio},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use cloakroom::{
@@ -133,6 +136,43 @@ async fn claims_of_one_token_in_one_group_have_one_winner() {
         assert_eq!(fixture.row(&key).await.unwrap().version.number(), 1);
     }
     assert_eq!(fixture.recorded_in_all().await, 100);
+}
+
+/// What is read often is kept in memory; whoever reads must not be able to tell.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn reading_while_others_write_shows_whole_commits_and_never_older_ones() {
+    let fixture = Arc::new(Fixture::embedded_in_a_directory().await);
+    let pair = ["a", "b"].map(|sort| fixture.key("pair", sort));
+    let commit = |expected: Expected| {
+        let [a, b] = pair.each_ref().map(|key| write(key, expected, b""));
+        fixture.store.commit(fixture.transaction().write(a).write(b))
+    };
+    commit(Expected::Absent).await.unwrap();
+    let acknowledged = Arc::new(AtomicU64::new(1));
+    let readers: Vec<_> = (0..4)
+        .map(|_| {
+            let (fixture, pair, acknowledged) = (fixture.clone(), pair.clone(), acknowledged.clone());
+            tokio::spawn(async move {
+                let mut last = 0;
+                while last < 2_000 {
+                    let before = acknowledged.load(Ordering::SeqCst);
+                    let rows = fixture.store.get(pair.clone()).await.unwrap();
+                    let [a, b] = rows.map(|row| row.unwrap().version.number());
+                    assert_eq!(a, b, "half of a commit");
+                    let alone = fixture.row(&pair[0]).await.unwrap().version.number();
+                    assert!(before.max(last) <= a && a <= alone, "{before} {last} {a} {alone}");
+                    last = alone;
+                }
+            })
+        })
+        .collect();
+    for number in 1..2_000 {
+        commit(Expected::Version(version(number))).await.unwrap();
+        acknowledged.store(number + 1, Ordering::SeqCst);
+    }
+    for reader in readers {
+        reader.await.unwrap();
+    }
 }
 
 #[tokio::test]
