@@ -162,10 +162,30 @@ fn verify(client: &Client) -> Result<(), Failed> {
                     1 => ", as a checkpoint says".into(),
                     count => format!(", as {count} checkpoints say"),
                 };
-                return say(format!("intact: {records} records, head {head}{said}"));
+                say(format!("intact: {records} records, head {head}{said}"))?;
+                return redemptions(&found["redemptions"]);
             }
         }
     }
+}
+
+/// Whether there is a record for each redemption, where the trail was short enough to be compared at once.
+fn redemptions(compared: &serde_json::Value) -> Result<(), Failed> {
+    if compared.is_null() {
+        return Ok(());
+    }
+    let (tokens, redemptions) = (&compared["tokens"], &compared["redemptions"]);
+    if compared["proven"] == true {
+        return say(format!(
+            "proven: each of the {redemptions} redemptions of {tokens} shares and links has its record"
+        ));
+    }
+    let unproven = compared["unproven"].as_array().into_iter().flatten();
+    let lines = unproven.map(|token| {
+        let resource = cleaned(text(token, "resource"));
+        format!("{resource} was redeemed {} times, and has {} records of that", token["redemptions"], token["records"])
+    });
+    Err(lines.collect::<Vec<_>>().join("\n").into())
 }
 
 fn keys(client: &Client, replace: bool) -> Result<(), Failed> {

@@ -1,6 +1,9 @@
 //! What somebody looks for in a ledger.
 
-use serde::{Deserialize, Serialize};
+use serde::{
+    Deserialize, Serialize,
+    de::value::{self, StrDeserializer},
+};
 
 use super::{
     event::{Actor, Event, EventType, Outcome},
@@ -62,16 +65,34 @@ impl AuditFilter {
     /// The record of this canonical text, if it is one of them. Most of those that are not are told by a look at the text:
     /// in canonical JSON a member is spelled in one way, and no string holds an unescaped quote.
     pub fn find(&self, text: &str) -> Option<Record> {
-        let has = |name: &str, value: Option<String>| {
-            value.is_none_or(|value| text.contains(&format!("\"{name}\":{}", serde_json::Value::from(value))))
+        let is_said = |before: &str, value: Option<serde_json::Value>| {
+            value.is_none_or(|value| text.contains(&format!("{before}{value}")))
         };
-        let kind = self.kind.and_then(|kind| serde_json::to_value(kind).ok()?.as_str().map(str::to_owned));
-        if !has("type", kind) || !has("resource", self.resource.clone()) || !has("request", self.request.clone()) {
+        let may_be = is_said("\"type\":", self.kind.and_then(|kind| serde_json::to_value(kind).ok()))
+            && is_said("\"outcome\":", self.outcome.and_then(|outcome| serde_json::to_value(outcome).ok()))
+            && is_said("\"resource\":", self.resource.clone().map(Into::into))
+            && is_said("\"request\":", self.request.clone().map(Into::into))
+            && is_said("", self.actor.clone().map(Into::into))
+            && self.may_have_been_then(text);
+        if !may_be {
             return None;
         }
         let record = Record::parse(text).ok()?;
         self.takes(&record.event).then_some(record)
     }
+
+    fn may_have_been_then(&self, text: &str) -> bool {
+        let is_asked = self.after.is_some() || self.before.is_some();
+        let time = if is_asked { time_of(text) } else { None };
+        time.is_none_or(|at| self.after.is_none_or(|after| at > after) && self.before.is_none_or(|before| at < before))
+    }
+}
+
+/// The time in a record's text.
+fn time_of(text: &str) -> Option<Instant> {
+    let (_, from) = text.split_once("\"at\":\"")?;
+    let (at, _) = from.split_once('"')?;
+    Instant::deserialize(StrDeserializer::<value::Error>::new(at)).ok()
 }
 
 fn is_by(actor: &Actor, wanted: &str) -> bool {

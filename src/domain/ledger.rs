@@ -1,14 +1,16 @@
 //! The ledger: what happened in a namespace, each record bound to the one before it by its hash.
 //!
-//! A record is canonical JSON (RFC 8785): strings, whole numbers, and lists and objects of them, members in the order of
-//! their names, no white space. What is hashed, and how, is in [`crate::crypto::record_hash`].
+//! A record is canonical JSON ([`super::canonical`]). What is hashed, and how, is in [`crate::crypto::record_hash`].
 
 use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
-use super::{event::Event, tenant::Namespace};
+use super::{
+    canonical::{NotCanonical, canonical, members, plain},
+    event::Event,
+    tenant::Namespace,
+};
 
 /// SHA-256 in small hexadecimal digits.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -80,16 +82,13 @@ pub enum NotARecord {
     NotCanonical,
 }
 
-/// Whole numbers up to here are the same for every reader of JSON (RFC 8785, section 3.2.2.3).
-const MOST: u64 = (1 << 53) - 1;
-
 impl Record {
     /// The canonical text.
     ///
     /// # Errors
     /// When there is something in it that canonical JSON of ours does not have.
     pub fn text(&self) -> Result<String, NotARecord> {
-        canonical(self)
+        Ok(canonical(self)?)
     }
 
     /// Reads a canonical text, and no other spelling of the same.
@@ -97,63 +96,54 @@ impl Record {
     /// # Errors
     /// When it is none.
     pub fn parse(text: &str) -> Result<Self, NotARecord> {
-        let value: Value = serde_json::from_str(text).map_err(|_| NotARecord::Unreadable)?;
-        let mut canonical = String::with_capacity(text.len());
-        write_canonical(&value, &mut canonical)?;
-        if canonical != text {
-            return Err(NotARecord::NotCanonical);
-        }
-        let record: Self = serde_json::from_value(value).map_err(|_| NotARecord::Unreadable)?;
+        let record: Self = serde_json::from_str(text).map_err(|_| NotARecord::Unreadable)?;
         // What is not looked at could say anything.
         if record.text()? == text { Ok(record) } else { Err(NotARecord::NotCanonical) }
     }
 }
 
-/// The canonical JSON (RFC 8785) of a value of strings, whole numbers, lists and objects.
-///
-/// # Errors
-/// When there is something else in it.
-pub fn canonical(value: &impl Serialize) -> Result<String, NotARecord> {
-    let value = serde_json::to_value(value).map_err(|_| NotARecord::Unreadable)?;
-    let mut text = String::with_capacity(512);
-    write_canonical(&value, &mut text)?;
-    Ok(text)
+impl From<NotCanonical> for NotARecord {
+    fn from(_: NotCanonical) -> Self {
+        Self::NotCanonical
+    }
 }
 
-fn write_canonical(value: &Value, text: &mut String) -> Result<(), NotARecord> {
-    match value {
-        Value::String(_) => text.push_str(&value.to_string()),
-        Value::Number(number) => {
-            let number = number.as_u64().filter(|number| *number <= MOST).ok_or(NotARecord::NotCanonical)?;
-            text.push_str(&number.to_string());
-        }
-        Value::Object(members) => {
-            // Our names are ASCII, so that bytes are in the order of UTF-16 code units.
-            let mut members: Vec<_> = members.iter().collect();
-            members.sort_unstable_by_key(|(name, _)| *name);
-            text.push('{');
-            for (index, (name, value)) in members.into_iter().enumerate() {
-                if !name.is_ascii() {
-                    return Err(NotARecord::NotCanonical);
-                }
-                text.push_str(if index == 0 { "" } else { "," });
-                text.push_str(&Value::from(name.as_str()).to_string());
-                text.push(':');
-                write_canonical(value, text)?;
-            }
-            text.push('}');
-        }
-        Value::Array(items) => {
-            text.push('[');
-            for (index, item) in items.iter().enumerate() {
-                text.push_str(if index == 0 { "" } else { "," });
-                write_canonical(item, text)?;
-            }
-            text.push(']');
-        }
-        Value::Null | Value::Bool(_) => return Err(NotARecord::NotCanonical),
+/// What a record says of its place, and what happened. What else it says is of no account for those who follow a ledger: that is
+/// bound by its hash, and a newer program may have written it.
+#[derive(Clone, Copy, Debug)]
+pub struct Placed<'a> {
+    namespace: &'a str,
+    prev_hash: &'a str,
+    seq: u64,
+    /// The name of its type, such as `share.claimed`.
+    pub kind: &'a str,
+    /// The id of what it was done to; none where it is no id.
+    pub resource: Option<&'a str>,
+    /// How it ended.
+    pub outcome: &'a str,
+}
+
+impl<'a> Placed<'a> {
+    fn read(text: &'a str) -> Result<Self, NotARecord> {
+        let [mut namespace, mut prev_hash, mut kind, mut resource, mut outcome] = [None; 5];
+        let (mut seq, mut others) = (None, 0);
+        members(text, |name, value| match name {
+            "namespace" => namespace = Some(value),
+            "prev_hash" => prev_hash = plain(value),
+            "type" => kind = plain(value),
+            "outcome" => outcome = plain(value),
+            "resource" => (resource, others) = (plain(value), others + 1),
+            "seq" => seq = value.parse().ok(),
+            "actor" | "at" | "id" => others += 1,
+            _ => {}
+        })?;
+        let read = || {
+            let (namespace, prev_hash, seq) = (namespace?, prev_hash?, seq?);
+            let (kind, outcome) = (kind?, outcome?);
+            (others == 4).then_some(Self { namespace, prev_hash, seq, kind, resource, outcome })
+        };
+        read().ok_or(NotARecord::Unreadable)
     }
-    Ok(())
 }
 
 /// A part of a ledger, as it is kept: records that follow each other, written once.
@@ -229,7 +219,8 @@ pub enum Wrong {
 /// Follows a ledger record by record.
 #[derive(Clone, Debug)]
 pub struct Verifier {
-    namespace: Namespace,
+    /// As records have it.
+    namespace: String,
     head: Head,
     expected: VecDeque<Head>,
 }
@@ -237,7 +228,8 @@ pub struct Verifier {
 impl Verifier {
     /// A verifier that has come as far as this.
     pub fn from(namespace: Namespace, head: Head) -> Self {
-        Self { namespace, head, expected: VecDeque::new() }
+        // Of an id and a word there always is one; of none, no record would be taken.
+        Self { namespace: canonical(&namespace).unwrap_or_default(), head, expected: VecDeque::new() }
     }
 
     /// Expects the ledger to come by here. What is expected is told in its order, and each before it is reached.
@@ -266,11 +258,16 @@ impl Verifier {
         &self.head
     }
 
-    /// Follows the next segment.
+    /// Follows the next segment, and hands over each record that is as it must be.
     ///
     /// # Errors
     /// The first record that is not as it must be.
-    pub fn follow(&mut self, segment: &Segment, hash: impl Fn(&str) -> RecordHash) -> Result<(), Broken> {
+    pub fn follow(
+        &mut self,
+        segment: &Segment,
+        hash: impl Fn(&str) -> RecordHash,
+        mut followed: impl FnMut(Placed<'_>),
+    ) -> Result<(), Broken> {
         let next = |head: &Head| head.size + 1;
         let broken = |seq, what| Broken { seq, what };
         if segment.first != next(&self.head) || segment.records.is_empty() {
@@ -278,14 +275,14 @@ impl Verifier {
         }
         for text in &segment.records {
             let seq = next(&self.head);
-            let record = Record::parse(text).map_err(|fault| broken(seq, fault.into()))?;
+            let record = Placed::read(text).map_err(|fault| broken(seq, fault.into()))?;
             if record.seq != seq {
                 return Err(broken(seq, Wrong::Number));
             }
-            if record.event.namespace != self.namespace {
+            if record.namespace != self.namespace {
                 return Err(broken(seq, Wrong::Foreign));
             }
-            if record.prev_hash != self.head.hash {
+            if record.prev_hash != self.head.hash.as_str() {
                 return Err(broken(seq, Wrong::PreviousHash));
             }
             self.head = Head { size: seq, hash: hash(text) };
@@ -294,6 +291,7 @@ impl Verifier {
                     return Err(broken(seq, Wrong::Rewritten));
                 }
             }
+            followed(record);
         }
         if segment.head == self.head.hash { Ok(()) } else { Err(broken(self.head.size, Wrong::Head)) }
     }
@@ -389,7 +387,10 @@ mod tests {
         let second = segment(&first.end(), &["d", "e"]);
         let follow = |segments: &[&Segment]| {
             let mut verifier = Verifier::from(namespace(1), beginning());
-            segments.iter().try_for_each(|segment| verifier.follow(segment, hash)).map(|()| verifier.head().size)
+            segments
+                .iter()
+                .try_for_each(|segment| verifier.follow(segment, hash, |_| ()))
+                .map(|()| verifier.head().size)
         };
         assert_eq!(follow(&[&first, &second]), Ok(5));
         let broken = |seq, what| Err(Broken { seq, what });
@@ -419,7 +420,7 @@ mod tests {
         let follow = |segments: &[&Segment], expected: &[Head]| {
             let mut verifier = Verifier::from(namespace(1), beginning());
             expected.iter().for_each(|head| verifier.expect(head.clone()));
-            segments.iter().try_for_each(|segment| verifier.follow(segment, hash))?;
+            segments.iter().try_for_each(|segment| verifier.follow(segment, hash, |_| ()))?;
             verifier.end().map(|()| verifier.head().size)
         };
         let (early, late) = (first.end(), second.end());
@@ -432,6 +433,6 @@ mod tests {
         assert_eq!(follow(&[&at_once], &[late]), Ok(6));
         // Another tenant's, though all its hashes are right.
         let mut verifier = Verifier::from(namespace(2), beginning());
-        assert_eq!(verifier.follow(&first, hash), broken(1, Wrong::Foreign).map(drop::<u64>));
+        assert_eq!(verifier.follow(&first, hash, |_| ()), broken(1, Wrong::Foreign).map(drop::<u64>));
     }
 }

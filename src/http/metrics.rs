@@ -69,7 +69,7 @@ struct OfLedgers(LedgerFigures);
 
 impl Collector for OfLedgers {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let LedgerFigures { intact, broken, broken_now, records } = self.0;
+        let LedgerFigures { intact, broken, broken_now, records, unproven_now } = self.0;
         let outcomes = [([("outcome", "intact")], intact), ([("outcome", "broken")], broken)];
         counted(&mut encoder, "ledger_verifications", "What verifying ledgers came to", outcomes)?;
         let verified =
@@ -77,7 +77,11 @@ impl Collector for OfLedgers {
         ConstCounter::new(records).encode(verified)?;
         let help = "Ledgers that are not as they were written, of those that this process has verified";
         let now = encoder.encode_descriptor("ledgers_broken", help, None, MetricType::Gauge)?;
-        ConstGauge::new(broken_now).encode(now)
+        ConstGauge::new(broken_now).encode(now)?;
+        let help =
+            "Ledgers that lack records of redemptions, or have too many, of those that this process has verified";
+        let now = encoder.encode_descriptor("ledgers_unproven", help, None, MetricType::Gauge)?;
+        ConstGauge::new(unproven_now).encode(now)
     }
 }
 

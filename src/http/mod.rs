@@ -27,6 +27,7 @@ mod hosts;
 pub mod idempotency;
 pub mod json;
 pub mod ledger;
+pub mod ledger_exports;
 mod limits;
 pub mod links;
 mod metrics;

@@ -19,7 +19,7 @@ use crate::web::pages;
 
 use super::{
     administration, api_keys, archives, artifacts, changes, console, explanations, file_requests, histories, ledger,
-    links, objects, session_uploads, sessions, shares, tenants, uploads, users,
+    ledger_exports, links, objects, session_uploads, sessions, shares, tenants, uploads, users,
 };
 
 #[derive(OpenApi)]
@@ -48,7 +48,8 @@ use super::{
         tenants::create, tenants::list, tenants::inspect, tenants::suspend, tenants::resume, tenants::cut_off,
         tenants::impersonate, tenants::allow_origins,
         explanations::explain_share, histories::of_share, histories::of_link, histories::of_file_request, ledger::audit, ledger::verify,
-        ledger::checkpoint, ledger::signing_keys, ledger::replace_signing_key, ledger::export, ledger::exports, ledger::inspect_export,
+        ledger::checkpoint, ledger::signing_keys, ledger::replace_signing_key, ledger_exports::export, ledger_exports::exports,
+        ledger_exports::inspect_export,
         console::sign_in, console::providers, console::inspect, console::sign_out, console::draw,
         administration::usage, administration::set_quota, administration::sweep, administration::reconcile,
     ),

@@ -9,8 +9,8 @@ use crate::web::pages;
 
 use super::{
     administration, api_keys, archives, artifacts, changes, console, explanations, file_requests, histories,
-    json::LARGEST_BODY, ledger, links, objects, openapi, problem::Problem, security_txt, session_uploads, sessions,
-    shares, single_sign_on, tenants, uploads, users,
+    json::LARGEST_BODY, ledger, ledger_exports, links, objects, openapi, problem::Problem, security_txt,
+    session_uploads, sessions, shares, single_sign_on, tenants, uploads, users,
 };
 
 /// The route table.
@@ -127,8 +127,12 @@ pub fn configure(routes: &mut web::ServiceConfig) {
         .service(resource("/v1/audit/checkpoints").route(post().to(ledger::checkpoint)))
         .service(resource("/v1/audit/signing-keys/{id}/replace").route(post().to(ledger::replace_signing_key)))
         .service(resource("/v1/audit/signing-keys").route(get().to(ledger::signing_keys)))
-        .service(resource("/v1/audit/exports/{id}").route(get().to(ledger::inspect_export)))
-        .service(resource("/v1/audit/exports").route(post().to(ledger::export)).route(get().to(ledger::exports)))
+        .service(resource("/v1/audit/exports/{id}").route(get().to(ledger_exports::inspect_export)))
+        .service(
+            resource("/v1/audit/exports")
+                .route(post().to(ledger_exports::export))
+                .route(get().to(ledger_exports::exports)),
+        )
         .service(resource("/v1/audit").route(get().to(ledger::audit)))
         .service(resource("/v1/usage").route(get().to(administration::usage)))
         .service(resource("/v1/tenants/{id}/quota").route(put().to(administration::set_quota)))

@@ -24,7 +24,7 @@ use super::{
 /// At most so many records are looked through for one page.
 const MOST_LOOKED_AT: u64 = 100_000;
 
-/// How many segments are read at a time: a page has few, a search looks through many.
+/// At most so many segments are read at a time: a page mostly wants one, a search looks through many.
 const SEGMENTS: usize = 8;
 
 /// Records stand in the order in which they were chained, which is within seconds after they happened. So much later they may be,
@@ -59,8 +59,10 @@ impl Broker {
         };
         let oldest = filter.after.map(|after| after.minus(LATEST));
         let mut looking = Looking { found: Vec::new(), segments: Vec::new(), looked_at: 0 };
+        let mut portion = 1;
         'looking: while looking.found.len() < limit && looking.looked_at < MOST_LOOKED_AT {
-            let segments = self.newest_segments(namespace, below, SEGMENTS).await?;
+            let segments = self.newest_segments(namespace, below, portion).await?;
+            portion = SEGMENTS.min(2 * portion);
             if segments.is_empty() {
                 below = None;
                 break;

@@ -11,9 +11,10 @@ use crate::{
     crypto::{digest, record_hash, signing_key},
     domain::{
         audit_filter::AuditFilter,
+        canonical::canonical,
         event::EventType,
         ids::{AttemptId, ExportId},
-        ledger::{Broken, Head, RecordHash, Segment, Verifier, Wrong, canonical},
+        ledger::{Broken, Head, RecordHash, Segment, Verifier, Wrong},
         ledger_export::{Export, ExportFile, ExportState, README},
         lifetime,
         tenant::Namespace,
@@ -211,7 +212,7 @@ impl Broker {
                 let Ok(segment) = self.decode::<Segment>(&row) else {
                     return Ok(Err(Broken { seq: verifier.head().size + 1, what: Wrong::NotAuthentic }));
                 };
-                if let Err(broken) = verifier.follow(&segment.value, record_hash::of_record) {
+                if let Err(broken) = verifier.follow(&segment.value, record_hash::of_record, |_| ()) {
                     return Ok(Err(broken));
                 }
                 for text in segment.value.records.iter().filter(|text| export.filter.find(text).is_some()) {

@@ -20,6 +20,7 @@ use crate::{
         ids::{AttemptId, TenantId},
         instant::Instant,
         ledger::{Broken, Head},
+        redemption_count::RedemptionCount,
         tenant::{Mode, Namespace},
     },
     store::{Expected, Transaction},
@@ -29,6 +30,7 @@ use super::{
     Broker, Error,
     events::Origin,
     records::{Committed, committed},
+    redemption_proof::{RedemptionProof, Unproven},
     rows,
     verification::Followed,
 };
@@ -67,6 +69,8 @@ pub struct Swept {
     pub head: Head,
     /// What is wrong with the record after that, if anything is.
     pub broken: Option<Broken>,
+    /// What comparing it with the tokens came to, where all of it was verified.
+    pub redemptions: Option<RedemptionProof>,
 }
 
 /// What the operator is told of ledgers.
@@ -80,6 +84,8 @@ pub struct LedgerFigures {
     pub broken_now: u64,
     /// Records that it verified.
     pub records: u64,
+    /// How many ledgers lack records of redemptions now, or have too many, as far as it has looked.
+    pub unproven_now: u64,
 }
 
 /// Ledgers that are to be swept by this process, and what it found.
@@ -87,6 +93,7 @@ pub struct LedgerFigures {
 pub(super) struct Watch {
     since: Mutex<HashMap<Namespace, Instant>>,
     broken_now: Mutex<HashSet<Namespace>>,
+    unproven_now: Mutex<HashSet<Namespace>>,
     /// When this process last began to verify all of a ledger, where that has not come to a good end.
     tried: Mutex<HashMap<Namespace, Instant>>,
     intact: AtomicU64,
@@ -102,6 +109,10 @@ impl Watch {
 
     fn broken_now(&self) -> MutexGuard<'_, HashSet<Namespace>> {
         self.broken_now.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn unproven_now(&self) -> MutexGuard<'_, HashSet<Namespace>> {
+        self.unproven_now.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn tried(&self) -> MutexGuard<'_, HashMap<Namespace, Instant>> {
@@ -148,6 +159,7 @@ impl Watch {
             broken: self.broken.load(Ordering::Relaxed),
             broken_now: self.broken_now().len() as u64,
             records: self.records.load(Ordering::Relaxed),
+            unproven_now: self.unproven_now().len() as u64,
         }
     }
 }
@@ -233,7 +245,8 @@ impl Broker {
         let is_whole = from.is_none();
         let from = from.unwrap_or_else(|| self.beginning(namespace));
         let begun_at = from.size;
-        let Followed { head, broken, .. } = self.follow_ledger(namespace, from, u64::MAX).await?;
+        let mut count = is_whole.then(|| self.redemption_count());
+        let Followed { head, broken, .. } = self.follow_ledger(namespace, from, u64::MAX, count.as_mut()).await?;
         if watch.found(namespace, head.size - begun_at, broken.is_some())
             && let Some(broken) = &broken
         {
@@ -257,7 +270,36 @@ impl Broker {
             }
             watch.tried().remove(&namespace);
         }
-        Ok(Swept { head, broken })
+        let redemptions = match count.filter(|_| broken.is_none()) {
+            Some(count) => Some(self.compare_redemptions(namespace, count, head.clone()).await?),
+            None => None,
+        };
+        Ok(Swept { head, broken, redemptions })
+    }
+
+    async fn compare_redemptions(
+        &self,
+        namespace: Namespace,
+        count: RedemptionCount,
+        head: Head,
+    ) -> Result<RedemptionProof, Error> {
+        let proof = self.prove_redemptions(namespace, count, head).await?;
+        let is_news = match proof.named.first() {
+            Some(_) => self.ledgers.watch.unproven_now().insert(namespace),
+            None => {
+                self.ledgers.watch.unproven_now().remove(&namespace);
+                false
+            }
+        };
+        if is_news && let Some(Unproven { token, redemptions, records }) = proof.named.first() {
+            let (tenant, mode, unproven) = (namespace.tenant, namespace.mode.as_str(), proof.unproven);
+            tracing::error!(
+                event = "redemption_unproven", %tenant, mode, unproven, %token, redemptions, records,
+                "a token has more or fewer redemptions than its ledger has records of them"
+            );
+            self.tell_tenant(namespace, token.to_string()).await?;
+        }
+        Ok(proof)
     }
 
     /// Where the newest checkpoint says that the ledger was, if the ledger says so too. Else all of it is verified, which tells what is
@@ -274,8 +316,12 @@ impl Broker {
         let Broken { seq, what } = broken;
         let (tenant, mode) = (namespace.tenant, namespace.mode.as_str());
         tracing::error!(event = "ledger_broken", %tenant, mode, seq, %what, "a ledger is not as it was written");
+        self.tell_tenant(namespace, format!("record {seq}")).await
+    }
+
+    async fn tell_tenant(&self, namespace: Namespace, of: String) -> Result<(), Error> {
         let origin = Origin { namespace, asking: None, at: self.now() };
-        let event = origin.done(EventType::LedgerVerificationFailed, Actor::System, format!("record {seq}"));
+        let event = origin.done(EventType::LedgerVerificationFailed, Actor::System, of);
         self.record(&Event { outcome: Outcome::Refused, ..event }).await
     }
 }
@@ -306,7 +352,7 @@ mod tests {
         assert!(watch.found(namespace(1), 10, true));
         assert!(!watch.found(namespace(1), 10, true));
         assert!(!watch.found(namespace(2), 5, false));
-        let figures = LedgerFigures { intact: 1, broken: 2, broken_now: 1, records: 25 };
+        let figures = LedgerFigures { intact: 1, broken: 2, broken_now: 1, records: 25, unproven_now: 0 };
         assert_eq!(watch.figures(), figures);
         assert!(!watch.found(namespace(1), 10, false));
         assert_eq!(watch.figures().broken_now, 0);

@@ -280,7 +280,7 @@ impl Broker {
         Err(outrun())
     }
 
-    fn link_hash(&self, pointer: &LinkPointer) -> Result<LinkTokenHash, Error> {
+    pub(super) fn link_hash(&self, pointer: &LinkPointer) -> Result<LinkTokenHash, Error> {
         LinkTokenHash::from_hexadecimal(&pointer.token)
             .ok_or_else(|| Error::Internal("a stored link hash cannot be read".into()))
     }

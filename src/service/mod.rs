@@ -42,6 +42,7 @@ pub mod receipts;
 pub mod recipients;
 pub mod reconcile;
 mod records;
+pub mod redemption_proof;
 mod rows;
 mod sealed_records;
 pub mod security;

@@ -5,12 +5,13 @@ use crate::{
     crypto::{ed25519::PublicKey, record_hash},
     domain::{
         ledger::{Broken, Head, RecordHash, Segment, Verifier, Wrong},
+        redemption_count::RedemptionCount,
         tenant::Namespace,
     },
     store::{Direction, Query, Row},
 };
 
-use super::{Broker, Caller, Error, listing::PageRequest, rows};
+use super::{Broker, Caller, Error, listing::PageRequest, redemption_proof::RedemptionProof, rows};
 
 /// At most so many records are verified for one request.
 const MOST: u64 = 100_000;
@@ -27,6 +28,8 @@ pub struct Verified {
     pub checkpoints: u64,
     /// What is wrong with the record after that, if anything is.
     pub broken: Option<Broken>,
+    /// What comparing it with the tokens came to, where all of it was verified, and is as it must be.
+    pub redemptions: Option<RedemptionProof>,
     /// Where to go on, if that was not all.
     pub next_cursor: Option<String>,
 }
@@ -58,12 +61,18 @@ impl Broker {
             }
         };
         let most = from.size + MOST;
-        let Followed { head, checkpoints, broken, is_all } = self.follow_ledger(namespace, from, most).await?;
+        let mut count = (from.size == 0).then(|| self.redemption_count());
+        let followed = self.follow_ledger(namespace, from, most, count.as_mut()).await?;
+        let Followed { head, checkpoints, broken, is_all } = followed;
+        let redemptions = match count.filter(|_| is_all && broken.is_none()) {
+            Some(count) => Some(self.prove_redemptions(namespace, count, head.clone()).await?),
+            None => None,
+        };
         let next_cursor = match is_all {
             true => None,
             false => Some(self.cursor(&list, namespace, &format!("{}#{}", head.size, head.hash.as_str()))?),
         };
-        Ok(Verified { head, checkpoints, broken, next_cursor })
+        Ok(Verified { head, checkpoints, broken, redemptions, next_cursor })
     }
 
     /// Where a ledger begins.
@@ -72,7 +81,14 @@ impl Broker {
     }
 
     /// Follows a ledger from here to its end, to the first record that is not as it must be, or beyond `most`.
-    pub(super) async fn follow_ledger(&self, namespace: Namespace, from: Head, most: u64) -> Result<Followed, Error> {
+    /// Counts the redemptions that it comes by, where that is wanted.
+    pub(super) async fn follow_ledger(
+        &self,
+        namespace: Namespace,
+        from: Head,
+        most: u64,
+        count: Option<&mut RedemptionCount>,
+    ) -> Result<Followed, Error> {
         let keys = self.verifying_keys(namespace).await?;
         let mut following = Following {
             broker: self,
@@ -82,6 +98,7 @@ impl Broker {
             has_all: false,
             checkpoints: 0,
             verifier: Verifier::from(namespace, from),
+            count,
         };
         let outcome = following.follow_to_end(most).await?;
         let Following { verifier, checkpoints, .. } = following;
@@ -98,6 +115,7 @@ struct Following<'a> {
     namespace: Namespace,
     keys: Vec<PublicKey>,
     verifier: Verifier,
+    count: Option<&'a mut RedemptionCount>,
     checkpoints: u64,
     /// Checkpoints up to here were read.
     listed: u64,
@@ -134,6 +152,8 @@ impl Following<'_> {
             if self.verifier.head().size >= most {
                 return Ok(Ok(false));
             }
+            // Where the store answers at once, others are to have their turn all the same.
+            tokio::task::yield_now().await;
         }
     }
 
@@ -146,7 +166,12 @@ impl Following<'_> {
                 return Ok(Err(broken));
             }
         }
-        Ok(self.verifier.follow(&segment.value, record_hash::of_record))
+        let mut count = self.count.as_deref_mut();
+        Ok(self.verifier.follow(&segment.value, record_hash::of_record, |record| {
+            if let Some(count) = &mut count {
+                count.count(record);
+            }
+        }))
     }
 
     async fn more_checkpoints(&mut self) -> Result<Result<(), Broken>, Error> {

@@ -72,8 +72,10 @@ async function verify(button) {
     if (found.next_cursor) say("verified", t("verifying", { count: format.number(found.records) }));
   } while (found.intact && found.next_cursor);
   button.disabled = false;
-  if (found.intact) say("verified", t("intact", { count: format.number(found.records), head: found.head }));
-  else {
+  if (found.intact) {
+    say("verified", t("intact", { count: format.number(found.records), head: found.head }));
+    if (found.redemptions && !found.redemptions.proven) say("fault", t("unproven", { id: found.redemptions.unproven[0].resource }));
+  } else {
     say("verified");
     say("fault", t("broken", { number: format.number(found.broken.seq), problem: found.broken.problem }));
   }

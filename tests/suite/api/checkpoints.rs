@@ -82,12 +82,12 @@ pub fn a_checkpoint_is_a_note_that_openssl_verifies(api: &Api) {
     assert_eq!(verified(api)["checkpoints"], 2);
 }
 
-fn segments(api: &Api) -> Vec<Row> {
+pub fn segments(api: &Api) -> Vec<Row> {
     api.rows(&format!("ledger#{}", api.ledger()))
 }
 
 /// Changes the records of a segment, and all that vouches for them within the store, as somebody with the root keys could.
-fn forged(api: &Api, row: &Row, change: impl FnOnce(&mut Vec<String>)) {
+pub fn forged(api: &Api, row: &Row, change: impl FnOnce(&mut Vec<String>)) {
     let keyring = &api.broker().keyring;
     let body = keyring.authentic(&row.key.partition, &row.key.sort, &row.body).unwrap();
     let mut segment: Value = serde_json::from_slice(body).unwrap();
@@ -98,7 +98,7 @@ fn forged(api: &Api, row: &Row, change: impl FnOnce(&mut Vec<String>)) {
     put(api, row, keyring.authenticate(&row.key.partition, &row.key.sort, &serde_json::to_vec(&segment).unwrap()));
 }
 
-fn put(api: &Api, row: &Row, body: Vec<u8>) {
+pub fn put(api: &Api, row: &Row, body: Vec<u8>) {
     let expected = Expected::Version(api.row(&row.key.partition, &row.key.sort).version);
     api.write(Write { key: row.key.clone(), expected, body, purge_after: None });
 }

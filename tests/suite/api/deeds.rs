@@ -231,7 +231,7 @@ pub fn kind(event: &Event) -> String {
     text(&serde_json::to_value(event).unwrap(), "type")
 }
 
-async fn rows(broker: &Broker, partition: &str) -> Vec<Row> {
+pub async fn rows(broker: &Broker, partition: &str) -> Vec<Row> {
     let mut rows: Vec<Row> = Vec::new();
     loop {
         let after = rows.last().map(|row| row.key.sort.clone());

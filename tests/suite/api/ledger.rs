@@ -194,7 +194,7 @@ fn an_event_that_was_slipped_into_the_outbox_is_told_as_that() {
 }
 
 /// Some of the broker's replicas, each with its own memory.
-fn replica(broker: &Broker) -> Broker {
+pub fn replica(broker: &Broker) -> Broker {
     Broker { ledgers: std::sync::Arc::default(), ..broker.clone() }
 }
 
