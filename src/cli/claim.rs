@@ -116,6 +116,12 @@ impl Claim {
         self.redeem_into(&mut credential, proof)
     }
 
+    /// Has a code sent to somebody who may be a recipient. The answer does not tell whether they are.
+    pub(super) fn send_code(&self, address: &str) -> Result<(), Fault> {
+        let body = json!({ "token": self.token.expose(), "address": address });
+        patiently(|| self.public.post(&format!("{}/code", self.kind.redeem_route()), &body)).map(drop)
+    }
+
     /// A client that goes by this claim.
     pub(super) fn client(self) -> Client {
         self.public.clone().claiming(Arc::new(self))

@@ -23,6 +23,7 @@ use super::{
     local::place_below,
     many::{each, verdict},
     progress::Progress,
+    recipient::RecipientOptions,
     remark,
     storage::Storage,
 };
@@ -56,6 +57,8 @@ pub(super) struct Arguments {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
+    recipient: RecipientOptions,
+    #[command(flatten)]
     server: Server,
 }
 
@@ -73,7 +76,7 @@ pub(super) enum Telling {
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failed> {
     let (access, paths) = match arguments.wanted.split_first() {
         Some((link, paths)) if link.contains("://") || link.contains("crs_") => {
-            let (access, session) = Access::of_share(link)?;
+            let (access, session) = Access::of_share(link, &arguments.recipient)?;
             remark(format!("claimed; open until {}", text(&session, "access_expires_at")));
             (access, paths)
         }

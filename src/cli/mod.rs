@@ -26,6 +26,7 @@ mod measures;
 mod password;
 mod progress;
 mod receipt;
+mod recipient;
 mod redeem;
 mod request;
 mod rights;

@@ -17,6 +17,8 @@ use super::Failed;
 /// No password is longer, nor is what has to be read to find its end.
 const LONGEST_LINE: u64 = 4 * 1024;
 
+const NONE: &str = "there is no password";
+
 /// Options of every command that takes a password.
 #[derive(Args, Debug)]
 pub(super) struct PasswordOptions {
@@ -33,14 +35,14 @@ impl PasswordOptions {
     pub(super) fn read(&self) -> Result<Option<SecretText>, Failed> {
         if let Some(file) = &self.password_file {
             let fault = |fault| format!("{}: {fault}", file.display());
-            return Ok(Some(first_line(File::open(file).map_err(fault)?).map_err(fault)?));
+            return Ok(Some(first_line(File::open(file).map_err(fault)?, NONE).map_err(fault)?));
         }
         if !self.password_stdin {
             return Ok(None);
         }
         match asked("Password: ")? {
             Some(password) => Ok(Some(password)),
-            None => Ok(Some(first_line(io::stdin())?)),
+            None => Ok(Some(first_line(io::stdin(), NONE)?)),
         }
     }
 }
@@ -55,11 +57,12 @@ pub(super) fn asked(question: &str) -> Result<Option<SecretText>, Failed> {
     Ok(Some(SecretText::new(terminal.read_secure_line()?)))
 }
 
-fn first_line(from: impl Read) -> io::Result<SecretText> {
+/// A secret that stands in a line of its own; what to say where there is none.
+pub(super) fn first_line(from: impl Read, none: &str) -> io::Result<SecretText> {
     let mut line = String::new();
     BufReader::new(from.take(LONGEST_LINE)).read_line(&mut line)?;
-    let password = SecretText::new(line.trim_end_matches(['\r', '\n']));
-    if password.expose().is_empty() { Err(io::Error::other("there is no password")) } else { Ok(password) }
+    let secret = SecretText::new(line.trim_end_matches(['\r', '\n']));
+    if secret.expose().is_empty() { Err(io::Error::other(none)) } else { Ok(secret) }
 }
 
 #[cfg(test)]
@@ -69,8 +72,8 @@ mod tests {
     #[test]
     fn a_password_is_the_first_line_and_nothing_is_none() {
         for (text, password) in [("open sesame\r\nmore", "open sesame"), (" a ", " a ")] {
-            assert_eq!(first_line(text.as_bytes()).unwrap().expose(), password);
+            assert_eq!(first_line(text.as_bytes(), NONE).unwrap().expose(), password);
         }
-        assert!(first_line(&b"\n"[..]).is_err() && first_line(&b""[..]).is_err());
+        assert!(first_line(&b"\n"[..], NONE).is_err() && first_line(&b""[..], NONE).is_err());
     }
 }

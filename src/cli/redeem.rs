@@ -10,6 +10,7 @@ use super::{
     Failed,
     client::{bytes, cleaned, text},
     download::{Telling, access::Access, fetch_all},
+    recipient::RecipientOptions,
     remark, say,
 };
 
@@ -23,10 +24,12 @@ pub(super) struct Arguments {
     /// Save the files in this folder, as download does; existing ones are never replaced
     #[arg(long, value_name = "FOLDER")]
     save: Option<PathBuf>,
+    #[command(flatten)]
+    recipient: RecipientOptions,
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failed> {
-    let (access, session) = Access::of_share(&arguments.url)?;
+    let (access, session) = Access::of_share(&arguments.url, &arguments.recipient)?;
     remark(format!("claimed; open until {}", text(&session, "access_expires_at")));
     let files = access.list(&PathPin::root())?;
     for file in &files {

@@ -48,6 +48,7 @@ mod idempotency_in_doubt;
 mod inventory;
 mod last_used;
 mod ledger;
+mod ledger_crashes;
 mod limits;
 mod lists;
 mod looking;
@@ -64,6 +65,7 @@ mod personal;
 mod principals;
 mod recipients;
 mod recorded;
+mod redemptions_proven;
 mod restrictions;
 mod sealing;
 mod smoke;
@@ -180,6 +182,9 @@ on_every_backend! {
         every_namespace_has_a_ledger_of_its_own;
     checkpoints:
         a_checkpoint_is_a_note_that_openssl_verifies;
+    redemptions_proven:
+        each_redemption_has_its_record,
+        what_is_redeemed_meanwhile_is_no_contradiction;
     explanations:
         what_is_foreseen_is_what_happens;
     exports:

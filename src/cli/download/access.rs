@@ -11,6 +11,7 @@ use crate::{
         claim::{Claim, Kind},
         client::{Client, all_pages, encoded, text},
         fault::{Fault, patiently},
+        recipient::RecipientOptions,
     },
     domain::path::PathPin,
 };
@@ -31,13 +32,14 @@ pub(in crate::cli) struct Listed {
 
 impl Access {
     /// Claims a share, or comes back to the claim that was made from here.
-    pub(in crate::cli) fn of_share(link: &str) -> Result<(Self, Value), Failed> {
+    pub(in crate::cli) fn of_share(link: &str, recipient: &RecipientOptions) -> Result<(Self, Value), Failed> {
         let (server, token) = link
             .split_once("/s#")
             .ok_or("this is not a whole share link: put it in quotes, and copy all of it, to the end")?;
         let claim = Claim::of(Kind::Share, Client::public(server), token, &[])?;
-        let session = claim.redeem(&Value::Null).inspect_err(|fault| {
-            if claim.is_new() && fault.code == "dead_token" {
+        let session = recipient.redeem(&claim).inspect_err(|failed| {
+            let is_dead = failed.downcast_ref::<Fault>().is_some_and(|fault| fault.code == "dead_token");
+            if claim.is_new() && is_dead {
                 claim.forget();
             }
         })?;

@@ -3,7 +3,7 @@
 
 use std::{
     fs,
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, Write},
     net::TcpListener,
     path::Path,
     process::{Child, Command, Stdio},
@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 
 use super::{
     encrypted::issue,
-    process::{Place, Served, until},
+    process::{Place, Served, fault, outcome, program, until, wrote},
 };
 use crate::api::{
     deeds::code_of,
@@ -117,6 +117,47 @@ fn a_code_comes_by_mail_over_tls_or_on_this_machine() {
         }
         served.stop();
     }
+}
+
+/// Those in the folder, oldest first.
+fn mails(place: &Place) -> Vec<String> {
+    let mut files: Vec<_> = fs::read_dir(place.path("mails")).unwrap().map(|file| file.unwrap().path()).collect();
+    files.sort();
+    files.iter().map(|file| fs::read_to_string(file).unwrap()).collect()
+}
+
+#[test]
+fn a_recipient_redeems_on_the_command_line() {
+    let place = Place::new();
+    let (served, key) = served(&place, &format!("folder:{}", place.path("mails").display()));
+    let link = share(&served, &key)["url"].as_str().unwrap().to_owned();
+    let redeem = |arguments: &[&str]| {
+        let mut command = program();
+        command.env("XDG_STATE_HOME", place.path("state")).arg("redeem").arg(&link).args(arguments);
+        command
+    };
+    let said = fault(&outcome(&mut redeem(&[])));
+    assert!(said.contains("say with --as which of them you are"), "{said}");
+
+    let with_code = |code: &dyn Fn() -> String| {
+        let mut command = redeem(&["--as", ADA]);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut process = command.spawn().unwrap();
+        writeln!(process.stdin.take().unwrap(), "{}", code()).unwrap();
+        process.wait_with_output().unwrap()
+    };
+    let (_, remark) = wrote(&with_code(&|| "00000000".into()), 1);
+    assert!(remark.contains(&format!("a code is on its way to {ADA}")), "{remark}");
+    assert!(remark.contains("The code does not go with this address"), "{remark}");
+    // Each asking sends a code of its own; the newest counts.
+    let before = mails(&place).len();
+    let newest = || until("a code arrives", || mails(&place).get(before).map(|mail| code_of(mail)));
+    let (_, remark) = wrote(&with_code(&newest), 0);
+    assert!(remark.contains("claimed; open until "), "{remark}");
+    // Who comes back is not asked again.
+    let (_, remark) = wrote(&outcome(&mut redeem(&[])), 0);
+    assert!(remark.contains("claimed; open until "), "{remark}");
+    served.stop();
 }
 
 fn letter() -> Letter {
