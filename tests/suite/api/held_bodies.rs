@@ -8,7 +8,10 @@ use std::{
 
 use serde_json::{Value, json};
 
-use super::harness::{Api, Backend};
+use super::{
+    harness::{Api, Backend},
+    laboratory::Laboratory,
+};
 
 /// A POST of which all but the last byte has been sent.
 struct Held {
@@ -64,4 +67,35 @@ fn a_session_revoked_meanwhile_does_nothing() {
     let held = hold(&api, &session, "/v1/session/downloads", &json!({ "path": "a.txt" }));
     api.delete(api.admin(), &format!("/v1/shares/{}", minted.id)).expect(204);
     assert!(held.released().contains(" 401 "));
+}
+
+/// Byte after byte, so that nobody could say that it stands still.
+#[test]
+fn a_body_that_drips_is_cut_off_and_holds_up_nobody() {
+    let (api, _, _) = Laboratory::served();
+    let begun = |length: usize| {
+        let mut stream = TcpStream::connect(("127.0.0.1", api.ports[0])).unwrap();
+        let head = format!(
+            "POST /v1/shares/redeem HTTP/1.1\r\nhost: 127.0.0.1:{}\r\ncontent-type: application/json\r\n\
+             content-length: {length}\r\n\r\n{{",
+            api.ports[0],
+        );
+        stream.write_all(head.as_bytes()).unwrap();
+        stream.set_nonblocking(true).unwrap();
+        stream
+    };
+    let mut dripping: Vec<_> = (0..100).map(|_| (begun(60_000), Vec::new())).collect();
+    while dripping.iter().any(|(_, answer)| answer.is_empty()) {
+        // Everybody else is answered all the while.
+        api.preview("crs_x").problem(404, "dead_token");
+        for (stream, answer) in dripping.iter_mut().filter(|(_, answer)| answer.is_empty()) {
+            let (_dripped, mut buffer) = (stream.write(b" "), [0; 1_024]);
+            let read = stream.read(&mut buffer).unwrap_or_default();
+            answer.extend_from_slice(&buffer[..read]);
+        }
+    }
+    for (_, answer) in dripping {
+        let answer = String::from_utf8(answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 408") && answer.contains("too_slow"), "{answer}");
+    }
 }
