@@ -19,6 +19,7 @@ mod error;
 mod events;
 pub mod explanations;
 pub mod file_requests;
+mod following;
 pub mod history;
 pub mod idempotency;
 pub mod impersonation;
