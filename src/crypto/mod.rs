@@ -30,3 +30,4 @@ pub mod signed_note;
 pub mod signing_in;
 pub mod signing_key;
 pub mod submission_token;
+pub mod webhook_signature;
