@@ -34,7 +34,7 @@ use crate::{
         s3::{S3Settings, S3Storage},
     },
     scanner::{self, Scanner},
-    service::{Broker, ContentOrigin, Limits, Offered, PasswordPool, Settings, UnderWay, tenants},
+    service::{Broker, ContentOrigin, EventStreams, Limits, Offered, PasswordPool, Settings, UnderWay, tenants},
     store::{
         Backend, Store,
         dynamodb::{self, DynamoStore},
@@ -217,6 +217,7 @@ pub async fn open(
         turns: Arc::default(),
         under_way: UnderWay::on(tokio::runtime::Handle::current()),
         archives: Arc::default(),
+        event_streams: Arc::new(EventStreams::on(tokio::runtime::Handle::current(), &config.limits.streams)),
         scanner: config.scanner.as_ref().map(scanner_of).transpose()?,
         post,
         providers: Arc::new(providers),

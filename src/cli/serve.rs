@@ -14,8 +14,8 @@ use crate::{
 
 use super::{Failed, first_start, remark, runtime, say};
 
-/// Open files that all connections at a time may need: the content's hold three each.
-const OPEN_FILES: u64 = (MOST_API_CONNECTIONS + 3 * MOST_CONTENT_CONNECTIONS + 256) as u64;
+/// Open files that all connections at a time may need: the API's hold two each, the content's three.
+const OPEN_FILES: u64 = (2 * MOST_API_CONNECTIONS + 3 * MOST_CONTENT_CONNECTIONS + 256) as u64;
 
 pub(super) fn run(given: Given) -> Result<(), Failed> {
     let config = given.complete()?;

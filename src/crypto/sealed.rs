@@ -78,11 +78,13 @@ pub enum Purpose {
     DataKey,
     /// Takes to the ledger who was seen to ask.
     Client,
+    /// Opens a stream of events.
+    EventTicket,
 }
 
 impl Purpose {
     /// Every purpose there is.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Share,
         Self::Session,
         Self::Cursor,
@@ -96,6 +98,7 @@ impl Purpose {
         Self::SigningIn,
         Self::DataKey,
         Self::Client,
+        Self::EventTicket,
     ];
 
     const fn labels(self) -> [&'static str; 3] {
@@ -124,6 +127,9 @@ impl Purpose {
             }
             Self::DataKey => ["cloakroom/data-key/v1", "cloakroom/data-key/v1|key", "cloakroom/data-key/v1|commit"],
             Self::Client => ["cloakroom/client/v1", "cloakroom/client/v1|key", "cloakroom/client/v1|commit"],
+            Self::EventTicket => {
+                ["cloakroom/event-ticket/v1", "cloakroom/event-ticket/v1|key", "cloakroom/event-ticket/v1|commit"]
+            }
             Self::Handoff => ["cloakroom/handoff/v1", "cloakroom/handoff/v1|key", "cloakroom/handoff/v1|commit"],
         }
     }

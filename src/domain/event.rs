@@ -145,6 +145,8 @@ pub enum EventType {
     UsageCorrected,
     #[serde(rename = "quota.changed")]
     QuotaChanged,
+    #[serde(rename = "event_stream.opened")]
+    EventStreamOpened,
     #[serde(rename = "ledger.event_rejected")]
     LedgerEventRejected,
     #[serde(rename = "ledger.verification_failed")]

@@ -55,6 +55,10 @@ pub const DOWNLOAD_URL: Duration = Duration::from_secs(MINUTE);
 pub const MOVE: Duration = Duration::from_secs(10 * MINUTE);
 /// The code that carries edge cookies to an artifact's host.
 pub const HANDOFF: Duration = Duration::from_secs(30);
+/// The ticket that opens a stream of events by WebSocket.
+pub const EVENT_TICKET: Duration = Duration::from_secs(30);
+/// A stream of events; whoever follows goes on with another.
+pub const EVENT_STREAM: Duration = Duration::from_secs(60 * MINUTE);
 /// The URL of one part of an upload; another one may be asked for.
 pub const PART_URL: Duration = Duration::from_secs(10 * MINUTE);
 /// How far apart the clocks of two replicas may be.

@@ -22,6 +22,41 @@ pub struct LimitTable {
     pub tenant: Option<Rate>,
     /// On one route, of whoever calls it: a principal, or an address where nobody needs to be one.
     pub routes: BTreeMap<Route, Rate>,
+    /// Of streams of events.
+    pub streams: StreamLimits,
+}
+
+/// How many streams of events may be open at a time on each replica; none where a limit was switched off by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StreamLimits {
+    /// From one address.
+    pub of_address: Option<u32>,
+    /// Of one principal.
+    pub of_principal: Option<u32>,
+    /// Of one tenant, live and test together.
+    pub of_tenant: Option<u32>,
+}
+
+impl Default for StreamLimits {
+    fn default() -> Self {
+        Self { of_address: Some(50), of_principal: Some(20), of_tenant: Some(100) }
+    }
+}
+
+impl StreamLimits {
+    fn named(&mut self, name: &str) -> Option<&mut Option<u32>> {
+        match name {
+            "streams_of_address" => Some(&mut self.of_address),
+            "streams_of_principal" => Some(&mut self.of_principal),
+            "streams_of_tenant" => Some(&mut self.of_tenant),
+            _ => None,
+        }
+    }
+
+    /// None at all, but what a replica can serve.
+    pub const fn off() -> Self {
+        Self { of_address: None, of_principal: None, of_tenant: None }
+    }
 }
 
 /// A method and the pattern of a path, as in the description of the API.
@@ -44,7 +79,8 @@ pub enum NotLimits {
     NoEntry(String),
     /// A name that is none of ours.
     #[error(
-        "there is no limit {0:?}: there are redeem, sign_in, principal, tenant, and routes such as \"POST /v1/shares\""
+        "there is no limit {0:?}: there are redeem, sign_in, principal, tenant, streams_of_address, \
+         streams_of_principal, streams_of_tenant, and routes such as \"POST /v1/shares\""
     )]
     Unknown(String),
     /// Named twice.
@@ -60,7 +96,18 @@ pub enum NotLimits {
         /// What would be right.
         source: NotARate,
     },
+    /// Not a number of streams.
+    #[error("the limit {name:?} is {value:?}: write a number of streams, 1 to 100,000; or say {OFF} to do without it")]
+    NotACount {
+        /// Which limit.
+        name: String,
+        /// What it was to be.
+        value: String,
+    },
 }
+
+/// The most streams that a limit may allow.
+const MOST_STREAMS: u32 = 100_000;
 
 /// A rate that is known to be one.
 const fn rate(requests: u32, seconds: u32) -> Option<Rate> {
@@ -76,6 +123,7 @@ impl Default for LimitTable {
             principal: rate(30_000, 60),
             tenant: rate(60_000, 60),
             routes: BTreeMap::new(),
+            streams: StreamLimits::default(),
         }
     }
 }
@@ -83,7 +131,8 @@ impl Default for LimitTable {
 impl LimitTable {
     /// No limit at all.
     pub const fn off() -> Self {
-        Self { redeem: None, sign_in: None, principal: None, tenant: None, routes: BTreeMap::new() }
+        let streams = StreamLimits::off();
+        Self { redeem: None, sign_in: None, principal: None, tenant: None, routes: BTreeMap::new(), streams }
     }
 
     /// The usual table with these entries instead of its own.
@@ -98,6 +147,12 @@ impl LimitTable {
                 return Err(NotLimits::Twice(name.into()));
             }
             named.push(name);
+            if let Some(most) = table.streams.named(name) {
+                let count = || value.parse().ok().filter(|count| (1..=MOST_STREAMS).contains(count));
+                let not_a_count = || NotLimits::NotACount { name: name.into(), value: value.into() };
+                *most = if value == OFF { None } else { Some(count().ok_or_else(not_a_count)?) };
+                continue;
+            }
             let not_a_rate = |source| NotLimits::NotARate { name: name.into(), value: value.into(), source };
             let rate = if value == OFF { None } else { Some(value.parse().map_err(not_a_rate)?) };
             match name {
@@ -174,6 +229,18 @@ mod tests {
         assert_eq!(table.redeem, rate(10, 60));
         assert_eq!((table.tenant, table.routes.get(&route)), (None, rate(5, 1).as_ref()));
         assert_eq!((table.sign_in, table.principal), (LimitTable::default().sign_in, LimitTable::default().principal));
+    }
+
+    #[test]
+    fn streams_are_counted_and_not_rated() {
+        let table: LimitTable = "streams_of_address=3, streams_of_tenant=off".parse().unwrap();
+        let StreamLimits { of_address, of_principal, of_tenant } = table.streams;
+        assert_eq!((of_address, of_principal, of_tenant), (Some(3), StreamLimits::default().of_principal, None));
+        for wrong in ["0", "100001", "-1", "3/60s", "many", ""] {
+            let fault = format!("streams_of_principal={wrong}").parse::<LimitTable>().unwrap_err().to_string();
+            assert!(fault.contains("a number of streams") && fault.contains("or say off"), "{fault}");
+        }
+        assert_eq!("off".parse::<LimitTable>().unwrap().streams, StreamLimits::off());
     }
 
     #[test]

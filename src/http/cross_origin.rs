@@ -24,7 +24,7 @@ use super::{conditional::only, extract::bearer, fetched, limits, openapi, proble
 const REMEMBERED: &str = "600";
 
 /// What scripts may send besides what they always may.
-const HEADERS: &str = "authorization, content-type, idempotency-key";
+const HEADERS: &str = "authorization, content-type, idempotency-key, last-event-id";
 
 /// What scripts may read besides what they always may.
 const EXPOSED: &str = "idempotency-replayed, location, ratelimit, ratelimit-policy, request-id, retry-after";

@@ -12,7 +12,7 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use crate::service::{Broker, LedgerFigures, Refused, Security, SecurityEvent};
+use crate::service::{Broker, EventStreamFigures, LedgerFigures, Refused, Security, SecurityEvent};
 
 use super::problem::Problem;
 
@@ -26,6 +26,7 @@ pub(super) async fn read(broker: web::Data<Broker>) -> Result<HttpResponse, Prob
     registry.register_collector(Box::new(OfSecurity(Arc::clone(&broker.security))));
     registry.register_collector(Box::new(OfMail(broker.mails())));
     registry.register_collector(Box::new(OfLedgers(broker.ledger_figures())));
+    registry.register_collector(Box::new(OfEventStreams(broker.event_streams.figures())));
     let mut written = String::new();
     text::encode(&mut written, &registry)
         .map_err(|fault| Problem::from(crate::service::Error::Internal(fault.to_string())))?;
@@ -82,6 +83,33 @@ impl Collector for OfLedgers {
             "Ledgers that lack records of redemptions, or have too many, of those that this process has verified";
         let now = encoder.encode_descriptor("ledgers_unproven", help, None, MetricType::Gauge)?;
         ConstGauge::new(unproven_now).encode(now)
+    }
+}
+
+/// What has become of streams of events.
+#[derive(Debug)]
+struct OfEventStreams(EventStreamFigures);
+
+impl Collector for OfEventStreams {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let EventStreamFigures { open, followed, sent, not_read } = self.0;
+        let gauges = [
+            ("event_streams_open", "Streams of events that are open", open),
+            ("event_streams_ledgers", "Ledgers that these follow", followed),
+        ];
+        for (name, help, value) in gauges {
+            let gauge = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+            ConstGauge::new(value).encode(gauge)?;
+        }
+        let counters = [
+            ("event_streams_sent", "Events sent by streams", sent),
+            ("event_streams_evicted", "Streams ended because nobody read them", not_read),
+        ];
+        for (name, help, value) in counters {
+            let counter = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+            ConstCounter::new(value).encode(counter)?;
+        }
+        Ok(())
     }
 }
 

@@ -18,8 +18,9 @@ use utoipa::{
 use crate::web::pages;
 
 use super::{
-    administration, api_keys, archives, artifacts, changes, console, explanations, file_requests, histories, ledger,
-    ledger_exports, links, objects, session_uploads, sessions, shares, tenants, uploads, users,
+    administration, api_keys, archives, artifacts, changes, console, event_sockets, events, explanations,
+    file_requests, histories, ledger, ledger_exports, links, objects, session_uploads, sessions, shares, tenants,
+    uploads, users,
 };
 
 #[derive(OpenApi)]
@@ -48,8 +49,9 @@ use super::{
         tenants::create, tenants::list, tenants::inspect, tenants::suspend, tenants::resume, tenants::cut_off,
         tenants::impersonate, tenants::allow_origins,
         explanations::explain_share, histories::of_share, histories::of_link, histories::of_file_request, ledger::audit, ledger::verify,
-        ledger::checkpoint, ledger::signing_keys, ledger::replace_signing_key, ledger_exports::export, ledger_exports::exports,
-        ledger_exports::inspect_export,
+        ledger::checkpoint, ledger::signing_keys, ledger::replace_signing_key, ledger_exports::export,
+        ledger_exports::exports, ledger_exports::inspect_export, events::list, event_sockets::draw,
+        event_sockets::open,
         console::sign_in, console::providers, console::inspect, console::sign_out, console::draw,
         administration::usage, administration::set_quota, administration::sweep, administration::reconcile,
     ),
@@ -63,6 +65,7 @@ use super::{
         (name = "uploads", description = "One declared contract for one file, from URL to verified object"),
         (name = "objects", description = "The files of the vault"),
         (name = "administration", description = "Keys, users and tenants"),
+        (name = "events", description = "What happens, told while it happens"),
         (name = "console", description = "What the pages of the console do besides: sessions by cookie"),
     ),
     modifiers(&Security),

@@ -8,8 +8,9 @@ use actix_web::{
 use crate::web::pages;
 
 use super::{
-    administration, api_keys, archives, artifacts, changes, console, explanations, file_requests, histories,
-    json::LARGEST_BODY, ledger, ledger_exports, links, objects, openapi, problem::Problem, security_txt,
+    administration, api_keys, archives, artifacts, changes, console, event_sockets, events, explanations,
+    file_requests, histories, json::LARGEST_BODY, ledger, ledger_exports, links, objects, openapi, problem::Problem,
+    security_txt,
     session_uploads, sessions, shares, single_sign_on, tenants, uploads, users,
 };
 
@@ -134,6 +135,9 @@ pub fn configure(routes: &mut web::ServiceConfig) {
                 .route(get().to(ledger_exports::exports)),
         )
         .service(resource("/v1/audit").route(get().to(ledger::audit)))
+        .service(resource("/v1/events").route(get().to(events::list)))
+        .service(resource("/v1/events/tickets").route(post().to(event_sockets::draw)))
+        .service(resource("/v1/events/ws").route(get().to(event_sockets::open)))
         .service(resource("/v1/usage").route(get().to(administration::usage)))
         .service(resource("/v1/tenants/{id}/quota").route(put().to(administration::set_quota)))
         .service(resource("/v1/tenants/{id}").route(get().to(tenants::inspect)))

@@ -13,11 +13,14 @@ use actix_web::{
     web,
 };
 
-use crate::{objects::embedded::EmbeddedStorage, service::Broker};
+use crate::{
+    objects::embedded::EmbeddedStorage,
+    service::{Broker, EventStreams},
+};
 
 use super::{
     content::{self, AllowedOrigins},
-    edge, guards, hosts, ops,
+    edge, guards, hang_up, hosts, ops,
     problem::Problem,
     routes,
 };
@@ -85,6 +88,7 @@ impl Bound {
 pub struct Listeners {
     handles: Vec<ServerHandle>,
     running: Vec<tokio::task::JoinHandle<std::io::Result<()>>>,
+    event_streams: Arc<EventStreams>,
 }
 
 impl Listeners {
@@ -98,6 +102,7 @@ impl Listeners {
         [api, content, ops]: [Bound; 3],
         capacity: Capacity,
     ) -> std::io::Result<Self> {
+        let event_streams = Arc::clone(&broker.event_streams);
         let servers = [
             serve_api(broker.clone(), api, capacity)?,
             serve_content(broker.clone(), embedded, content, capacity)?,
@@ -105,11 +110,13 @@ impl Listeners {
         ];
         let handles = servers.iter().map(Server::handle).collect();
         let running = servers.into_iter().map(tokio::spawn).collect();
-        Ok(Self { handles, running })
+        Ok(Self { handles, running, event_streams })
     }
 
     /// Takes no more connections, lets requests under way end, and stops.
     pub async fn stop(self) {
+        // Streams do not end by themselves.
+        self.event_streams.close().await;
         futures_util::future::join_all(self.handles.iter().map(|handle| handle.stop(true))).await;
         futures_util::future::join_all(self.running).await;
     }
@@ -128,6 +135,7 @@ fn serve_api(
         .workers(workers)
         // Counted by each worker for itself.
         .max_connections(api_connections.div_ceil(workers))
+        .on_connect(hang_up::note)
         .client_request_timeout(HEAD_TIMEOUT)
         .shutdown_timeout(DRAIN.as_secs())
         .disable_signals();

@@ -37,6 +37,8 @@ pub struct Caller {
     pub tenant: Tenant,
     /// The session of the console, if they call from there.
     pub console: Option<Console>,
+    /// Which of its key's secrets they bear, if one.
+    pub(super) secret: Option<u32>,
     /// The request it calls in.
     pub asking: Asking,
 }
@@ -174,7 +176,7 @@ impl Broker {
         let (principal, tenant) = self.principal_of(pointer.namespace, PrincipalId::ApiKey(pointer.id), now).await?;
         if principal.namespace.mode == secret.mode() && principal.accepts(pointer.secret, now) {
             self.called(&principal, now);
-            Ok(Caller { principal, tenant, console: None, asking })
+            Ok(Caller { principal, tenant, console: None, secret: Some(pointer.secret), asking })
         } else {
             Err(Error::Unauthenticated)
         }

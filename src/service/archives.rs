@@ -193,7 +193,7 @@ impl Broker {
             .stands(authority.tenant.as_ref(), authority.minter.as_ref(), now)
             .map_err(|_| Error::Unauthenticated)?;
         match (authority.tenant, authority.minter) {
-            (Some(tenant), Some(principal)) => Ok(Caller { principal, tenant, console: None, asking: caller.asking }),
+            (Some(tenant), Some(principal)) => Ok(Caller { principal, tenant, ..caller.clone() }),
             _ => Err(Error::Unauthenticated),
         }
     }

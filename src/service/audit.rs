@@ -48,10 +48,7 @@ impl Broker {
         if let Some(name) = filter.too_long() {
             return Err(Error::invalid(name, "at most 100 characters, as ids have"));
         }
-        // What was done before this was asked for is to be in it. Where that cannot be, the rest is there to be read.
-        if let Err(fault) = self.chain(namespace).await {
-            tracing::warn!(%fault, "events wait longer than they should to be chained");
-        }
+        self.chain_what_waits(namespace).await;
         let list = format!("audit#{}#{filter:?}", rows::ledger(namespace));
         let mut below = match self.position(&list, namespace, request)? {
             Some(position) => position.parse().ok(),
@@ -86,14 +83,20 @@ impl Broker {
         }
         let goes_on = below.filter(|below| *below > 1);
         let next_cursor = goes_on.map(|below| self.cursor(&list, namespace, &below.to_string())).transpose()?;
-        Ok(Page { items: self.found(namespace, looking).await?, next_cursor })
+        let Looking { found, segments, .. } = looking;
+        Ok(Page { items: self.recorded(namespace, found, &segments).await?, next_cursor })
     }
 
-    async fn found(&self, namespace: Namespace, looking: Looking) -> Result<Vec<Recorded>, Error> {
-        let Looking { found, segments, .. } = looking;
+    /// Records as they are told, with who was seen to ask: of the segments that begin with these.
+    pub(super) async fn recorded(
+        &self,
+        namespace: Namespace,
+        found: Vec<(Record, RecordHash)>,
+        segments: &[u64],
+    ) -> Result<Vec<Recorded>, Error> {
         let commitments: HashMap<u64, RecordHash> =
             found.iter().filter_map(|(record, _)| Some((record.seq, record.event.client.clone()?))).collect();
-        let mut clients = self.clients_of(namespace, &segments, &commitments).await?;
+        let mut clients = self.clients_of(namespace, segments, &commitments).await?;
         let events = found.into_iter().map(|(record, hash)| {
             let place = Place { seq: record.seq, hash, previous: record.prev_hash };
             (record.id, record.event, Some(place))

@@ -160,6 +160,13 @@ impl Broker {
         Ok(found.first().and_then(|row| row.key.sort.parse().ok()))
     }
 
+    /// What was done before somebody asks for a ledger is to be in it. Where that cannot be, the rest is there to be read.
+    pub(super) async fn chain_what_waits(&self, namespace: Namespace) {
+        if let Err(fault) = self.chain(namespace).await {
+            tracing::warn!(%fault, "events wait longer than they should to be chained");
+        }
+    }
+
     /// Chains everything of a namespace that waits. Tells how many events were chained from here.
     ///
     /// # Errors

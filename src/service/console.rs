@@ -68,7 +68,7 @@ impl Broker {
         let session = ConsoleSession::begin(id, &caller.tenant, &caller.principal, second_factor, origin.at);
         let secret = ConsoleSecret::generate(self.entropy.as_ref());
         let console = Console { session: session.clone(), hash: secret.hash() };
-        let caller = Caller { console: Some(console), ..caller };
+        let caller = Caller { console: Some(console), secret: None, ..caller };
         let purge = Some(session.expires_at.plus(lifetime::REMEMBERED));
         let row = self.put(rows::console_session(secret.hash()), Expected::Absent, &session, purge)?;
         let event = origin.done(EventType::ConsoleSignedIn, caller.actor(), id);
@@ -99,7 +99,7 @@ impl Broker {
         self.in_console_session(console.hash, asking).await
     }
 
-    async fn in_console_session(&self, hash: ConsoleSecretHash, asking: Asking) -> Result<Caller, Error> {
+    pub(super) async fn in_console_session(&self, hash: ConsoleSecretHash, asking: Asking) -> Result<Caller, Error> {
         let [row] = self.store.get([rows::console_session(hash)]).await?;
         let session: ConsoleSession = row.and_then(|row| self.readable(&row)).ok_or(Error::Unauthenticated)?;
         let Authority { tenant, minter: principal, .. } = self.authority(&session.principal, None).await?;
@@ -109,7 +109,7 @@ impl Broker {
         // Whoever has become an administrator since signs in anew, with a second factor.
         surely(&principal, session.second_factor).map_err(|_| Error::Unauthenticated)?;
         self.called(&principal, now);
-        Ok(Caller { principal, tenant, console: Some(Console { session, hash }), asking })
+        Ok(Caller { principal, tenant, console: Some(Console { session, hash }), secret: None, asking })
     }
 
     /// Ends the caller's session of the console.

@@ -21,6 +21,8 @@ pub(super) struct Onward {
     pub(super) records: Vec<(Record, RecordHash)>,
     /// The number to go on after. What cannot be read is passed over: it hides nothing that follows.
     pub(super) reached: u64,
+    /// With which records the segments begin that they are from.
+    pub(super) segments: Vec<u64>,
 }
 
 impl Onward {
@@ -36,6 +38,9 @@ impl Onward {
                 Ok(record) => self.records.push((record, of_record(text))),
                 Err(fault) => tracing::error!(seq, %fault, "a record of a ledger is passed over by who follows it"),
             }
+            if self.segments.last() != Some(&first) {
+                self.segments.push(first);
+            }
         }
     }
 }
@@ -46,7 +51,7 @@ impl Broker {
     /// # Errors
     /// When the store does not answer.
     pub(super) async fn records_after(&self, namespace: Namespace, seq: u64, limit: usize) -> Result<Onward, Error> {
-        let mut onward = Onward { records: Vec::new(), reached: seq };
+        let mut onward = Onward { reached: seq, ..Onward::default() };
         // Whoever follows closely finds in the last segment all there is.
         let mut segments = self.segments_from(namespace, None, Direction::Descending, 1).await?;
         if segments.first().is_some_and(|last| first_of(last) > seq + 1) {
@@ -62,6 +67,17 @@ impl Broker {
             segments = self.segments_from(namespace, Some(last), Direction::Ascending, SEGMENTS).await?;
         }
         Ok(onward)
+    }
+
+    /// The number of the last record. Where the last segment cannot be read, that of its first, which is all that is
+    /// known of it.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub(super) async fn end_of(&self, namespace: Namespace) -> Result<u64, Error> {
+        let last = self.segments_from(namespace, None, Direction::Descending, 1).await?;
+        let end = |row: &Row| self.readable::<Segment>(row).map_or_else(|| first_of(row), |segment| segment.end().size);
+        Ok(last.first().map(end).unwrap_or_default())
     }
 
     async fn segments_from(

@@ -13,9 +13,13 @@ pub mod changes;
 pub mod checkpoints;
 mod client_details;
 pub mod console;
+mod credentials;
 mod data_keys;
 pub mod edge;
 mod error;
+pub mod event_lists;
+pub mod event_streams;
+pub mod event_tickets;
 mod events;
 pub mod explanations;
 pub mod file_requests;
@@ -84,6 +88,7 @@ pub use archives::ArchivePlaces;
 pub use chaining::Ledgers;
 pub use data_keys::DataKeys;
 pub use error::{Error, Invalid};
+pub use event_streams::{EventStreamFigures, EventStreams};
 pub use known_principals::KnownPrincipals;
 pub use last_used::{LastUsed, SeenPrincipal};
 pub use ledger_sweep::LedgerFigures;
@@ -196,6 +201,8 @@ pub struct Broker {
     pub under_way: UnderWay,
     /// Archives that are sent by this process.
     pub archives: Arc<ArchivePlaces>,
+    /// Streams of events that this process sends.
+    pub event_streams: Arc<EventStreams>,
     /// Looks into uploads before they are completed, where operators want that.
     pub scanner: Option<Arc<dyn Scanner>>,
     /// Sends codes to recipients, where operators have set up mail.

@@ -28,6 +28,7 @@
 //! | `usage#T#M#S#n` | `account` | what is charged to scope S |
 //! | `vault#T#M` | path | what lies under a path |
 //! | `console#H` | `session` | a session of the console |
+//! | `event-ticket#X` | `used` | a ticket that has opened a stream of events |
 //! | `signing-in#A` | `used` | an attempt to sign in that has begun one |
 //! | `idempotency#H` | `reply` | the reply to a request that is carried out once |
 //! | `history#T#M#R` | attempt and number | what happened to R: a share, link or file request |
@@ -271,6 +272,10 @@ pub(super) fn console_session(secret: ConsoleSecretHash) -> RowKey {
 
 pub(super) fn kept_reply(asked: &AskedOnce) -> RowKey {
     RowKey::new(format!("idempotency#{}", asked.place()), "reply")
+}
+
+pub(super) fn event_ticket_used(ticket: &str) -> RowKey {
+    RowKey::new(format!("event-ticket#{ticket}"), "used")
 }
 
 pub(super) fn attempt_used(attempt: &Sha256Digest) -> RowKey {

@@ -101,7 +101,7 @@ impl Broker {
         }
         surely(&principal, identity.second_factor)?;
         self.called(&principal, self.now());
-        Ok(Caller { principal, tenant, console: None, asking })
+        Ok(Caller { principal, tenant, console: None, secret: None, asking })
     }
 }
 

@@ -8,6 +8,7 @@ mod calls;
 pub mod deeds;
 pub mod harness;
 pub mod laboratory;
+pub mod streaming;
 
 /// Every case against every backend, each as a test of its own.
 macro_rules! on_every_backend {
@@ -35,6 +36,8 @@ mod client_details;
 mod console;
 mod cross_origin;
 mod doctored;
+mod event_sockets;
+mod event_streams;
 mod explanations;
 mod exports;
 mod fail_closed;
@@ -185,6 +188,13 @@ on_every_backend! {
     redemptions_proven:
         each_redemption_has_its_record,
         what_is_redeemed_meanwhile_is_no_contradiction;
+    event_streams:
+        events_are_listed_oldest_first_from_a_number_on,
+        what_happens_is_told_while_it_happens_and_nothing_twice,
+        nobody_hears_of_what_is_another_tenants;
+    event_sockets:
+        a_ticket_opens_one_socket_and_is_told_of,
+        of_many_who_present_a_ticket_one_is_let_in;
     explanations:
         what_is_foreseen_is_what_happens;
     exports:

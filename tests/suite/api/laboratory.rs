@@ -10,6 +10,7 @@ use cloakroom::{
         event::Event,
         ids::{RequestId, TenantId},
         instant::Instant,
+        limits::{LimitTable, StreamLimits},
         metadata::Metadata,
         network::Networks,
         path::PathPin,
@@ -24,7 +25,7 @@ use cloakroom::{
     objects::embedded::EmbeddedStorage,
     oidc::{ProviderSettings, Providers},
     service::{
-        Asking, Broker, Caller, ContentOrigin, Error, Limits, Offered, PasswordPool, Settings, UnderWay,
+        Asking, Broker, Caller, ContentOrigin, Error, EventStreams, Limits, Offered, PasswordPool, Settings, UnderWay,
         idempotency::Reply,
         share_redemption::OpenedSession,
         shares::{MintShare, MintedShare},
@@ -86,6 +87,7 @@ impl Laboratory {
             turns: Arc::default(),
             under_way: UnderWay::on(Handle::current()),
             archives: Arc::default(),
+            event_streams: Arc::new(EventStreams::on(Handle::current(), &StreamLimits::off())),
             scanner: None,
             post: Some(post),
             providers: Arc::default(),
@@ -126,7 +128,9 @@ impl Laboratory {
         let bound = listeners();
         let [public_url, content_url] = urls(&bound);
         let mut laboratory = runtime.block_on(Self::at(ONE_TIME, &public_url, &content_url));
-        laboratory.broker.limits = Arc::new(Limits::new(&limits.parse().unwrap()));
+        let limits: LimitTable = limits.parse().unwrap();
+        laboratory.broker.limits = Arc::new(Limits::new(&limits));
+        laboratory.broker.event_streams = Arc::new(EventStreams::on(runtime.handle().clone(), &limits.streams));
         laboratory.broker.settings.trusted_proxies = proxies.parse().unwrap();
         laboratory.serve(runtime, bound, Capacity::of_workers(2))
     }

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use cloakroom::{
     clock::{Clock, SystemClock},
-    domain::{instant::Instant, network::Networks},
+    domain::{instant::Instant, limits::StreamLimits, network::Networks},
     entropy::{Entropy, SystemEntropy},
     http::server::{Capacity, Listeners, bind},
     keys::{self, Keys},
@@ -19,7 +19,7 @@ use cloakroom::{
         MultipartId, ObjectFacts, ObjectFolder, ObjectKey, ObjectStorage, PartContract, SignedRequest, StoredPart,
         Unavailable, UploadContract, embedded::EmbeddedStorage,
     },
-    service::{Broker, ContentOrigin, Limits, Offered, PasswordPool, Settings, UnderWay},
+    service::{Broker, ContentOrigin, EventStreams, Limits, Offered, PasswordPool, Settings, UnderWay},
     store::{Store, memory::MemoryStore},
 };
 use futures_util::{StreamExt, TryStreamExt, stream};
@@ -243,6 +243,7 @@ pub fn served_at(clock: Arc<dyn Clock>) -> (Api, Arc<AwayStorage>) {
         providers: Arc::default(),
         under_way: UnderWay::on(runtime.handle().clone()),
         archives: Arc::default(),
+        event_streams: Arc::new(EventStreams::on(runtime.handle().clone(), &StreamLimits::off())),
         settings: Settings {
             public_url: format!("http://127.0.0.1:{}", ports[0]),
             content: ContentOrigin { scheme: "http".into(), authority },

@@ -147,6 +147,8 @@ impl House {
             "GET /v1/audit/exports/{id}" => {
                 of(&text(&api.post(api.admin(), "/v1/audit/exports", &json!({})).expect(201), "id"))
             }
+            // What opens it is in its ticket, whoever sends that: api::event_sockets. Without an upgrade nothing is looked at.
+            "GET /v1/events/ws" => Asked { path: "/v1/events/ws?ticket=cet_x".into(), body: None },
             "POST /v1/audit/signing-keys/{id}/replace" => {
                 api.post(api.admin(), "/v1/audit/checkpoints", &json!({})).expect(200);
                 let keys = api.get(api.admin(), "/v1/audit/signing-keys").expect(200);
