@@ -7,6 +7,7 @@ use clap::{Args, Subcommand};
 use super::{
     Failed, audit_export,
     client::{Client, Server, all_pages, cleaned, encoded, text},
+    events::line,
     remark, say,
 };
 
@@ -103,18 +104,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failed> {
         Action::List { filter } => {
             let filter = filter.query();
             for event in all_pages(|cursor| client.get(&format!("/v1/audit?limit=200{filter}{cursor}")))? {
-                let actor = &event["actor"];
-                let who = if actor["label"].is_string() { text(actor, "label") } else { text(actor, "kind") };
-                let reason = event["reason"].as_str().map(|reason| format!("  {reason}")).unwrap_or_default();
-                let from = event["client"]["address"].as_str().map(|from| format!("  from {from}")).unwrap_or_default();
-                let (at, kind) = (text(&event, "at"), text(&event, "type"));
-                let line = format!(
-                    "{:>8}  {at}  {kind:<26} {}  {}{reason}{from}",
-                    event["seq"].to_string(),
-                    text(&event, "resource"),
-                    cleaned(who)
-                );
-                say(line)?;
+                say(line(&event))?;
             }
             Ok(())
         }

@@ -1,6 +1,7 @@
 //! A small client of the API, for the commands.
 
 use std::{
+    io::Read,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -27,6 +28,9 @@ use super::{
 
 /// How long a connection may be silent. Completing a large upload takes a server a while.
 const LONGEST_SILENCE: Duration = Duration::from_secs(300);
+
+/// How long a stream of events may pause: something comes every quarter of a minute.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// No list has more pages; a server that tells more goes round in circles.
 const MOST_PAGES: usize = 2_000;
@@ -129,6 +133,28 @@ impl Client {
     pub(super) fn create(&self, path: &str, body: &Value) -> Result<Value, Fault> {
         let once = base16ct::lower::encode_string(&(&SystemEntropy as &dyn Entropy).bytes::<16>());
         patiently(|| self.send("POST", path, Some(body), Some(&once)).map(|answer| answer.body))
+    }
+
+    /// Events, read as they come: after this number, or from now on.
+    pub(super) fn stream(&self, path: &str, after: Option<u64>) -> Result<impl Read + use<>, Fault> {
+        let mut request = Request::builder().uri(format!("{}{path}", self.url)).header("Accept", "text/event-stream");
+        if let Some(after) = after {
+            request = request.header("Last-Event-ID", after);
+        }
+        if let Credential::Key(key) = &self.credential {
+            request = request.header("Authorization", format!("Bearer {}", key.expose()));
+        }
+        let request = request.body(()).map_err(|fault| Fault::other(&fault))?;
+        let request = self.agent.configure_request(request).timeout_per_read(Some(LONGEST_PAUSE)).build();
+        let unreachable = |fault| Fault::unreachable(&self.url, self.was_reached.load(Ordering::Relaxed), &fault);
+        let mut response = self.agent.run(request).map_err(unreachable)?;
+        self.was_reached.store(true, Ordering::Relaxed);
+        if response.status().is_success() {
+            return Ok(response.into_body().into_reader());
+        }
+        let (status, retry_after) = (response.status().as_u16(), retry_after(&response));
+        let text = response.body_mut().read_to_string().map_err(unreachable)?;
+        Err(Fault::refused(&self.url, status, &text, retry_after))
     }
 
     /// One request, once.

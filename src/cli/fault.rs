@@ -25,7 +25,8 @@ pub(super) struct Fault {
     pub(super) status: Option<u16>,
     /// The code of the problem document, if it was one.
     pub(super) code: String,
-    retry_after: Option<Duration>,
+    /// How long an answer asks to be left alone.
+    pub(super) retry_after: Option<Duration>,
     /// Whether another try may help.
     pub(super) is_passing: bool,
     said: String,

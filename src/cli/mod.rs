@@ -16,10 +16,13 @@ mod client;
 mod deliver;
 mod doctor;
 mod download;
+mod event_stream;
+mod events;
 mod fault;
 mod first_start;
 mod kept;
 mod link;
+mod listen;
 mod local;
 mod many;
 mod measures;
@@ -87,6 +90,10 @@ enum Command {
     User(user::Arguments),
     /// List what happened, and verify that it is told as it was written
     Audit(audit::Arguments),
+    /// List what happened oldest first, and follow what happens
+    Events(events::Arguments),
+    /// Send what happens to a program on this machine, as webhooks would
+    Listen(listen::Arguments),
     /// Create and list tenants, for operators
     Tenant(tenant::Arguments),
     /// Create the first tenant and its admin key, where nothing does so by itself
@@ -124,6 +131,8 @@ pub fn run() -> ExitCode {
         Some(Command::ApiKey(arguments)) => api_key::run(&arguments),
         Some(Command::User(arguments)) => user::run(&arguments),
         Some(Command::Audit(arguments)) => audit::run(&arguments),
+        Some(Command::Events(arguments)) => events::run(&arguments),
+        Some(Command::Listen(arguments)) => listen::run(&arguments),
         Some(Command::Tenant(arguments)) => tenant::run(&arguments),
         Some(Command::Bootstrap(given)) => bootstrap::first(given),
         Some(Command::RecoverAdmin(given)) => bootstrap::recover(given),

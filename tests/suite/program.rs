@@ -14,6 +14,7 @@ mod downloading;
 mod encrypted;
 mod first_start;
 mod floods;
+mod following;
 mod interrupted;
 mod limiting;
 mod mailed;

@@ -319,6 +319,8 @@ fn every_command_explains_itself() {
         "link",
         "api-key",
         "audit",
+        "events",
+        "listen",
         "tenant",
         "bootstrap",
         "recover-admin",

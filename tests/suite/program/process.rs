@@ -179,7 +179,7 @@ impl Served {
         self.signal("TERM");
         assert_eq!(self.ended(), Some(0), "{}", self.log());
         // Whatever a test has done: no credential is in what was written meanwhile.
-        for secret in ["crk_", "crs_", "crl_", "crf_", "cst_", "Bearer", "open sesame"] {
+        for secret in ["crk_", "crs_", "crl_", "crf_", "cst_", "cet_", "Bearer", "open sesame"] {
             assert!(!self.log().contains(secret), "{}", self.log());
         }
     }
