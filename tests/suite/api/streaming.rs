@@ -81,8 +81,12 @@ impl Following {
     }
 
     /// The next event; none when there is none any more.
+    #[track_caller]
     pub fn next(&mut self) -> Option<Value> {
+        let before = self.comments.len();
         loop {
+            // The silence is filled every quarter of a minute.
+            assert!(self.comments.len() < before + 4, "in vain: nothing comes, and no end: {:?}", self.comments);
             while let Some(end) = self.body.windows(2).position(|two| two == b"\n\n") {
                 let block: Vec<u8> = self.body.drain(..end + 2).collect();
                 let block = String::from_utf8(block).unwrap();
