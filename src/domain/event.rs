@@ -157,6 +157,22 @@ pub enum EventType {
     LedgerKeyCreated,
     #[serde(rename = "ledger.key_replaced")]
     LedgerKeyReplaced,
+    #[serde(rename = "webhook.created")]
+    WebhookCreated,
+    #[serde(rename = "webhook.changed")]
+    WebhookChanged,
+    #[serde(rename = "webhook.rotated")]
+    WebhookRotated,
+    #[serde(rename = "webhook.removed")]
+    WebhookRemoved,
+    #[serde(rename = "webhook.tested")]
+    WebhookTested,
+    #[serde(rename = "webhook.replayed")]
+    WebhookReplayed,
+    #[serde(rename = "webhook.paused")]
+    WebhookPaused,
+    #[serde(rename = "webhook.delivery_failed")]
+    WebhookDeliveryFailed,
     #[serde(rename = "console.signed_in")]
     ConsoleSignedIn,
     #[serde(rename = "console.signed_out")]

@@ -126,6 +126,7 @@ id!(/** The stored bytes of one version of a vault file. */ ObjectId, "obj");
 id!(/** A person at work in the console, from signing in to signing out. */ ConsoleSessionId, "con");
 id!(/** One attempt to commit; names the outbox rows that prove it. */ AttemptId, "att");
 id!(/** An export of a ledger. */ ExportId, "exp");
+id!(/** Where events are sent to. */ WebhookId, "whk");
 id!(/** One HTTP request, for finding it in logs. */ RequestId, "req");
 
 #[cfg(test)]
