@@ -8,6 +8,7 @@ pub mod aws;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod courier;
 pub mod crypto;
 pub mod doctor;
 pub mod domain;
