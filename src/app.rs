@@ -15,13 +15,18 @@ use std::{
 use crate::{
     aws,
     clock::{Clock, SystemClock},
-    config::{Config, MailConfig, MailKind, ObjectsConfig, PathPolicy, ScannerConfig, ScannerKind, StoreConfig},
+    config::{
+        Config, MailConfig, MailKind, ObjectsConfig, PathPolicy, ScannerConfig, ScannerKind, StoreConfig, own_places,
+    },
+    courier::{Courier, PATIENCE, SystemNames},
     doctor::NotExamined,
+    domain::webhook::Reachable,
     entropy::{Entropy, SystemEntropy},
     high_water::{HighWaterMark, MarkError},
     http::{
         guards,
         server::{self, Bound, Capacity, DRAIN, Listeners},
+        webhooks::telling,
     },
     keys::{
         Keys,
@@ -34,7 +39,7 @@ use crate::{
         s3::{S3Settings, S3Storage},
     },
     scanner::{self, Scanner},
-    service::{Broker, ContentOrigin, EventStreams, Limits, Offered, PasswordPool, Settings, UnderWay, tenants},
+    service::{Broker, ContentOrigin, EventStreams, Limits, Offered, PasswordPool, Settings, UnderWay, Webhooks, tenants},
     store::{
         Backend, Store,
         dynamodb::{self, DynamoStore},
@@ -199,7 +204,11 @@ pub async fn open(
     let (scheme, _) = content_url.split_once("://").unwrap_or(("http", content_url));
     let providers = identity_providers::of(&config.oidc, &clock)?;
     let post = config.mail.as_ref().map(|mail| post_of(mail, &clock, &entropy)).transpose()?;
+    let own = own_places([&public_url, content_url]);
+    let reachable = Reachable { networks: config.webhook_allow_private.clone(), own };
+    let courier = Courier::new(reachable, Arc::new(SystemNames), PATIENCE);
     let broker = Broker {
+        webhooks: Arc::new(Webhooks::new(courier, telling, entropy.as_ref())),
         store,
         objects,
         keyring,
@@ -299,7 +308,7 @@ pub struct Running {
     parts: Parts,
     listeners: Listeners,
     certificates: Certificates,
-    rounds: [tokio::task::JoinHandle<()>; 3],
+    rounds: [tokio::task::JoinHandle<()>; 4],
     /// Where the API is.
     pub api: SocketAddr,
     /// Where user content is.
@@ -375,7 +384,8 @@ impl Prepared {
         let rounds = [
             tokio::spawn(rounds::rounds(of_broker.clone(), store, mark, certificates.clone())),
             tokio::spawn(rounds::chaining(of_broker.clone(), parts.embedded_store.is_some())),
-            tokio::spawn(rounds::verifying(of_broker)),
+            tokio::spawn(rounds::verifying(of_broker.clone())),
+            tokio::spawn(rounds::delivering(of_broker)),
         ];
         Ok(Running { parts, listeners, certificates, rounds, api, content, ops })
     }

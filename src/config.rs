@@ -10,6 +10,7 @@ mod oidc;
 mod origins;
 mod scanner;
 mod tls;
+mod webhooks;
 
 use std::{
     net::SocketAddr,
@@ -28,6 +29,8 @@ pub use scanner::{ScannerConfig, ScannerKind};
 pub use tls::{CertificateFiles, TlsConfig};
 
 use crate::domain::{limits::LimitTable, network::Networks};
+
+pub(crate) use webhooks::own as own_places;
 
 use origins::{apart, check_origin, host};
 
@@ -150,6 +153,9 @@ pub struct Given {
     /// The file with the password of the mail server, where it is not in the URL
     #[arg(long, env = "CLOAKROOM_MAIL_PASSWORD_FILE", value_name = "FILE")]
     pub mail_password_file: Option<PathBuf>,
+    /// Networks of your own that webhooks may go to, beside the public internet, and there without TLS, with commas between
+    #[arg(long, env = "CLOAKROOM_WEBHOOK_ALLOW_PRIVATE", value_name = "NETWORKS")]
+    pub webhook_allow_private: Option<String>,
     /// An OpenID Connect provider whose access tokens are taken, or where people sign in: its issuer
     #[arg(long, env = "CLOAKROOM_OIDC_ISSUER", value_name = "URL")]
     pub oidc_issuer: Option<String>,
@@ -204,6 +210,7 @@ pub struct Config {
     pub unenforced: Unenforced,
     pub scanner: Option<ScannerConfig>,
     pub mail: Option<MailConfig>,
+    pub webhook_allow_private: Networks,
     pub oidc: Vec<OidcConfig>,
     pub root_keys: PathBuf,
     pub log_format: LogFormat,
@@ -310,6 +317,7 @@ impl Given {
                 self.mail_from.or(file.mail_from),
                 self.mail_password_file.or(file.mail_password_file),
             )?,
+            webhook_allow_private: webhooks::allowed(self.webhook_allow_private.or(file.webhook_allow_private))?,
             oidc: OidcConfig::of(
                 file.oidc,
                 OidcGiven {

@@ -2,6 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
+use tokio::task::JoinSet;
+
 use crate::{
     domain::instant::Instant,
     high_water::HighWaterMark,
@@ -86,6 +88,31 @@ pub(super) async fn chaining(broker: Broker, alone: bool) {
                 Err(fault) => told(Err(fault)),
             }
         }
+    }
+}
+
+/// How often it is looked whether there is something to deliver.
+const DELIVERING: Duration = Duration::from_millis(300);
+
+/// After how many of those it is looked for what others have left behind, or somebody has let go on.
+const WEBHOOK_PATROL: u32 = 8;
+
+/// Has webhooks deliver. What is on its way when this ends is sent again later.
+pub(super) async fn delivering(broker: Broker) {
+    let mut ticks = tokio::time::interval(DELIVERING);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let (mut round, mut patrolled, mut deliveries) = (0_u32, None, JoinSet::new());
+    loop {
+        ticks.tick().await;
+        while deliveries.try_join_next().is_some() {}
+        if round.is_multiple_of(WEBHOOK_PATROL) {
+            match broker.patrol_webhooks(patrolled.take()).await {
+                Ok(next) => patrolled = next,
+                Err(fault) => tracing::warn!(%fault, "it could not be looked for webhooks"),
+            }
+        }
+        broker.begin_deliveries(&mut deliveries).await;
+        round = round.wrapping_add(1);
     }
 }
 

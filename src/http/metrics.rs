@@ -9,10 +9,10 @@ use prometheus_client::{
     collector::Collector,
     encoding::{DescriptorEncoder, EncodeMetric, text},
     metrics::{MetricType, counter::ConstCounter, gauge::ConstGauge, info::Info},
-    registry::Registry,
+    registry::{Registry, Unit},
 };
 
-use crate::service::{Broker, EventStreamFigures, LedgerFigures, Refused, Security, SecurityEvent};
+use crate::service::{Broker, EventStreamFigures, LedgerFigures, Refused, Security, SecurityEvent, WebhookFigures};
 
 use super::problem::Problem;
 
@@ -27,6 +27,7 @@ pub(super) async fn read(broker: web::Data<Broker>) -> Result<HttpResponse, Prob
     registry.register_collector(Box::new(OfMail(broker.mails())));
     registry.register_collector(Box::new(OfLedgers(broker.ledger_figures())));
     registry.register_collector(Box::new(OfEventStreams(broker.event_streams.figures())));
+    registry.register_collector(Box::new(OfWebhooks(broker.webhook_figures())));
     let mut written = String::new();
     text::encode(&mut written, &registry)
         .map_err(|fault| Problem::from(crate::service::Error::Internal(fault.to_string())))?;
@@ -110,6 +111,28 @@ impl Collector for OfEventStreams {
             ConstCounter::new(value).encode(counter)?;
         }
         Ok(())
+    }
+}
+
+/// What became of deliveries.
+#[derive(Debug)]
+struct OfWebhooks(WebhookFigures);
+
+impl Collector for OfWebhooks {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let WebhookFigures { delivered, failed, dead, waiting, waiting_seconds } = self.0;
+        let outcomes = [([("outcome", "delivered")], delivered), ([("outcome", "failed")], failed)];
+        counted(&mut encoder, "webhook_deliveries", "What tries to deliver events came to", outcomes)?;
+        let help = "Deliveries that were left after their last try";
+        let left = encoder.encode_descriptor("webhook_dead_letters", help, None, MetricType::Counter)?;
+        ConstCounter::new(dead).encode(left)?;
+        let help = "Deliveries that wait to be tried again, of the webhooks at which this process has worked";
+        let now = encoder.encode_descriptor("webhook_waiting", help, None, MetricType::Gauge)?;
+        ConstGauge::new(waiting).encode(now)?;
+        let help = "For how long some of them have waited without a break";
+        let unit = Unit::Seconds;
+        let since = encoder.encode_descriptor("webhook_waiting", help, Some(&unit), MetricType::Gauge)?;
+        ConstGauge::new(waiting_seconds).encode(since)
     }
 }
 

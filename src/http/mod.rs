@@ -55,3 +55,5 @@ mod upload_actions;
 pub mod upload_views;
 pub mod uploads;
 pub mod users;
+pub mod webhook_deliveries;
+pub mod webhooks;

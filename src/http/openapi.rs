@@ -20,7 +20,7 @@ use crate::web::pages;
 use super::{
     administration, api_keys, archives, artifacts, changes, console, event_sockets, events, explanations,
     file_requests, histories, ledger, ledger_exports, links, objects, session_uploads, sessions, shares, tenants,
-    uploads, users,
+    uploads, users, webhook_deliveries, webhooks,
 };
 
 #[derive(OpenApi)]
@@ -51,7 +51,9 @@ use super::{
         explanations::explain_share, histories::of_share, histories::of_link, histories::of_file_request, ledger::audit, ledger::verify,
         ledger::checkpoint, ledger::signing_keys, ledger::replace_signing_key, ledger_exports::export,
         ledger_exports::exports, ledger_exports::inspect_export, events::list, event_sockets::draw,
-        event_sockets::open,
+        event_sockets::open, webhooks::create, webhooks::list, webhooks::inspect, webhooks::change, webhooks::rotate,
+        webhooks::remove, webhook_deliveries::test, webhook_deliveries::deliveries, webhook_deliveries::replay,
+        webhook_deliveries::replay_after,
         console::sign_in, console::providers, console::inspect, console::sign_out, console::draw,
         administration::usage, administration::set_quota, administration::sweep, administration::reconcile,
     ),
@@ -66,6 +68,7 @@ use super::{
         (name = "objects", description = "The files of the vault"),
         (name = "administration", description = "Keys, users and tenants"),
         (name = "events", description = "What happens, told while it happens"),
+        (name = "webhooks", description = "Events, sent to receivers of yours and signed (Standard Webhooks)"),
         (name = "console", description = "What the pages of the console do besides: sessions by cookie"),
     ),
     modifiers(&Security),

@@ -10,8 +10,8 @@ use crate::web::pages;
 use super::{
     administration, api_keys, archives, artifacts, changes, console, event_sockets, events, explanations,
     file_requests, histories, json::LARGEST_BODY, ledger, ledger_exports, links, objects, openapi, problem::Problem,
-    security_txt,
-    session_uploads, sessions, shares, single_sign_on, tenants, uploads, users,
+    security_txt, session_uploads, sessions, shares, single_sign_on, tenants, uploads, users, webhook_deliveries,
+    webhooks,
 };
 
 /// The route table.
@@ -138,6 +138,19 @@ pub fn configure(routes: &mut web::ServiceConfig) {
         .service(resource("/v1/events").route(get().to(events::list)))
         .service(resource("/v1/events/tickets").route(post().to(event_sockets::draw)))
         .service(resource("/v1/events/ws").route(get().to(event_sockets::open)))
+        // Webhooks
+        .service(resource("/v1/webhooks").route(post().to(webhooks::create)).route(get().to(webhooks::list)))
+        .service(
+            resource("/v1/webhooks/{id}")
+                .route(get().to(webhooks::inspect))
+                .route(patch().to(webhooks::change))
+                .route(delete().to(webhooks::remove)),
+        )
+        .service(resource("/v1/webhooks/{id}/rotate").route(post().to(webhooks::rotate)))
+        .service(resource("/v1/webhooks/{id}/test").route(post().to(webhook_deliveries::test)))
+        .service(resource("/v1/webhooks/{id}/replay").route(post().to(webhook_deliveries::replay_after)))
+        .service(resource("/v1/webhooks/{id}/deliveries").route(get().to(webhook_deliveries::deliveries)))
+        .service(resource("/v1/webhooks/{id}/deliveries/{seq}/replay").route(post().to(webhook_deliveries::replay)))
         .service(resource("/v1/usage").route(get().to(administration::usage)))
         .service(resource("/v1/tenants/{id}/quota").route(put().to(administration::set_quota)))
         .service(resource("/v1/tenants/{id}").route(get().to(tenants::inspect)))

@@ -190,7 +190,10 @@ impl Broker {
                 let beside = self.keeping_clients(namespace, segment.first, clients).await?;
                 let transaction = beside.into_iter().fold(transaction, Transaction::write);
                 match self.store.commit(transaction).await {
-                    Ok(()) => chained += count,
+                    Ok(()) => {
+                        chained += count;
+                        self.webhooks.wake(namespace, self.now());
+                    }
                     Err(CommitError::Stale(_)) => {
                         outrun_by += 1;
                         break;

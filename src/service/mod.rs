@@ -68,6 +68,9 @@ pub mod usage;
 pub mod users;
 pub mod vault;
 pub mod verification;
+pub mod webhook_deliveries;
+pub mod webhook_replays;
+pub mod webhooks;
 
 use std::{sync::Arc, time::Duration};
 
@@ -98,6 +101,7 @@ pub use security::{Refused, Security, SecurityEvent, TokenMark};
 pub use tallies::Tallies;
 pub use turns::Turns;
 pub use uploads::UnderWay;
+pub use webhook_deliveries::{WebhookFigures, Webhooks};
 
 /// What operators set and use cases go by.
 #[derive(Clone, Debug)]
@@ -209,6 +213,8 @@ pub struct Broker {
     pub post: Option<Post>,
     /// Whose word is taken about who somebody is.
     pub providers: Arc<Providers>,
+    /// What this process knows of webhooks, and who carries their messages.
+    pub webhooks: Arc<Webhooks>,
     /// What operators set.
     pub settings: Settings,
 }

@@ -1,7 +1,7 @@
 //! What of the stored rows is personal, and therefore sealed: all of it, on this screen.
 //!
 //! Personal is what people say in their own words, or are called by: labels, messages, metadata, names, subjects and
-//! reasons; and the networks from which something may be used, which are somebody's addresses.
+//! reasons; what webhooks go to and are signed with; and the networks from which something may be used, which are somebody's addresses.
 //!
 //! Not sealed, and why:
 //! - paths and names of files: they are listed by their beginnings, which nothing sealed has. What an outsider says
@@ -32,6 +32,7 @@ use crate::domain::{
     tenant::{Namespace, Tenant},
     tries::Tries,
     upload::Upload,
+    webhook_delivery::{Delivery, Progress},
 };
 
 use super::{
@@ -50,6 +51,8 @@ use super::{
     tenants,
     uploads::{DueBytes, DueRow},
     users::UserPointer,
+    webhook_deliveries::Retry,
+    webhooks::{Roster, WebhookRow},
 };
 
 /// A value that is kept in a row, in one way or the other.
@@ -95,6 +98,8 @@ personal! {
     ClientsRow: "/clients";
     // A secret of the tenant's, which goes with its data key.
     SigningKeyRow: "/seed";
+    // Where events are sent, and what they are signed with.
+    WebhookRow: "/target", "/description";
 }
 
 plain! {
@@ -108,4 +113,6 @@ plain! {
     // An organisation, its key and its web pages.
     DataKeyRow, NamedOrigin, Tenant,
     Event, Export, LedgerState, Segment,
+    // How far events have come on their way to receivers.
+    Delivery, Progress, Retry, Roster,
 }

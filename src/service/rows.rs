@@ -38,6 +38,11 @@
 //! | `ledger-state#T#M` | `state` | how far it was verified |
 //! | `exports#T#M` | export id | an export of the ledger |
 //! | `signing-keys#T#M` | number | a key that signs checkpoints and exports |
+//! | `webhook-namespaces` | tenant and mode | namespaces that have, or had, webhooks |
+//! | `webhooks#T#M` | `roster`, webhook id | which webhooks there are; a webhook |
+//! | `webhook#W` | `progress` | how far it has come in the ledger |
+//! | `webhook-deliveries#W` | number of a record | a delivery that failed once at least |
+//! | `webhook-retries#W` | time, number of a record | when deliveries are tried again |
 //! | `outbox#T#M#n` | attempt and number | events on their way to the ledger |
 //!
 //! `T` tenant, `M` mode, `H` SHA-256, `R` the mark of a recipient (or `none`, `asked`, `tries`: of all of them). Tenant
@@ -56,7 +61,7 @@ use crate::{
     },
     domain::{
         event::Subject,
-        ids::{ArtifactId, ExportId, FileRequestId, LinkId, ShareId, TenantId, UploadId},
+        ids::{ArtifactId, ExportId, FileRequestId, LinkId, ShareId, TenantId, UploadId, WebhookId},
         instant::Instant,
         path::VaultPath,
         principal::PrincipalId,
@@ -330,6 +335,42 @@ pub(super) fn signing_keys(namespace: Namespace) -> String {
 
 pub(super) fn signing_key(namespace: Namespace, number: u32) -> RowKey {
     RowKey::new(signing_keys(namespace), format!("{number:08x}"))
+}
+
+pub(super) fn webhook_namespaces() -> String {
+    "webhook-namespaces".into()
+}
+
+pub(super) fn webhook_namespace(namespace: Namespace) -> RowKey {
+    RowKey::new(webhook_namespaces(), of(namespace).to_string())
+}
+
+pub(super) fn webhook_roster(namespace: Namespace) -> RowKey {
+    RowKey::new(format!("webhooks#{}", of(namespace)), "roster")
+}
+
+pub(super) fn webhook(namespace: Namespace, webhook: WebhookId) -> RowKey {
+    RowKey::new(format!("webhooks#{}", of(namespace)), webhook.to_string())
+}
+
+pub(super) fn webhook_progress(webhook: WebhookId) -> RowKey {
+    RowKey::new(format!("webhook#{webhook}"), "progress")
+}
+
+pub(super) fn webhook_deliveries(webhook: WebhookId) -> String {
+    format!("webhook-deliveries#{webhook}")
+}
+
+pub(super) fn webhook_delivery(webhook: WebhookId, seq: u64) -> RowKey {
+    RowKey::new(webhook_deliveries(webhook), format!("{seq:016x}"))
+}
+
+pub(super) fn webhook_retries(webhook: WebhookId) -> String {
+    format!("webhook-retries#{webhook}")
+}
+
+pub(super) fn webhook_retry(webhook: WebhookId, due: Instant, seq: u64) -> RowKey {
+    RowKey::new(webhook_retries(webhook), format!("{}#{seq:016x}", due_position(due)))
 }
 
 pub(super) fn ledger(namespace: Namespace) -> String {

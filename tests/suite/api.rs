@@ -66,6 +66,7 @@ mod once_in_doubt;
 mod one_answer;
 mod personal;
 mod principals;
+mod receiver;
 mod recipients;
 mod recorded;
 mod redemptions_proven;
@@ -73,6 +74,8 @@ mod restrictions;
 mod sealing;
 mod smoke;
 mod tenants_apart;
+mod webhook_deliveries;
+mod webhooks;
 
 on_every_backend! {
     smoke:
@@ -199,6 +202,9 @@ on_every_backend! {
         what_is_foreseen_is_what_happens;
     exports:
         an_export_is_verified_by_openssl_alone;
+    webhooks:
+        what_happens_arrives_signed_within_moments,
+        a_webhook_is_tried_out_changed_and_removed;
     client_details:
         it_is_told_who_asked,
         the_trail_is_searched;

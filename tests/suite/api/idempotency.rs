@@ -23,7 +23,8 @@ struct Creating {
 }
 
 /// Routes that make something of what is there, or what is there once.
-const AT_SOMETHING: [&str; 3] = ["/v1/api-keys/{id}/rotate", "/v1/users", "/v1/tenants/{id}/impersonations"];
+const AT_SOMETHING: [&str; 4] =
+    ["/v1/api-keys/{id}/rotate", "/v1/users", "/v1/tenants/{id}/impersonations", "/v1/webhooks/{id}/rotate"];
 
 /// Every route that creates something anew each time.
 fn creating(api: &Api) -> Vec<Creating> {
@@ -47,6 +48,7 @@ fn creating(api: &Api) -> Vec<Creating> {
         at(&session, "/v1/session/uploads/batch", batch("in/1.txt"), batch("in/3.txt")),
         at(admin, "/v1/api-keys", key("docs/"), key("/")),
         at(admin, "/v1/audit/exports", json!({}), json!({ "type": "share.claimed" })),
+        at(admin, "/v1/webhooks", json!({ "url": "https://a.example" }), json!({ "url": "https://b.example" })),
         at(admin, "/v1/tenants", json!({ "name": "One" }), json!({ "name": "Two" })),
     ]
 }
@@ -128,9 +130,11 @@ pub fn a_new_secret_a_user_and_an_impersonation_are_made_once(api: &Api) {
     let other = api.new_tenant("Other");
     let user =
         json!({ "issuer": "https://id.example", "subject": "1", "grants": [{ "path": "/", "permission": "read" }] });
-    let [rotate, users, impersonations] = AT_SOMETHING;
+    let hook = api.post(api.admin(), "/v1/webhooks", &json!({ "url": "https://a.example" })).text("id");
+    let [rotate, users, impersonations, secrets] = AT_SOMETHING;
     for (route, body, another) in [
         (rotate.replace("{id}", &key.id), json!({}), json!({ "overlap": 5 })),
+        (secrets.replace("{id}", &hook), json!({}), json!({ "overlap": 5 })),
         (users.to_owned(), user, json!({ "issuer": "https://id.example", "subject": "2", "grants": [] })),
         (impersonations.replace("{id}", &other.id), json!({ "reason": "a" }), json!({ "reason": "b" })),
     ] {

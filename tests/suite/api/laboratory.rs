@@ -1,10 +1,11 @@
 //! A broker whose clock stands still until it is moved, and whose store fails
 //! as a test has planned.
 
-use std::{sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use cloakroom::{
     clock::{Clock, ManualClock, SystemClock},
+    courier::{Courier, Names},
     crypto::{claim::ClaimKey, secret::SecretText},
     domain::{
         event::Event,
@@ -17,15 +18,20 @@ use cloakroom::{
         permission::SharePermission,
         restrictions::Restrictions,
         share::Pins,
+        webhook::Reachable,
     },
     entropy::{Entropy, SystemEntropy},
-    http::server::{Bound, Capacity, Listeners, bind},
+    http::{
+        server::{Bound, Capacity, Listeners, bind},
+        webhooks::telling,
+    },
     keys::{self, Keys},
     mail::{FolderMailer, Post},
     objects::embedded::EmbeddedStorage,
     oidc::{ProviderSettings, Providers},
     service::{
-        Asking, Broker, Caller, ContentOrigin, Error, EventStreams, Limits, Offered, PasswordPool, Settings, UnderWay,
+        Asking, Broker, Caller, ContentOrigin, Error, EventStreams, Limits, Offered, PasswordPool, Settings,
+        UnderWay, Webhooks,
         idempotency::Reply,
         share_redemption::OpenedSession,
         shares::{MintShare, MintedShare},
@@ -70,6 +76,7 @@ impl Laboratory {
         let post = Post::new(mailer, sender, clock.clone(), entropy.clone(), Handle::current());
         let (scheme, authority) = content_url.split_once("://").unwrap();
         let broker = Broker {
+            webhooks: Arc::new(webhooks("")),
             store: Store::new(faults.clone()),
             objects: objects.clone(),
             keyring,
@@ -200,6 +207,16 @@ impl Laboratory {
         (api, clock)
     }
 
+    /// The same, whose webhooks may go to this machine.
+    pub fn served_delivering() -> (Api, Arc<ManualClock>, Arc<FaultyStore<MemoryStore>>) {
+        let runtime = runtime();
+        let bound = listeners();
+        let [public_url, content_url] = urls(&bound);
+        let mut laboratory = runtime.block_on(Self::at(ONE_TIME, &public_url, &content_url));
+        laboratory.broker.webhooks = Arc::new(webhooks("127.0.0.1"));
+        laboratory.serve(runtime, bound, Capacity::of_workers(2))
+    }
+
     fn serve(
         self,
         runtime: Runtime,
@@ -246,6 +263,34 @@ impl Laboratory {
     /// The events of the first tenant.
     pub async fn events(&self) -> Vec<Event> {
         events(&self.broker, &format!("{}#live", self.tenant.id)).await
+    }
+}
+
+/// What another replica knows of webhooks, which may go to these networks. Receivers have three seconds.
+pub fn webhooks(networks: &str) -> Webhooks {
+    let reachable = Reachable { networks: networks.parse().unwrap(), own: Vec::new() };
+    let courier = Courier::new(reachable, Arc::new(Named), Duration::from_secs(3));
+    Webhooks::new(courier, telling, &SystemEntropy)
+}
+
+/// Names that lead where an attacker wants them to lead.
+struct Named;
+
+impl Names for Named {
+    fn lookup(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+        let addresses: &[&str] = match host {
+            "receiver.example" => &["127.0.0.1"],
+            "inside.example" => &["10.0.0.1"],
+            "loopback.example" => &["127.0.0.2"],
+            "mapped.example" => &["::ffff:127.0.0.2"],
+            "translated.example" => &["64:ff9b::7f00:2"],
+            "metadata.example" => &["169.254.169.254"],
+            // One that may be gone to does not make the others so.
+            "both.example" => &["127.0.0.1", "127.0.0.2"],
+            "nobody.example" => return Err(io::Error::other("nobody")),
+            address => &[address][..],
+        };
+        Ok(addresses.iter().map(|address| SocketAddr::new(address.parse().unwrap(), port)).collect())
     }
 }
 

@@ -16,8 +16,8 @@ struct Canaries {
 }
 
 /// Which fields of requests are personal, wherever they are asked for.
-const PERSONAL: [&str; 8] =
-    ["label", "message", "metadata", "subject", "reason", "name", "allowed_networks", "recipients"];
+const PERSONAL: [&str; 9] =
+    ["description", "label", "message", "metadata", "subject", "reason", "name", "allowed_networks", "recipients"];
 /// Fields of these names that are not: a tenant is an organisation, a ZIP is a file, and the last is a filter.
 const NOT_PERSONAL: [(&str, &str); 5] = [
     ("/v1/tenants", "name"),
@@ -157,6 +157,12 @@ fn nothing_that_people_say_is_found_in_the_store(backend: Backend) {
     let delivering = json!({ "token": request["token"], "claim_key": deliverer });
     say("POST", "/v1/file-requests/redeem", "/v1/file-requests/redeem", delivering, &["name"]);
     let file = |path: &str| json!({ "path": path, "size": 1, "content_type": "text/plain" });
+    // Not followed, since nobody is of that name; what is said in a URL may be a secret.
+    let to = json!({ "url": format!("https://hooks.invalid/{}", said.mark) });
+    let webhook = say("POST", "/v1/webhooks", "/v1/webhooks", to.clone(), &["description"]);
+    let webhook = format!("/v1/webhooks/{}", text(&webhook, "id"));
+    say("PATCH", &webhook, "/v1/webhooks/{id}", to, &["description"]);
+    say("POST", &format!("{webhook}/rotate"), "", json!({}), &[]);
     let upload = say("POST", "/v1/uploads", "/v1/uploads", file("b.txt"), &["metadata"]);
     let batch = json!({ "items": [said.in_fields(file("c.txt"), &["metadata"])] });
     say("POST", "/v1/uploads/batch", "/v1/uploads/batch", batch, &[]);
@@ -182,6 +188,7 @@ fn nothing_that_people_say_is_found_in_the_store(backend: Backend) {
         (api.admin(), &format!("/v1/links/{}", text(&link, "id")), &["label", "message", "metadata"]),
         (api.admin(), &format!("/v1/file-requests/{}", text(&request, "id")), &["label", "message", "metadata"]),
         (api.admin(), &upload_route, &["metadata"]),
+        (api.admin(), &webhook, &["description"]),
         (&other.admin.secret, "/v1/api-keys", &["reason"]),
     ] {
         let seen = api.get(bearer, route).expect(200).to_string();

@@ -25,7 +25,10 @@ use cloakroom::{
 use futures_util::{StreamExt, TryStreamExt, stream};
 use tokio::sync::Notify;
 
-use crate::api::harness::{Api, Tenant, runtime};
+use crate::api::{
+    harness::{Api, Tenant, runtime},
+    laboratory::webhooks,
+};
 
 /// What is asked of the storage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -244,6 +247,7 @@ pub fn served_at(clock: Arc<dyn Clock>) -> (Api, Arc<AwayStorage>) {
         under_way: UnderWay::on(runtime.handle().clone()),
         archives: Arc::default(),
         event_streams: Arc::new(EventStreams::on(runtime.handle().clone(), &StreamLimits::off())),
+        webhooks: Arc::new(webhooks("")),
         settings: Settings {
             public_url: format!("http://127.0.0.1:{}", ports[0]),
             content: ContentOrigin { scheme: "http".into(), authority },

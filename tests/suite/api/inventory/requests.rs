@@ -1,5 +1,6 @@
 //! How each route is asked: a request that is right in everything, about something made for it alone.
 
+use cloakroom::domain::tenant::{Mode, Namespace};
 use serde_json::{Value, json};
 
 use super::callers::{House, key};
@@ -149,6 +150,29 @@ impl House {
             }
             // What opens it is in its ticket, whoever sends that: api::event_sockets. Without an upgrade nothing is looked at.
             "GET /v1/events/ws" => Asked { path: "/v1/events/ws?ticket=cet_x".into(), body: None },
+            "GET /v1/webhooks" => {
+                self.hook();
+                Asked { path: pattern.into(), body: None }
+            }
+            "POST /v1/webhooks" => {
+                self.hook();
+                with(json!({ "url": "https://inside.example/" }))
+            }
+            "GET /v1/webhooks/{id}"
+            | "DELETE /v1/webhooks/{id}"
+            | "POST /v1/webhooks/{id}/test"
+            | "GET /v1/webhooks/{id}/deliveries" => of(&self.hook()),
+            "PATCH /v1/webhooks/{id}" => of_with(&self.hook(), json!({ "description": "new" })),
+            "POST /v1/webhooks/{id}/rotate" => of_with(&self.hook(), nothing),
+            "POST /v1/webhooks/{id}/replay" => of_with(&self.hook(), json!({ "after": 1 })),
+            "POST /v1/webhooks/{id}/deliveries/{seq}/replay" => {
+                let hook = self.hook();
+                let namespace = Namespace { tenant: api.tenant.id.parse().unwrap(), mode: Mode::Live };
+                api.wait(api.broker().deliver(namespace)).unwrap();
+                let waiting = api.get(admin, &format!("/v1/webhooks/{hook}/deliveries")).expect(200);
+                let path = pattern.replace("{id}", &hook).replace("{seq}", &waiting["items"][0]["seq"].to_string());
+                Asked { path, body: None }
+            }
             "POST /v1/audit/signing-keys/{id}/replace" => {
                 api.post(api.admin(), "/v1/audit/checkpoints", &json!({})).expect(200);
                 let keys = api.get(api.admin(), "/v1/audit/signing-keys").expect(200);
@@ -184,6 +208,16 @@ impl House {
             _ if pattern.contains('{') => panic!("say here how {route} is asked ({column})"),
             _ => Asked { path: pattern.to_owned(), body: None },
         }
+    }
+
+    /// A webhook that sends where nothing is sent; older ones make room for it.
+    fn hook(&self) -> String {
+        let (api, admin) = (&self.api, self.api.admin());
+        let all = api.get(admin, "/v1/webhooks").expect(200);
+        for old in all["items"].as_array().unwrap().iter().skip(10) {
+            api.delete(admin, &format!("/v1/webhooks/{}", text(old, "id"))).expect(204);
+        }
+        api.post(admin, "/v1/webhooks", &json!({ "url": "https://inside.example/" })).text("id")
     }
 
     /// A request to another listener. What opens something there is in its URL or its form.
