@@ -42,6 +42,7 @@ mod tenant;
 mod upload;
 mod uploads;
 mod user;
+mod webhook;
 
 use std::{
     io::{self, Write},
@@ -94,6 +95,8 @@ enum Command {
     Events(events::Arguments),
     /// Send what happens to a program on this machine, as webhooks would
     Listen(listen::Arguments),
+    /// Have events sent to receivers of yours, signed, and see what becomes of them
+    Webhook(webhook::Arguments),
     /// Create and list tenants, for operators
     Tenant(tenant::Arguments),
     /// Create the first tenant and its admin key, where nothing does so by itself
@@ -133,6 +136,7 @@ pub fn run() -> ExitCode {
         Some(Command::Audit(arguments)) => audit::run(&arguments),
         Some(Command::Events(arguments)) => events::run(&arguments),
         Some(Command::Listen(arguments)) => listen::run(&arguments),
+        Some(Command::Webhook(arguments)) => webhook::run(&arguments),
         Some(Command::Tenant(arguments)) => tenant::run(&arguments),
         Some(Command::Bootstrap(given)) => bootstrap::first(given),
         Some(Command::RecoverAdmin(given)) => bootstrap::recover(given),
