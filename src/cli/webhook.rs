@@ -24,8 +24,10 @@ pub(super) struct Arguments {
 enum Action {
     /// Have events sent to a URL; prints the webhook's id, and its secret, which is shown this once
     Create {
-        /// To where: https
-        url: String,
+        /// To where: an https URL
+        // Not called url: that is the server, which is asked with the key.
+        #[arg(value_name = "RECEIVER")]
+        receiver: String,
         /// Only events of this type, such as share.claimed, or of this kind, such as 'share.*'; repeat it for more
         #[arg(long = "type", value_name = "TYPE")]
         types: Vec<String>,
@@ -45,8 +47,8 @@ enum Action {
         /// Its id
         id: String,
         /// To where from now on
-        #[arg(long)]
-        url: Option<String>,
+        #[arg(long, value_name = "RECEIVER")]
+        to: Option<String>,
         /// Only events of this type or kind from now on; repeat it for more
         #[arg(long = "type", value_name = "TYPE", conflicts_with = "all_types")]
         types: Vec<String>,
@@ -114,8 +116,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failed> {
         say(line(&seen))
     };
     match &arguments.action {
-        Action::Create { url, types, description } => {
-            let body = json!({ "url": url, "types": some(types), "description": description });
+        Action::Create { receiver, types, description } => {
+            let body = json!({ "url": receiver, "types": some(types), "description": description });
             with_secret(&client.create("/v1/webhooks", &without_nulls(&body))?)
         }
         Action::List => {
@@ -123,8 +125,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failed> {
             listed["items"].as_array().into_iter().flatten().try_for_each(|webhook| say(line(webhook)))
         }
         Action::Show { id } => show(&client.get(&route(id))?),
-        Action::Change { id, url, types, all_types, description } => {
-            let mut body = without_nulls(&json!({ "url": url, "types": some(types), "description": description }));
+        Action::Change { id, to, types, all_types, description } => {
+            let mut body = without_nulls(&json!({ "url": to, "types": some(types), "description": description }));
             if *all_types {
                 body["types"] = Value::Null;
             }

@@ -28,3 +28,4 @@ mod stopping;
 mod terminal;
 mod uploading;
 mod uploading_parts;
+mod webhooks;

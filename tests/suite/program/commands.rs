@@ -321,6 +321,7 @@ fn every_command_explains_itself() {
         "audit",
         "events",
         "listen",
+        "webhook",
         "tenant",
         "bootstrap",
         "recover-admin",
@@ -335,6 +336,7 @@ fn every_command_explains_itself() {
         ("tenant", "create list"),
         ("receipt", "verify get key"),
         ("request", "create list show close"),
+        ("webhook", "create list show change test pause resume rotate deliveries replay remove"),
         ("share", "change"),
         ("link", "change"),
     ] {
