@@ -39,7 +39,9 @@ use crate::{
         s3::{S3Settings, S3Storage},
     },
     scanner::{self, Scanner},
-    service::{Broker, ContentOrigin, EventStreams, Limits, Offered, PasswordPool, Settings, UnderWay, Webhooks, tenants},
+    service::{
+        Broker, ContentOrigin, EventStreams, Limits, Offered, PasswordPool, Settings, UnderWay, Webhooks, tenants,
+    },
     store::{
         Backend, Store,
         dynamodb::{self, DynamoStore},
@@ -308,7 +310,7 @@ pub struct Running {
     parts: Parts,
     listeners: Listeners,
     certificates: Certificates,
-    rounds: [tokio::task::JoinHandle<()>; 4],
+    rounds: [tokio::task::JoinHandle<()>; 5],
     /// Where the API is.
     pub api: SocketAddr,
     /// Where user content is.
@@ -385,7 +387,8 @@ impl Prepared {
             tokio::spawn(rounds::rounds(of_broker.clone(), store, mark, certificates.clone())),
             tokio::spawn(rounds::chaining(of_broker.clone(), parts.embedded_store.is_some())),
             tokio::spawn(rounds::verifying(of_broker.clone())),
-            tokio::spawn(rounds::delivering(of_broker)),
+            tokio::spawn(rounds::delivering(of_broker.clone())),
+            tokio::spawn(rounds::removing(of_broker)),
         ];
         Ok(Running { parts, listeners, certificates, rounds, api, content, ops })
     }

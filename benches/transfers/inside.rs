@@ -90,6 +90,10 @@ impl Backend for Commits {
         self.store.count(counter, amount, purge_after).await
     }
 
+    async fn remove_counters(&self, partition: &str) -> Result<(), Unavailable> {
+        self.store.remove_counters(partition).await
+    }
+
     async fn ping(&self) -> Result<(), Unavailable> {
         self.store.ping().await
     }

@@ -138,6 +138,21 @@ pub(super) async fn verifying(broker: Broker) {
     }
 }
 
+/// How often it is looked for tenants that are to be removed.
+const REMOVING: Duration = Duration::from_secs(10);
+
+/// Removes tenants whose time it is, and goes on with what was left.
+pub(super) async fn removing(broker: Broker) {
+    let mut ticks = tokio::time::interval(REMOVING);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        if let Err(fault) = broker.remove_due_tenants().await {
+            tracing::warn!(%fault, "it could not be looked for tenants that are to be removed");
+        }
+    }
+}
+
 /// How far sweeping has come.
 struct Sweeper {
     /// All that was due before has been looked at.

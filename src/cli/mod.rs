@@ -97,7 +97,7 @@ enum Command {
     Listen(listen::Arguments),
     /// Have events sent to receivers of yours, signed, and see what becomes of them
     Webhook(webhook::Arguments),
-    /// Create and list tenants, for operators
+    /// Create, list, suspend and delete tenants, for operators
     Tenant(tenant::Arguments),
     /// Create the first tenant and its admin key, where nothing does so by itself
     Bootstrap(Given),

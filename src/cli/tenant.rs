@@ -1,11 +1,11 @@
-//! `cloakroom tenant`: create, list, suspend and cut off tenants, and act for one; for operators.
+//! `cloakroom tenant`: create, list, suspend, cut off and remove tenants, and act for one; for operators.
 
 use clap::{Args, Subcommand};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{
     Failed,
-    client::{Client, Server, all_pages, cleaned, encoded, text},
+    client::{Client, Server, all_pages, cleaned, encoded, json_line, text},
     measures::{Lifetime, Size},
     remark, say,
 };
@@ -36,6 +36,30 @@ enum Action {
     Resume {
         /// The tenant's id
         id: String,
+    },
+    /// Remove a tenant with everything that it has, seven days from now; it is suspended until then
+    Delete {
+        /// The tenant's id
+        id: String,
+        /// Remove it at once: nobody can call that off
+        #[arg(long, requires = "name")]
+        without_grace: bool,
+        /// What the tenant is called, so that no other one is removed by a slip
+        #[arg(long, requires = "without_grace")]
+        name: Option<String>,
+    },
+    /// Call the removal of a tenant off, before it begins
+    Restore {
+        /// The tenant's id
+        id: String,
+    },
+    /// Show a tenant, or what remains of it
+    Show {
+        /// The tenant's id
+        id: String,
+        /// As JSON, on one line
+        #[arg(long)]
+        json: bool,
     },
     /// End everything that was made under a tenant, keys included, and print a new admin key: this once
     CutOff {
@@ -95,6 +119,23 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failed> {
         }
         Action::Suspend { id } => client.post(&of(id, "suspend"), &json!({})).map(drop).map_err(Into::into),
         Action::Resume { id } => client.post(&of(id, "resume"), &json!({})).map(drop).map_err(Into::into),
+        Action::Delete { id, without_grace, name } => {
+            let grace = without_grace.then_some("none");
+            let tenant = client.post(&of(id, "delete"), &json!({ "grace": grace, "name": name }))?;
+            match without_grace {
+                true => remark(format!("{id}  is being removed; `cloakroom tenant show {id}` tells how far that is")),
+                false => remark(format!(
+                    "{id}  is suspended, and removed on {}; `cloakroom tenant restore {id}` calls that off",
+                    text(&tenant["deletion"], "due_at")
+                )),
+            }
+            Ok(())
+        }
+        Action::Restore { id } => client.post(&of(id, "restore"), &json!({})).map(drop).map_err(Into::into),
+        Action::Show { id, json } => {
+            let tenant = client.get(&format!("/v1/tenants/{}", encoded(id)))?;
+            if *json { say(json_line(&tenant)) } else { show(&tenant) }
+        }
         Action::CutOff { id } => {
             let tenant = client.post(&of(id, "cut-off"), &json!({}))?;
             remark(format!("{id}  all that was made under it has ended; its new admin key, shown this once:"));
@@ -119,4 +160,26 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failed> {
 /// The route by which something is done to a tenant.
 fn of(id: &str, what: &str) -> String {
     format!("/v1/tenants/{}/{what}", encoded(id))
+}
+
+fn show(tenant: &Value) -> Result<(), Failed> {
+    say(format!("{}  {}  {}", text(tenant, "id"), text(tenant, "status"), cleaned(text(tenant, "name"))))?;
+    for (what, at) in [("asked for", "asked_at"), ("to be removed from", "due_at")] {
+        if let Some(at) = tenant["deletion"][at].as_str() {
+            say(format!("{what:<20}{at}"))?;
+        }
+    }
+    for (what, at) in [("asked for", "asked_at"), ("nothing left since", "deleted_at"), ("last look", "last_look_at")] {
+        if let Some(at) = tenant[at].as_str() {
+            say(format!("{what:<20}{at}"))?;
+        }
+    }
+    if let (Some(rows), Some(objects)) = (tenant["rows"].as_u64(), tenant["objects"].as_u64()) {
+        say(format!("{:<20}{rows} rows, {objects} objects", "removed"))?;
+    }
+    for ledger in tenant["ledgers"].as_array().into_iter().flatten() {
+        let (mode, size, hash) = (text(ledger, "mode"), &ledger["size"], text(ledger, "hash"));
+        say(format!("{:<20}{size} records, ended by {hash}", format!("{mode} ledger")))?;
+    }
+    Ok(())
 }

@@ -79,6 +79,7 @@ mod tests {
             suspended: false,
             quota: Limits::default(),
             allowed_origins: Vec::new(),
+            deletion: None,
             created_at: Instant::from_unix_seconds(1),
         }
     }

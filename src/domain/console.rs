@@ -127,6 +127,7 @@ mod tests {
             suspended: false,
             quota: Limits::default(),
             allowed_origins: Vec::new(),
+            deletion: None,
             created_at: NOW,
         }
     }

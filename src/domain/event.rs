@@ -35,6 +35,12 @@ pub enum EventType {
     TenantOriginsChanged,
     #[serde(rename = "tenant.impersonated")]
     TenantImpersonated,
+    #[serde(rename = "tenant.deletion_asked")]
+    TenantDeletionAsked,
+    #[serde(rename = "tenant.restored")]
+    TenantRestored,
+    #[serde(rename = "tenant.deleted")]
+    TenantDeleted,
     #[serde(rename = "tenant.key_wrapped")]
     TenantKeyWrapped,
     #[serde(rename = "api_key.created")]

@@ -42,6 +42,7 @@ pub mod recipient;
 pub mod redemption;
 pub mod redemption_count;
 pub mod refusal;
+pub mod removal;
 pub mod restrictions;
 pub mod share;
 pub mod tenant;

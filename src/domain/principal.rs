@@ -325,6 +325,7 @@ pub(crate) mod tests {
             suspended: false,
             quota: Limits::default(),
             allowed_origins: Vec::new(),
+            deletion: None,
             created_at: at(1),
         }
     }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{ids::TenantId, instant::Instant, quota::Limits, web_origin::WebOrigin};
+use super::{ids::TenantId, instant::Instant, quota::Limits, removal::Deletion, web_origin::WebOrigin};
 
 /// Whether something is real or made for trying things out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -55,6 +55,9 @@ pub struct Tenant {
     /// From which other sites' pages it may be used by script.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub allowed_origins: Vec<WebOrigin>,
+    /// That it is to be removed, where it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deletion: Option<Deletion>,
     /// When it was created.
     pub created_at: Instant,
 }

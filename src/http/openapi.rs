@@ -47,7 +47,7 @@ use super::{
         api_keys::revoke,
         users::create, users::list, users::inspect, users::change, users::cut_off, users::remove,
         tenants::create, tenants::list, tenants::inspect, tenants::suspend, tenants::resume, tenants::cut_off,
-        tenants::impersonate, tenants::allow_origins,
+        tenants::impersonate, tenants::allow_origins, tenants::delete, tenants::restore,
         explanations::explain_share, histories::of_share, histories::of_link, histories::of_file_request, ledger::audit, ledger::verify,
         ledger::checkpoint, ledger::signing_keys, ledger::replace_signing_key, ledger_exports::export,
         ledger_exports::exports, ledger_exports::inspect_export, events::list, event_sockets::draw,

@@ -157,6 +157,8 @@ pub fn configure(routes: &mut web::ServiceConfig) {
         .service(resource("/v1/tenants/{id}/allowed-origins").route(put().to(tenants::allow_origins)))
         .service(resource("/v1/tenants/{id}/suspend").route(post().to(tenants::suspend)))
         .service(resource("/v1/tenants/{id}/resume").route(post().to(tenants::resume)))
+        .service(resource("/v1/tenants/{id}/delete").route(post().to(tenants::delete)))
+        .service(resource("/v1/tenants/{id}/restore").route(post().to(tenants::restore)))
         .service(resource("/v1/tenants/{id}/cut-off").route(post().to(tenants::cut_off)))
         .service(resource("/v1/tenants/{id}/impersonations").route(post().to(tenants::impersonate)))
         .service(resource("/v1/tenants").route(post().to(tenants::create)).route(get().to(tenants::list)))

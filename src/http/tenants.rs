@@ -6,14 +6,22 @@ use utoipa::ToSchema;
 
 use crate::{
     domain::{
+        event::Actor,
         lifetime,
         permission::Role,
         quota::Limits,
+        removal::{LAST_LOOK, LedgerEnd, Tombstone},
         tenant::{Mode, Tenant},
         text,
         web_origin::WebOrigin,
     },
-    service::{Broker, api_keys::CreatedApiKey, impersonation::Impersonate, tenants::CreatedTenant},
+    service::{
+        Broker,
+        api_keys::CreatedApiKey,
+        impersonation::Impersonate,
+        tenant_deletion::{Grace, SeenTenant},
+        tenants::CreatedTenant,
+    },
 };
 
 use super::{
@@ -39,7 +47,7 @@ pub struct CreateBody {
 pub struct TenantView {
     /// Its id.
     pub id: String,
-    /// `active` or `suspended`.
+    /// `active`, `suspended` or `deleting`.
     pub status: &'static str,
     /// Its name.
     pub name: String,
@@ -51,17 +59,125 @@ pub struct TenantView {
     pub allowed_origins: Vec<WebOrigin>,
     /// When it was created (RFC 3339).
     pub created_at: String,
+    /// When it is removed, where that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deletion: Option<DeletionView>,
+}
+
+/// That a tenant is to be removed.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = TenantDeletionView)]
+pub struct DeletionView {
+    /// When it was asked for (RFC 3339).
+    pub asked_at: String,
+    /// When it begins (RFC 3339). Until then it can be called off.
+    pub due_at: String,
+    /// Who asked for it.
+    #[schema(value_type = Object)]
+    pub by: Actor,
 }
 
 impl From<Tenant> for TenantView {
     fn from(tenant: Tenant) -> Self {
         Self {
             id: tenant.id.to_string(),
-            status: if tenant.suspended { "suspended" } else { "active" },
+            status: match (&tenant.deletion, tenant.suspended) {
+                (Some(_), _) => "deleting",
+                (None, true) => "suspended",
+                (None, false) => "active",
+            },
             name: tenant.name,
             quota: tenant.quota,
             allowed_origins: tenant.allowed_origins,
             created_at: tenant.created_at.to_string(),
+            deletion: tenant.deletion.map(|deletion| DeletionView {
+                asked_at: deletion.asked_at.to_string(),
+                due_at: deletion.due_at.to_string(),
+                by: deletion.by,
+            }),
+        }
+    }
+}
+
+/// What remains of a tenant.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = RemovedTenantView)]
+pub struct RemovedView {
+    /// Its id, which no tenant has again.
+    pub id: String,
+    /// `removing`, and `deleted` once nothing is left.
+    pub status: &'static str,
+    /// Who asked for it to be removed.
+    #[schema(value_type = Object)]
+    pub by: Actor,
+    /// When they did (RFC 3339).
+    pub asked_at: String,
+    /// When it began (RFC 3339).
+    pub begun_at: String,
+    /// Since when nothing is left (RFC 3339).
+    pub deleted_at: Option<String>,
+    /// When it was, or is, looked once more for what was written meanwhile (RFC 3339).
+    pub last_look_at: Option<String>,
+    /// Rows that were removed.
+    pub rows: u64,
+    /// Objects that were removed, each version by itself.
+    pub objects: u64,
+    /// How its ledgers ended.
+    #[schema(value_type = Vec<LedgerEndView>)]
+    pub ledgers: Vec<LedgerEnd>,
+}
+
+/// How a ledger ended.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct LedgerEndView {
+    /// `live` or `test`.
+    pub mode: String,
+    /// How many records it had.
+    pub size: u64,
+    /// The hash of the last of them.
+    pub hash: String,
+    /// Whether all of it was as it was written.
+    pub intact: bool,
+    /// The last checkpoint: a signed note.
+    pub checkpoint: Option<String>,
+    /// What it is verified with.
+    pub verifier_key: Option<String>,
+}
+
+impl From<Tombstone> for RemovedView {
+    fn from(tombstone: Tombstone) -> Self {
+        let last_look_at = tombstone.closed_at.or(tombstone.deleted_at.map(|at| at.plus(LAST_LOOK)));
+        Self {
+            id: tombstone.tenant.to_string(),
+            status: if tombstone.deleted_at.is_some() { "deleted" } else { "removing" },
+            by: tombstone.by,
+            asked_at: tombstone.asked_at.to_string(),
+            begun_at: tombstone.begun_at.to_string(),
+            deleted_at: tombstone.deleted_at.map(|at| at.to_string()),
+            last_look_at: last_look_at.map(|at| at.to_string()),
+            rows: tombstone.rows,
+            objects: tombstone.objects,
+            ledgers: tombstone.ledgers,
+        }
+    }
+}
+
+/// A tenant, or what remains of it.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(untagged)]
+#[schema(as = SeenTenantView)]
+pub enum SeenView {
+    /// It is there, be it for a while.
+    There(TenantView),
+    /// It is removed, or is being.
+    Removed(RemovedView),
+}
+
+impl From<SeenTenant> for SeenView {
+    fn from(seen: SeenTenant) -> Self {
+        match seen {
+            SeenTenant::There(tenant) => Self::There((*tenant).into()),
+            SeenTenant::Removed(tombstone) => Self::Removed((*tombstone).into()),
         }
     }
 }
@@ -111,18 +227,18 @@ pub async fn list(
     Ok(HttpResponse::Ok().json(Listing::of(page, TenantView::from)))
 }
 
-/// Inspect a tenant.
+/// Inspect a tenant, or what remains of it.
 #[utoipa::path(
     get, path = "/v1/tenants/{id}", tag = "administration", security(("api_key" = [])),
     params(("id" = String, Path, description = "The tenant's id")),
-    responses((status = 200, body = TenantView), (status = "4XX", body = ProblemDocument))
+    responses((status = 200, body = SeenView), (status = "4XX", body = ProblemDocument))
 )]
 pub async fn inspect(
     Authenticated(caller): Authenticated,
     broker: web::Data<Broker>,
     id: web::Path<String>,
 ) -> Result<HttpResponse, Problem> {
-    Ok(HttpResponse::Ok().json(TenantView::from(broker.inspect_tenant(&caller, render::id(&id)?).await?)))
+    Ok(HttpResponse::Ok().json(SeenView::from(broker.see_tenant(&caller, render::id(&id)?).await?)))
 }
 
 /// From where a tenant is to be used.
@@ -177,6 +293,55 @@ pub async fn resume(
     id: web::Path<String>,
 ) -> Result<HttpResponse, Problem> {
     Ok(HttpResponse::Ok().json(TenantView::from(broker.suspend_tenant(&caller, render::id(&id)?, false).await?)))
+}
+
+/// When a tenant is to be removed.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = DeleteTenantBody)]
+pub struct DeleteBody {
+    /// `none`: at once, which nobody can call off. Left out: after seven days.
+    pub grace: Option<String>,
+    /// What the tenant is called: needed where there is no grace.
+    pub name: Option<String>,
+}
+
+/// Remove a tenant with everything that it has, after seven days or at once. It is suspended from now on.
+#[utoipa::path(
+    post, path = "/v1/tenants/{id}/delete", tag = "administration", request_body = DeleteBody,
+    security(("api_key" = [])), params(("id" = String, Path, description = "The tenant's id")),
+    responses((status = 202, body = TenantView), (status = "4XX", body = ProblemDocument))
+)]
+pub async fn delete(
+    With(Authenticated(caller), body): With<Authenticated, DeleteBody>,
+    broker: web::Data<Broker>,
+    id: web::Path<String>,
+) -> Result<HttpResponse, Problem> {
+    let grace = match (body.grace.as_deref(), body.name) {
+        (None, None) => Grace::Usual,
+        (None, Some(_)) => return Err(Problem::invalid("/name", "is said only where grace is \"none\"")),
+        (Some("none"), Some(name)) => Grace::None { name },
+        (Some("none"), None) => {
+            return Err(Problem::invalid("/name", "repeat what the tenant is called: nothing of it can be given back"));
+        }
+        (Some(_), _) => return Err(Problem::invalid("/grace", "is \"none\", or left out for seven days")),
+    };
+    let tenant = broker.delete_tenant(&caller, render::id(&id)?, &grace).await?;
+    Ok(HttpResponse::Accepted().json(TenantView::from(tenant)))
+}
+
+/// Call the removal of a tenant off, before it begins: the tenant is as it was.
+#[utoipa::path(
+    post, path = "/v1/tenants/{id}/restore", tag = "administration", security(("api_key" = [])),
+    params(("id" = String, Path, description = "The tenant's id")),
+    responses((status = 200, body = TenantView), (status = "4XX", body = ProblemDocument))
+)]
+pub async fn restore(
+    Authenticated(caller): Authenticated,
+    broker: web::Data<Broker>,
+    id: web::Path<String>,
+) -> Result<HttpResponse, Problem> {
+    Ok(HttpResponse::Ok().json(TenantView::from(broker.restore_tenant(&caller, render::id(&id)?).await?)))
 }
 
 /// End everything that was made under a tenant: its keys, its users' access, sessions, shares, links and file requests.

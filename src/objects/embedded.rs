@@ -39,9 +39,9 @@ use crate::{
 };
 
 use super::{
-    ByteRange, ByteStream, CompleteError, ContentType, CopyError, DownloadContract, ETag, LONGEST_UPLOAD, ListedObject,
-    MultipartId, ObjectFacts, ObjectFolder, ObjectKey, ObjectStorage, PartContract, SignedRequest, StoredPart,
-    Unavailable, UploadContract,
+    ByteRange, ByteStream, CompleteError, ContentType, CopyError, Doomed, DownloadContract, ETag, LONGEST_UPLOAD,
+    ListedObject, MultipartId, ObjectFacts, ObjectFolder, ObjectKey, ObjectStorage, PartContract, SignedRequest,
+    StoredPart, Unavailable, UploadContract,
 };
 
 use self::{
@@ -378,6 +378,11 @@ impl ObjectStorage for EmbeddedStorage {
             files.remove(&key)
         })
         .await
+    }
+
+    async fn erase(&self, doomed: &Doomed) -> Result<u64, Unavailable> {
+        let (files, doomed) = (self.files.clone(), doomed.clone());
+        blocking(move || files.erase(&doomed)).await
     }
 
     fn knows_full_checksum(&self, _size: u64) -> bool {

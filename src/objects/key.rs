@@ -74,6 +74,47 @@ impl ObjectFolder {
     }
 }
 
+/// Objects that are to be gone, all of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Doomed {
+    prefix: String,
+    /// As far as they are known by their names.
+    known: Vec<ObjectKey>,
+    folder: Option<ObjectFolder>,
+}
+
+impl Doomed {
+    /// All of a folder.
+    pub fn folder(folder: ObjectFolder) -> Self {
+        Self { prefix: folder.prefix(), known: Vec::new(), folder: Some(folder) }
+    }
+
+    /// All exports of a ledger; these files of theirs are known.
+    pub fn exports(namespace: Namespace, known: Vec<ObjectKey>) -> Self {
+        Self { prefix: format!("exports/{}/", within(namespace)), known, folder: None }
+    }
+
+    /// All files of an artifact; these are known.
+    pub fn artifact(label: &ArtifactLabel, known: Vec<ObjectKey>) -> Self {
+        Self { prefix: format!("artifact/{}/", label.as_str()), known, folder: None }
+    }
+
+    /// What all their keys begin with, and no others.
+    pub(super) fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
+    /// Those that are known by their names.
+    pub(super) fn known(&self) -> &[ObjectKey] {
+        &self.known
+    }
+
+    /// The folder that they all are, if they are one that can be listed.
+    pub(super) fn listed(&self) -> Option<ObjectFolder> {
+        self.folder
+    }
+}
+
 /// The full key of an object.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct ObjectKey(String);

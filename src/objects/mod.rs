@@ -26,7 +26,7 @@ pub use contract::{
     PartContract, SignedRequest, StoredPart, UploadContract,
 };
 pub use disposition::Disposition;
-pub use key::{ArtifactLabel, InboxSecret, ObjectFolder, ObjectKey};
+pub use key::{ArtifactLabel, Doomed, InboxSecret, ObjectFolder, ObjectKey};
 pub use range::{ByteRange, WantedRange};
 
 /// An upload must begin this soon after it was signed, whatever its contract says.
@@ -142,6 +142,11 @@ pub trait ObjectStorage: Send + Sync + 'static {
 
     /// Removes an object; removing one that is not there succeeds.
     async fn delete(&self, key: &ObjectKey) -> Result<(), Unavailable>;
+
+    /// Removes what it finds of these objects, a thousand at most, in every version there is, and what has arrived of uploads
+    /// in parts to their keys. Tells how many it found: none once nothing is left. A storage that cannot find objects by how
+    /// their keys begin removes the known ones; what arrives in parts it forgets with the upload.
+    async fn erase(&self, doomed: &Doomed) -> Result<u64, Unavailable>;
 
     /// Whether a file of this size can be held to a SHA-256 over all of it.
     fn knows_full_checksum(&self, size: u64) -> bool;

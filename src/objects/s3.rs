@@ -8,6 +8,7 @@
 mod answers;
 mod copy;
 mod credentials;
+mod erase;
 mod list;
 mod multipart;
 mod post_policy;
@@ -35,9 +36,9 @@ use sha2::{Digest, Sha256};
 use crate::domain::instant::Instant;
 
 use super::{
-    ByteRange, ByteStream, Checksum, CompleteError, ContentType, CopyError, DownloadContract, ETag, LARGEST_PART,
-    LONGEST_UPLOAD, ListedObject, MultipartId, ObjectFacts, ObjectFolder, ObjectKey, ObjectStorage, PartContract,
-    SignedRequest, StoredPart, Unavailable, UploadContract,
+    ByteRange, ByteStream, Checksum, CompleteError, ContentType, CopyError, Doomed, DownloadContract, ETag,
+    LARGEST_PART, LONGEST_UPLOAD, ListedObject, MultipartId, ObjectFacts, ObjectFolder, ObjectKey, ObjectStorage,
+    PartContract, SignedRequest, StoredPart, Unavailable, UploadContract,
 };
 
 use self::{
@@ -303,6 +304,10 @@ impl ObjectStorage for S3Storage {
             Err(error) if error.code() == Some("NoSuchKey") => Ok(()),
             other => other.map(|_| ()).map_err(|error| unavailable("DeleteObject", &error)),
         }
+    }
+
+    async fn erase(&self, doomed: &Doomed) -> Result<u64, Unavailable> {
+        self.erased(doomed.prefix()).await
     }
 
     fn knows_full_checksum(&self, size: u64) -> bool {

@@ -38,7 +38,7 @@ impl Broker {
         wanted: NewPrincipal,
         operator: bool,
         now: Instant,
-    ) -> Result<(CreatedApiKey, [Write; 2]), Error> {
+    ) -> Result<(CreatedApiKey, [Write; 3]), Error> {
         self.new_key_of(sealed, tenant, wanted, operator, now, |secret| KnownBy::ApiKey { secrets: vec![secret] })
     }
 
@@ -51,18 +51,17 @@ impl Broker {
         operator: bool,
         now: Instant,
         known_by: impl FnOnce(KeySecret) -> KnownBy,
-    ) -> Result<(CreatedApiKey, [Write; 2]), Error> {
+    ) -> Result<(CreatedApiKey, [Write; 3]), Error> {
         let secret = ApiKeySecret::generate(wanted.mode, self.entropy.as_ref());
         let id = ApiKeyId::new(now, self.entropy.bytes());
         let known_by = known_by(KeySecret { number: 0, preview: secret.preview(), until: None });
         let key = self.new_principal(tenant, (PrincipalId::ApiKey(id), known_by), wanted, operator, now)?;
         let namespace = key.namespace;
         let pointer = ApiKeyPointer { namespace, id, secret: 0 };
-        let writes = [
-            sealed.put(rows::principal(namespace, key.id), Expected::Absent, &key, None)?,
-            self.put(rows::api_key_pointer(secret.hash()), Expected::Absent, &pointer, None)?,
-        ];
-        Ok((CreatedApiKey { key, secret }, writes))
+        let key_write = sealed.put(rows::principal(namespace, key.id), Expected::Absent, &key, None)?;
+        let pointer = self.put(rows::api_key_pointer(secret.hash()), Expected::Absent, &pointer, None)?;
+        let lead = self.lead_to(&rows::ledger(namespace), &pointer)?;
+        Ok((CreatedApiKey { key, secret }, [key_write, pointer, lead]))
     }
 
     /// Creates a key of the caller's tenant.
@@ -80,10 +79,10 @@ impl Broker {
         caller.may_enter(wanted.mode)?;
         let now = self.now();
         let sealed = self.sealed(caller.tenant.id).await?;
-        let (created, [key, pointer]) = self.new_api_key(&sealed, &caller.tenant, wanted, false, now)?;
+        let (created, [key, pointer, lead]) = self.new_api_key(&sealed, &caller.tenant, wanted, false, now)?;
         let origin = Origin { namespace: created.key.namespace, asking: Some(caller.asking), at: now };
         let event = origin.done(EventType::ApiKeyCreated, caller.actor(), created.key.id);
-        let mut transaction = self.recording(&event)?.write(key).write(pointer);
+        let mut transaction = self.recording(&event)?.write(key).write(pointer).write(lead);
         let scope = Scope::Principal(created.key.id);
         for account in self.new_accounts(created.key.namespace, scope, created.key.quota)? {
             transaction = transaction.write(account);
@@ -114,11 +113,13 @@ impl Broker {
             .ok_or_else(|| Error::conflict("revoked", "this key has ended; create another"))?;
         let sealed = self.sealed(namespace.tenant).await?;
         let pointer = ApiKeyPointer { namespace, id, secret: number };
+        let pointer = self.put(rows::api_key_pointer(secret.hash()), Expected::Absent, &pointer, None)?;
         let event = origin.done(EventType::ApiKeyRotated, caller.actor(), id);
         let transaction = self
             .recording(&event)?
             .write(sealed.put(rows::principal(namespace, key.id), Expected::Version(version), &key, None)?)
-            .write(self.put(rows::api_key_pointer(secret.hash()), Expected::Absent, &pointer, None)?);
+            .write(self.lead_to(&rows::ledger(namespace), &pointer)?)
+            .write(pointer);
         self.create(transaction, CreatedApiKey { key, secret }, reply).await
     }
 }

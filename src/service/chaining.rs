@@ -175,7 +175,7 @@ impl Broker {
         let (mut chained, mut outrun_by) = (0, 0);
         while outrun_by < ROUNDS {
             let mut waiting = self.waiting(namespace).await?;
-            if waiting.is_empty() {
+            if waiting.is_empty() || self.is_removed(namespace.tenant).await? {
                 return Ok(chained);
             }
             let mut head = self.ledger_head(namespace).await?;

@@ -72,9 +72,10 @@ impl Broker {
         let purge = Some(session.expires_at.plus(lifetime::REMEMBERED));
         let row = self.put(rows::console_session(secret.hash()), Expected::Absent, &session, purge)?;
         let event = origin.done(EventType::ConsoleSignedIn, caller.actor(), id);
-        let mut transaction = self.recording(&event)?.write(row);
+        let ledger = rows::ledger(origin.namespace);
+        let mut transaction = self.recording(&event)?.write(self.lead_to(&ledger, &row)?).write(row);
         if let Some(once) = once {
-            transaction = transaction.write(once);
+            transaction = transaction.write(self.lead_to(&ledger, &once)?).write(once);
         }
         match committed(self.store.commit(transaction).await)? {
             Committed::Done => Ok(SignedIn { caller, secret }),

@@ -72,6 +72,11 @@ impl DataKeys {
         self.kept().get(&tenant).filter(|kept| now < kept.until).map(|kept| Arc::clone(&kept.key))
     }
 
+    /// Wipes the key of a tenant.
+    pub(super) fn forget(&self, tenant: TenantId) {
+        self.kept().remove(&tenant);
+    }
+
     fn keep(&self, tenant: TenantId, key: Arc<DataKey>, now: Instant) {
         let mut kept = self.kept();
         if kept.len() >= MOST {

@@ -100,7 +100,8 @@ impl Broker {
         let event = origin.done(EventType::EventStreamOpened, caller.actor(), caller.principal.id);
         let purge = Some(expires_at.plus(lifetime::REMEMBERED));
         let used: Write = self.put(rows::event_ticket_used(id), Expected::Absent, &origin.at, purge)?;
-        match committed(self.store.commit(self.recording(&event)?.write(used)).await)? {
+        let lead = self.lead_to(&rows::ledger(origin.namespace), &used)?;
+        match committed(self.store.commit(self.recording(&event)?.write(lead).write(used)).await)? {
             Committed::Done => Ok(()),
             Committed::ReadAgain => Err(Error::DeadToken),
         }

@@ -158,12 +158,14 @@ impl Broker {
         let pointer = FileRequestPointer { namespace, id };
         let event = origin.done(EventType::FileRequestCreated, caller.actor(), id);
         let sealed = self.sealed(namespace.tenant).await?;
+        let pointer = self.put(rows::file_request_token(token.hash()), Expected::Absent, &pointer, purge)?;
         let mut transaction = self
             .recording(&event)?
             .write(sealed.put(rows::file_request(namespace, id), Expected::Absent, &request, purge)?)
             .write(self.put(rows::file_request_namespace(id), Expected::Absent, &namespace, purge)?)
             .write(sealed.put(rows::file_request_state(id), Expected::Absent, &state, purge)?)
-            .write(self.put(rows::file_request_token(token.hash()), Expected::Absent, &pointer, purge)?);
+            .write(self.lead_to(&rows::ledger(namespace), &pointer)?)
+            .write(pointer);
         for account in self.new_accounts(namespace, Scope::FileRequest(id), request.limits)? {
             transaction = transaction.write(account);
         }

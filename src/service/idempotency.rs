@@ -208,7 +208,9 @@ impl Broker {
         let body = self.keyring.authenticate(&key.partition, &key.sort, &sealed);
         // A day longer than it counts, so that nobody who finds it over sees it vanish.
         let purge_after = Some(kept_until.plus(lifetime::IDEMPOTENCY_KEY));
-        Ok(transaction.write(Write { key, expected: keeping.expected, body, purge_after }))
+        let write = Write { key, expected: keeping.expected, body, purge_after };
+        let lead = transaction.ledger().map(|ledger| self.lead_to(ledger, &write)).transpose()?;
+        Ok(lead.into_iter().fold(transaction.write(write), Transaction::write))
     }
 
     /// Whether another of the same was faster, for who would try again otherwise.

@@ -66,13 +66,13 @@ impl Broker {
         let now = self.now();
         let (operator, operator_namespace) = (caller.principal.id, caller.namespace());
         let sealed = self.sealed(tenant.id).await?;
-        let (created, [key, pointer]) = self.new_key_of(&sealed, &tenant, key, false, now, |secret| {
+        let (created, [key, pointer, lead]) = self.new_key_of(&sealed, &tenant, key, false, now, |secret| {
             KnownBy::Impersonation { secrets: vec![secret], operator, operator_namespace, reason: wanted.reason }
         })?;
         // In the ledger of the tenant, which is to see it.
         let namespace = Namespace { tenant: tenant.id, mode: wanted.mode };
         let origin = Origin { namespace, asking: Some(caller.asking), at: now };
         let event = origin.done(EventType::TenantImpersonated, caller.actor(), created.key.id);
-        self.create(self.recording(&event)?.write(key).write(pointer), created, reply).await
+        self.create(self.recording(&event)?.write(key).write(pointer).write(lead), created, reply).await
     }
 }

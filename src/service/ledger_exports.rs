@@ -282,9 +282,7 @@ impl Broker {
                 if export.state == ExportState::Removed {
                     continue;
                 }
-                // What was begun and not noted, too.
-                let next = [next_part(&export), "manifest.json".into(), "manifest.sig".into(), "key.pem".into()];
-                for name in export.files.iter().map(|file| file.name.clone()).chain(next).chain(["README.md".into()]) {
+                for name in names_of(&export) {
                     self.objects.delete(&ObjectKey::export(namespace, export.id, &name)).await?;
                 }
                 let removed = Export { files: Vec::new(), state: ExportState::Removed, ..export };
@@ -296,6 +294,13 @@ impl Broker {
             after = found.last().map(|row| row.key.sort.clone());
         }
     }
+}
+
+/// The names of all files that an export may have: of what was begun and not noted, too.
+pub(super) fn names_of(export: &Export) -> impl Iterator<Item = String> {
+    let beside = ["checkpoint.txt", "manifest.json", "manifest.sig", "key.pem", "README.md"].map(String::from);
+    let noted = export.files.iter().map(|file| file.name.clone());
+    noted.chain([next_part(export)]).chain(beside)
 }
 
 /// The name of the next file with records: the checkpoint comes before the first.

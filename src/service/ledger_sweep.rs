@@ -177,6 +177,10 @@ impl Broker {
             if self.ledgers.watch.is_broken(namespace) {
                 continue;
             }
+            // Nothing is noted of one whose tenant is gone.
+            if matches!(self.is_removed(namespace.tenant).await, Ok(true)) {
+                continue;
+            }
             if let Err(fault) = self.sweep_ledger(namespace, Extent::SinceCheckpoint).await {
                 tracing::warn!(%fault, tenant = %namespace.tenant, "a ledger could not be verified yet");
                 self.ledgers.watch.written(namespace, self.now());

@@ -320,7 +320,8 @@ impl Broker {
         let event = origin.done(EventType::LinkEntered, Actor::Bearer, rows.grant.id);
         let purge = Some(handoff.expires_at.plus(lifetime::CREDENTIAL));
         let used = self.put(rows::handoff_used(&handoff.id), Expected::Absent, &now, purge)?;
-        match committed(self.store.commit(self.recording(&event)?.write(used)).await)? {
+        let lead = self.lead_to(&rows::ledger(event.namespace), &used)?;
+        match committed(self.store.commit(self.recording(&event)?.write(lead).write(used)).await)? {
             Committed::Done => Ok((cookies, until)),
             Committed::ReadAgain => Err(Error::DeadToken),
         }

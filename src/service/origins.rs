@@ -62,7 +62,11 @@ impl Broker {
                 transaction = transaction.write(self.named_origin(origin, id, false).await?);
             }
             for origin in origins.iter().filter(|origin| !before.contains(origin)) {
-                transaction = transaction.write(self.named_origin(origin, id, true).await?);
+                let named = self.named_origin(origin, id, true).await?;
+                if named.expected == Expected::Absent {
+                    transaction = transaction.write(self.lead_to(&rows::ledger(event.namespace), &named)?);
+                }
+                transaction = transaction.write(named);
             }
             match committed(self.store.commit(transaction).await)? {
                 Committed::Done => return Ok(changed),

@@ -29,6 +29,7 @@ use crate::domain::{
     quota::Account,
     receipt::Receipt,
     redemption::{Claim, UseState},
+    removal::Tombstone,
     tenant::{Namespace, Tenant},
     tries::Tries,
     upload::Upload,
@@ -43,9 +44,11 @@ use super::{
     data_keys::DataKeyRow,
     file_requests::FileRequestPointer,
     last_used::LastUse,
+    leads::Lead,
     ledger_sweep::LedgerState,
     links::{LinkPointer, LinkRow},
     origins::NamedOrigin,
+    removed_rows::OfUpload,
     shares::{self, ShareRow},
     signing_keys::SigningKeyRow,
     tenants,
@@ -104,14 +107,16 @@ personal! {
 
 plain! {
     // Whose a row is, and what leads from one to another: ids and hashes.
-    ApiKeyPointer, ArtifactPointer, FileRequestPointer, LinkPointer, Namespace, OfLink, UserPointer,
+    Lead, ApiKeyPointer, ArtifactPointer, FileRequestPointer, LinkPointer, Namespace, OfLink, UserPointer,
     shares::IndexRow, tenants::IndexRow,
     // What has become of something: counts and times.
     Claim, Confirmation, ConsoleSession, Instant, LastUse, Latest, Tries, Used,
     // Uploads and files: paths, sizes, types and checksums.
     Account, DueBytes, DueRow, Manifest, PathEntry, Receipt,
-    // An organisation, its key and its web pages.
-    DataKeyRow, NamedOrigin, Tenant,
+    // An organisation, its key and its web pages; and what remains of it.
+    DataKeyRow, NamedOrigin, Tenant, Tombstone,
+    // An upload as far as it is known without what of it is personal.
+    OfUpload,
     Event, Export, LedgerState, Segment,
     // How far events have come on their way to receivers.
     Delivery, Progress, Retry, Roster,

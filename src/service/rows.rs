@@ -5,6 +5,9 @@
 //! | `tenants` | tenant id | index of all tenants |
 //! | `tenant#T` | `tenant` | the tenant |
 //! | `tenant-key#T` | `field` | the key under which its personal data is sealed |
+//! | `deletions` | tenant id | that a tenant is to be removed, or is being |
+//! | `tombstones` | tenant id | what remains of a tenant |
+//! | `leads#T#M` | a random number | where a row of the namespace lies that nothing else of it names |
 //! | `origin#O` | tenant id | that a tenant has named a web origin |
 //! | `keys#T#M` | key id | an API key |
 //! | `key-hash#H` | `pointer` | from the hash of a secret to its key |
@@ -47,7 +50,7 @@
 //!
 //! `T` tenant, `M` mode, `H` SHA-256, `R` the mark of a recipient (or `none`, `asked`, `tries`: of all of them). Tenant
 //! ids have one length, so that no partition of one tenant is the beginning of another's. Nothing in a key of a row is
-//! personal ([`super::personal`]).
+//! personal ([`super::personal`]). Whatever is new here has to be found when its tenant is removed: [`super::removed_rows`].
 
 use std::fmt::Display;
 
@@ -91,6 +94,26 @@ pub(super) fn tenant(tenant: TenantId) -> RowKey {
 
 pub(super) fn data_key(tenant: TenantId) -> RowKey {
     RowKey::new(format!("tenant-key#{tenant}"), "field")
+}
+
+pub(super) fn deletions() -> String {
+    "deletions".into()
+}
+
+pub(super) fn deletion(tenant: TenantId) -> RowKey {
+    RowKey::new(deletions(), tenant.to_string())
+}
+
+pub(super) fn tombstone(tenant: TenantId) -> RowKey {
+    RowKey::new("tombstones", tenant.to_string())
+}
+
+pub(super) fn leads(ledger: &str) -> String {
+    format!("leads#{ledger}")
+}
+
+pub(super) fn lead(ledger: &str, number: [u8; 16]) -> RowKey {
+    RowKey::new(leads(ledger), base16ct::lower::encode_string(&number))
 }
 
 pub(super) fn named_origins(origin: &WebOrigin) -> String {
@@ -295,9 +318,13 @@ pub(super) fn history_of(namespace: Namespace, subject: Subject, sort: String) -
     RowKey::new(history(namespace, subject), sort)
 }
 
+pub(super) fn counters(namespace: Namespace) -> String {
+    format!("limits#{}", of(namespace))
+}
+
 /// No row but a counter.
 pub(super) fn leased(namespace: Namespace, window: u64) -> RowKey {
-    RowKey::new(format!("limits#{}", of(namespace)), format!("{window:012x}"))
+    RowKey::new(counters(namespace), format!("{window:012x}"))
 }
 
 pub(super) fn segments(namespace: Namespace) -> String {
@@ -345,12 +372,16 @@ pub(super) fn webhook_namespace(namespace: Namespace) -> RowKey {
     RowKey::new(webhook_namespaces(), of(namespace).to_string())
 }
 
+pub(super) fn webhooks(namespace: Namespace) -> String {
+    format!("webhooks#{}", of(namespace))
+}
+
 pub(super) fn webhook_roster(namespace: Namespace) -> RowKey {
-    RowKey::new(format!("webhooks#{}", of(namespace)), "roster")
+    RowKey::new(webhooks(namespace), "roster")
 }
 
 pub(super) fn webhook(namespace: Namespace, webhook: WebhookId) -> RowKey {
-    RowKey::new(format!("webhooks#{}", of(namespace)), webhook.to_string())
+    RowKey::new(webhooks(namespace), webhook.to_string())
 }
 
 pub(super) fn webhook_progress(webhook: WebhookId) -> RowKey {
@@ -371,6 +402,21 @@ pub(super) fn webhook_retries(webhook: WebhookId) -> String {
 
 pub(super) fn webhook_retry(webhook: WebhookId, due: Instant, seq: u64) -> RowKey {
     RowKey::new(webhook_retries(webhook), format!("{}#{seq:016x}", due_position(due)))
+}
+
+/// The partitions of a namespace whose rows lead to no others.
+pub(super) fn plain_lists(namespace: Namespace) -> [String; 8] {
+    let of = of(namespace);
+    [
+        format!("last-used#{of}"),
+        uploads(namespace),
+        format!("receipts#{of}"),
+        vault(namespace),
+        format!("ledger-clients#{of}"),
+        format!("ledger-state#{of}"),
+        exports(namespace),
+        signing_keys(namespace),
+    ]
 }
 
 pub(super) fn ledger(namespace: Namespace) -> String {

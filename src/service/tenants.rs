@@ -76,11 +76,12 @@ impl Broker {
             suspended: false,
             quota: Limits::default(),
             allowed_origins: Vec::new(),
+            deletion: None,
             created_at: now,
         };
         let (data_key, data_key_write) = self.new_data_key(tenant.id)?;
         let sealed = self.sealed_under(data_key);
-        let (admin_key, [key, pointer]) = self.new_api_key(&sealed, &tenant, administrator(), operator, now)?;
+        let (admin_key, [key, pointer, lead]) = self.new_api_key(&sealed, &tenant, administrator(), operator, now)?;
         let namespace = Namespace { tenant: tenant.id, mode: Mode::Live };
         let origin = Origin { namespace, asking, at: now };
         let key_event = origin.done(EventType::ApiKeyCreated, actor.clone(), admin_key.key.id);
@@ -90,24 +91,15 @@ impl Broker {
             .write(self.put(rows::tenant_index(tenant.id), Expected::Absent, &IndexRow {}, None)?)
             .write(data_key_write)
             .write(key)
-            .write(pointer);
+            .write(pointer)
+            .write(lead);
         self.create(transaction, CreatedTenant { tenant, admin_key }, reply).await
-    }
-
-    /// One tenant.
-    ///
-    /// # Errors
-    /// When the caller administers neither all tenants nor this one, or there is no such tenant.
-    pub async fn inspect_tenant(&self, caller: &Caller, id: TenantId) -> Result<Tenant, Error> {
-        caller.administers_tenant(id)?;
-        let [row] = self.store.get([rows::tenant(id)]).await?;
-        Ok(self.decode_if::<Tenant>(row.as_ref())?.ok_or(Error::NotFound)?.value)
     }
 
     /// Suspends a tenant, or ends that: nothing of a suspended one works, and nothing of it is lost.
     ///
     /// # Errors
-    /// When the caller is no operator, or there is no such tenant, or it is the caller's own.
+    /// When the caller is no operator, or there is no such tenant, or it is the caller's own, or is to be removed.
     pub async fn suspend_tenant(&self, caller: &Caller, id: TenantId, suspended: bool) -> Result<Tenant, Error> {
         caller.operates()?;
         if suspended && id == caller.tenant.id {
@@ -119,6 +111,9 @@ impl Broker {
             let found = self.decode_if::<Tenant>(row.as_ref())?.ok_or(Error::NotFound)?;
             if found.value.suspended == suspended {
                 return Ok(found.value);
+            }
+            if found.value.deletion.is_some() {
+                return Err(Error::conflict("deletion_asked", "it is to be removed; restore it instead"));
             }
             let changed = Tenant { suspended, ..found.value };
             let event = self.about_tenant(caller, id).done(kind, caller.actor(), id);
@@ -147,14 +142,15 @@ impl Broker {
             // Their own keys end, too: whoever operates goes on doing so.
             let operator = id == caller.tenant.id;
             let origin = self.about_tenant(caller, id);
-            let (admin_key, [key, pointer]) =
+            let (admin_key, [key, pointer, lead]) =
                 self.new_api_key(&sealed, &tenant, administrator(), operator, origin.at)?;
             let key_event = origin.done(EventType::ApiKeyCreated, caller.actor(), admin_key.key.id);
             let transaction = self
                 .recording_both(&origin.done(EventType::TenantCutOff, caller.actor(), id), &key_event)?
                 .write(self.put(rows::tenant(id), Expected::Version(found.version), &tenant, None)?)
                 .write(key)
-                .write(pointer);
+                .write(pointer)
+                .write(lead);
             match committed(self.store.commit(transaction).await)? {
                 Committed::Done => return Ok(CreatedTenant { tenant, admin_key }),
                 Committed::ReadAgain => {}
@@ -179,10 +175,10 @@ impl Broker {
         let tenant = self.decode_if::<Tenant>(row.as_ref())?.ok_or(Error::NotFound)?.value;
         let now = self.now();
         let sealed = self.sealed(id).await?;
-        let (created, [key, pointer]) = self.new_api_key(&sealed, &tenant, administrator(), true, now)?;
+        let (created, [key, pointer, lead]) = self.new_api_key(&sealed, &tenant, administrator(), true, now)?;
         let origin = Origin { namespace: created.key.namespace, asking: None, at: now };
         let event = origin.done(EventType::ApiKeyCreated, Actor::System, created.key.id);
-        match committed(self.store.commit(self.recording(&event)?.write(key).write(pointer)).await)? {
+        match committed(self.store.commit(self.recording(&event)?.write(key).write(pointer).write(lead)).await)? {
             Committed::Done => Ok(created),
             Committed::ReadAgain => Err(Error::Internal("a new key's id was taken".into())),
         }

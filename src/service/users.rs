@@ -72,10 +72,12 @@ impl Broker {
         let origin = Origin { namespace, asking: Some(caller.asking), at: now };
         // Two who let the same one in at a time: one of them finds the place taken.
         let expected = pointer.map_or(Expected::Absent, |record| Expected::Version(record.version));
+        let pointer = self.put(place, expected, &UserPointer { namespace, id }, None)?;
         let mut transaction = self
             .recording(&origin.done(EventType::UserCreated, caller.actor(), id))?
             .write(sealed.put(rows::principal(namespace, user.id), Expected::Absent, &user, None)?)
-            .write(self.put(place, expected, &UserPointer { namespace, id }, None)?);
+            .write(self.lead_to(&rows::ledger(namespace), &pointer)?)
+            .write(pointer);
         for account in self.new_accounts(namespace, Scope::Principal(user.id), user.quota)? {
             transaction = transaction.write(account);
         }

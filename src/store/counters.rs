@@ -27,6 +27,11 @@ impl Counters {
         *count = count.saturating_add(amount);
         *count
     }
+
+    pub(super) fn remove(&self, partition: &str) {
+        let mut counters = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        counters.retain(|key, _| key.partition != partition);
+    }
 }
 
 #[cfg(test)]

@@ -247,6 +247,28 @@ impl Backend for DynamoStore {
         count.parse().map_err(|_| unreadable())
     }
 
+    async fn remove_counters(&self, partition: &str) -> Result<(), Unavailable> {
+        loop {
+            let request = self
+                .reading
+                .query()
+                .table_name(&self.table)
+                .consistent_read(true)
+                .projection_expression("pk, sk")
+                .key_condition_expression("pk = :pk")
+                .expression_attribute_values(":pk", AttributeValue::S(partition.to_owned()));
+            let page = request.send().await.map_err(unavailable)?;
+            let found: Vec<_> = page.items.into_iter().flatten().collect();
+            if found.is_empty() {
+                return Ok(());
+            }
+            for key in found {
+                let request = self.reading.delete_item().table_name(&self.table).set_key(Some(key));
+                request.send().await.map_err(unavailable)?;
+            }
+        }
+    }
+
     async fn ping(&self) -> Result<(), Unavailable> {
         self.get_one(&RowKey::new("ping", "ping")).await.map(drop)
     }

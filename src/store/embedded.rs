@@ -9,6 +9,7 @@
 
 mod codec;
 mod directory;
+mod forgetting;
 mod row_cache;
 mod writer;
 
@@ -49,6 +50,8 @@ pub struct EmbeddedStore {
     writer: Mutex<Option<JoinHandle<()>>>,
     /// In memory: no other process counts along, and nothing else rests on them.
     counters: Counters,
+    /// Held while the database is rewritten.
+    forgetting: tokio::sync::Mutex<()>,
 }
 
 impl EmbeddedStore {
@@ -61,7 +64,13 @@ impl EmbeddedStore {
             .name("store-writer".into())
             .spawn(move || writer.run(waiting))
             .map_err(|source| OpenError::Inaccessible { directory: directory.to_owned(), source })?;
-        Ok(Self { database, jobs, writer: Mutex::new(Some(writer)), counters: Counters::default() })
+        Ok(Self {
+            database,
+            jobs,
+            writer: Mutex::new(Some(writer)),
+            counters: Counters::default(),
+            forgetting: tokio::sync::Mutex::default(),
+        })
     }
 
     /// Removes rows whose purge date has come, at most `limit` of them and
@@ -148,6 +157,18 @@ impl Backend for EmbeddedStore {
 
     async fn count(&self, counter: &RowKey, amount: u64, purge_after: Instant) -> Result<u64, Unavailable> {
         Ok(self.counters.add(counter, amount, purge_after))
+    }
+
+    async fn remove_counters(&self, partition: &str) -> Result<(), Unavailable> {
+        self.counters.remove(partition);
+        Ok(())
+    }
+
+    async fn forget(&self) -> Result<(), Unavailable> {
+        let database = self.database.clone();
+        let _alone = self.forgetting.try_lock().map_err(|_| Unavailable("the database is being rewritten".into()))?;
+        let rewritten = tokio::task::spawn_blocking(move || forgetting::rewrite(&database)).await;
+        rewritten.map_err(|_| Unavailable("the database was not rewritten to its end".into()))?
     }
 
     async fn ping(&self) -> Result<(), Unavailable> {

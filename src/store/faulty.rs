@@ -154,6 +154,17 @@ impl<B: Backend> Backend for FaultyStore<B> {
         self.backend.count(counter, amount, purge_after).await
     }
 
+    async fn remove_counters(&self, partition: &str) -> Result<(), Unavailable> {
+        if self.commits_fail.load(Ordering::SeqCst) {
+            return Err(Unavailable("planned by a test".into()));
+        }
+        self.backend.remove_counters(partition).await
+    }
+
+    async fn forget(&self) -> Result<(), Unavailable> {
+        self.backend.forget().await
+    }
+
     async fn ping(&self) -> Result<(), Unavailable> {
         if self.hangs.load(Ordering::SeqCst) {
             std::future::pending::<()>().await;

@@ -31,6 +31,11 @@ impl MemoryStore {
         Self::default()
     }
 
+    /// Everything there is.
+    pub fn all(&self) -> Vec<Row> {
+        self.rows().iter().map(|(key, stored)| row(key, stored)).collect()
+    }
+
     /// A test that panicked while it held the lock has failed already; the
     /// others go on.
     fn rows(&self) -> MutexGuard<'_, BTreeMap<RowKey, (Version, Vec<u8>)>> {
@@ -116,6 +121,11 @@ impl Backend for MemoryStore {
 
     async fn count(&self, counter: &RowKey, amount: u64, purge_after: Instant) -> Result<u64, Unavailable> {
         Ok(self.counters.add(counter, amount, purge_after))
+    }
+
+    async fn remove_counters(&self, partition: &str) -> Result<(), Unavailable> {
+        self.counters.remove(partition);
+        Ok(())
     }
 
     async fn ping(&self) -> Result<(), Unavailable> {

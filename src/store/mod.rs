@@ -96,6 +96,15 @@ pub trait Backend: Send + Sync + 'static {
     /// of the only process that counts, and after its purge date.
     async fn count(&self, counter: &RowKey, amount: u64, purge_after: Instant) -> Result<u64, Unavailable>;
 
+    /// Removes all counters of a partition. One that is counted up meanwhile may stay.
+    async fn remove_counters(&self, partition: &str) -> Result<(), Unavailable>;
+
+    /// Rewrites what it keeps, so that in no file of its own is a byte left of rows that were removed before. It may take
+    /// minutes. Nothing, where others keep the files.
+    async fn forget(&self) -> Result<(), Unavailable> {
+        Ok(())
+    }
+
     /// Whether the backend answers and could commit, for readiness.
     async fn ping(&self) -> Result<(), Unavailable>;
 }
@@ -116,6 +125,14 @@ impl<B: Backend + ?Sized> Backend for Arc<B> {
 
     async fn count(&self, counter: &RowKey, amount: u64, purge_after: Instant) -> Result<u64, Unavailable> {
         (**self).count(counter, amount, purge_after).await
+    }
+
+    async fn remove_counters(&self, partition: &str) -> Result<(), Unavailable> {
+        (**self).remove_counters(partition).await
+    }
+
+    async fn forget(&self) -> Result<(), Unavailable> {
+        (**self).forget().await
     }
 
     async fn ping(&self) -> Result<(), Unavailable> {
@@ -176,6 +193,16 @@ impl Store {
     pub async fn count(&self, counter: RowKey, amount: u64, purge_after: Instant) -> Result<u64, Unavailable> {
         counter.check()?;
         self.backend.count(&counter, amount, purge_after).await
+    }
+
+    /// Removes all counters of a partition, as [`Backend::remove_counters`] says.
+    pub async fn remove_counters(&self, partition: &str) -> Result<(), Unavailable> {
+        self.backend.remove_counters(partition).await
+    }
+
+    /// Leaves nothing of removed rows in files of its own, as [`Backend::forget`] says.
+    pub async fn forget(&self) -> Result<(), Unavailable> {
+        self.backend.forget().await
     }
 
     /// Whether the store answers and could commit, for readiness.

@@ -117,6 +117,10 @@ mod tests {
             panic!("no commit counts")
         }
 
+        async fn remove_counters(&self, _: &str) -> Result<(), Unavailable> {
+            panic!("no commit counts")
+        }
+
         async fn ping(&self) -> Result<(), Unavailable> {
             Ok(())
         }

@@ -34,7 +34,7 @@ impl Expected {
 ///
 /// Rows are never deleted by a write: a key that came back would begin at
 /// version 1 again, and an old condition would hold for a new row. (Outbox rows do not come back: each is
-/// named by the one attempt that puts it.)
+/// named by the one attempt that puts it. Nor do rows of a tenant that is removed, whose id nobody has again.)
 #[derive(Clone)]
 pub struct Write {
     /// Which row.
@@ -64,6 +64,8 @@ pub struct Transaction {
     writes: Vec<Write>,
     events: Vec<OutboxEvent>,
     taken: Vec<RowKey>,
+    /// Whether rows that are no events are taken out, too.
+    removes: bool,
 }
 
 /// How many outbox partitions each ledger has, so that no single one bounds its rate.
@@ -88,7 +90,7 @@ fn outbox_partition(ledger: &str, shard: u8) -> String {
 impl Transaction {
     /// A transaction that records this event.
     pub fn recording(attempt: AttemptId, event: OutboxEvent) -> Self {
-        Self { attempt, writes: Vec::new(), events: vec![event], taken: Vec::new() }
+        Self { attempt, writes: Vec::new(), events: vec![event], taken: Vec::new(), removes: false }
     }
 
     /// A transaction that writes this segment of a ledger and takes these rows out of its outbox, all of which
@@ -97,7 +99,7 @@ impl Transaction {
     /// It has no proof of its own: sent again after it was applied, it is stale. Whoever chains reads what there is and
     /// goes on from there, whosever work that is.
     pub fn chaining(attempt: AttemptId, segment: Write, taken: Vec<RowKey>) -> Self {
-        Self { attempt, writes: vec![segment], events: Vec::new(), taken }
+        Self { attempt, writes: vec![segment], events: Vec::new(), taken, removes: false }
     }
 
     /// A transaction that notes how far a ledger was looked at: nothing that a ledger would have to tell.
@@ -105,6 +107,20 @@ impl Transaction {
     /// It has no proof of its own, as [`Transaction::chaining`].
     pub fn noting(attempt: AttemptId, note: Write) -> Self {
         Self::chaining(attempt, note, Vec::new())
+    }
+
+    /// Takes out this row, which has to be there, for good. For what is left of a tenant that is removed, under keys that
+    /// come back for nobody.
+    #[must_use]
+    pub fn remove(mut self, key: RowKey) -> Self {
+        self.taken.push(key);
+        self.removes = true;
+        self
+    }
+
+    /// The ledger of its first event, if it records any.
+    pub fn ledger(&self) -> Option<&str> {
+        self.events.first().map(|event| event.ledger.as_str())
     }
 
     /// Whether its events prove that it was applied.
@@ -136,7 +152,7 @@ impl Transaction {
         &self.writes
     }
 
-    /// The outbox rows that are taken out.
+    /// The rows that are taken out.
     pub fn taken(&self) -> &[RowKey] {
         &self.taken
     }
@@ -175,8 +191,11 @@ impl Transaction {
         }
         for (index, key) in self.taken.iter().enumerate() {
             key.check()?;
-            if !key.partition.starts_with(OUTBOX) || self.taken[..index].contains(key) {
-                return Err(Unavailable("a transaction takes what is no event, or one event twice".into()));
+            if self.taken[..index].contains(key) || self.writes.iter().any(|write| write.key == *key) {
+                return Err(Unavailable("a transaction takes one row twice, or what it writes".into()));
+            }
+            if !self.removes && !key.partition.starts_with(OUTBOX) {
+                return Err(Unavailable("a transaction takes what is no event".into()));
             }
         }
         match bytes {

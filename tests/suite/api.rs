@@ -70,6 +70,7 @@ mod receiver;
 mod recipients;
 mod recorded;
 mod redemptions_proven;
+mod removal;
 mod restrictions;
 mod sealing;
 mod smoke;
@@ -220,6 +221,9 @@ on_every_backend! {
         a_tenant_that_is_cut_off_begins_again,
         operators_act_for_a_tenant_before_its_eyes_or_not_at_all,
         nobody_takes_over_an_operator;
+    removal:
+        a_deletion_waits_and_can_be_called_off,
+        what_is_no_deletion_is_refused;
     last_used:
         a_listing_says_when_somebody_last_called;
     console:

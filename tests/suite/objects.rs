@@ -8,6 +8,7 @@ mod content_listener;
 mod downloads;
 mod embedded_files;
 mod embedded_parts;
+mod erasing;
 mod forms;
 mod large_copies;
 mod lists;
@@ -86,6 +87,9 @@ conformance! {
         another_answer_is_refused,
         another_method_is_refused,
         a_missing_object_is_not_found;
+    erasing:
+        everything_goes_in_every_version_and_nothing_else,
+        known_objects_go_too;
     stored:
         what_was_put_is_there,
         a_put_replaces,

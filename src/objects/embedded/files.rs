@@ -25,7 +25,7 @@ use std::{
 use crate::{
     domain::instant::Instant,
     entropy::Entropy,
-    objects::{ListedObject, ObjectFacts, ObjectFolder, ObjectKey},
+    objects::{Doomed, ListedObject, ObjectFacts, ObjectFolder, ObjectKey},
 };
 
 use super::{header, multipart, place};
@@ -152,6 +152,38 @@ impl Files {
     /// What is in a folder: see [`place::list`].
     pub(super) fn list(&self, folder: ObjectFolder, after: Option<&ObjectKey>) -> io::Result<Vec<ListedObject>> {
         place::list(&self.objects, folder, after)
+    }
+
+    /// Removes what is in a folder, or the objects that are known, and then the folder itself. Tells how many there were.
+    pub(super) fn erase(&self, doomed: &Doomed) -> io::Result<u64> {
+        let mut keys = doomed.known().to_vec();
+        if let Some(folder) = doomed.listed() {
+            keys.extend(self.list(folder, None)?.into_iter().map(|object| object.key));
+        }
+        let mut removed = 0;
+        for key in keys {
+            if self.is_taken(&key)? {
+                self.remove(&key)?;
+                removed += 1;
+            }
+        }
+        if removed == 0 && doomed.listed().is_some() {
+            self.remove_folder(&self.objects.join(doomed.prefix()))?;
+        }
+        Ok(removed)
+    }
+
+    /// Removes an empty folder of a namespace, whatever folders are in it, and the one of the tenant above it.
+    fn remove_folder(&self, folder: &Path) -> io::Result<()> {
+        let gone = |removed: io::Result<()>| match removed {
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::DirectoryNotEmpty) => Ok(()),
+            other => other,
+        };
+        gone(fs::remove_dir_all(folder))?;
+        let mut durable = self.durable.lock().unwrap_or_else(PoisonError::into_inner);
+        durable.retain(|known| !known.starts_with(folder));
+        drop(durable);
+        folder.parent().map_or(Ok(()), |tenant| gone(fs::remove_dir(tenant)))
     }
 
     /// Where uploads in parts lie.

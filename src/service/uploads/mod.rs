@@ -28,7 +28,7 @@ use crate::{
         quota::{Limits, Scope},
         receipt::Receipt,
         tenant::Namespace,
-        upload::{Declaration, Within},
+        upload::{Declaration, Transfer, Within},
     },
     objects::{InboxSecret, MultipartId, ObjectKey},
 };
@@ -38,6 +38,7 @@ use super::{
     events::Origin,
     listing::{Page, PageRequest},
     records::Record,
+    removed_rows::OfUpload,
     rows,
 };
 
@@ -199,10 +200,23 @@ impl Broker {
 
 /// Where an upload lands.
 fn inbox_key(declaration: &Declaration) -> Result<ObjectKey, Error> {
+    inbox_of(namespace_of(declaration), &declaration.inbox)
+}
+
+fn inbox_of(namespace: Namespace, inbox: &str) -> Result<ObjectKey, Error> {
     let mut secret = [0; 32];
-    base16ct::lower::decode(&declaration.inbox, &mut secret)
+    base16ct::lower::decode(inbox, &mut secret)
         .map_err(|_| Error::Internal("a stored inbox key cannot be read".into()))?;
-    Ok(ObjectKey::inbox(namespace_of(declaration), InboxSecret(secret)))
+    Ok(ObjectKey::inbox(namespace, InboxSecret(secret)))
+}
+
+/// The key that an upload in parts goes to, and how the storage names it; none where it is no such.
+pub(in crate::service) fn place_of(
+    upload: &OfUpload,
+    namespace: Namespace,
+) -> Result<Option<(ObjectKey, String)>, Error> {
+    let Transfer::Multipart { storage_id, .. } = &upload.declaration.transfer else { return Ok(None) };
+    Ok(Some((inbox_of(namespace, &upload.declaration.inbox)?, storage_id.clone())))
 }
 
 /// An upload in parts, as the storage names it.

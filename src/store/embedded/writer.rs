@@ -171,11 +171,12 @@ impl<'a> Group<'a> {
             Ok(Verdict::Applied) => Ok(()),
             Ok(Verdict::Stale(rows)) => Err(Failure::Stale(rows)),
             Ok(Verdict::Applicable(purge_dates)) => {
-                for (write, purge_date) in prepared.writes.into_iter().zip(purge_dates) {
+                let mut purge_dates = purge_dates.into_iter();
+                for (write, purge_date) in prepared.writes.into_iter().zip(purge_dates.by_ref()) {
                     self.change(write.key, purge_date, Some(write.next));
                 }
-                for (_, key) in &prepared.taken {
-                    self.change(key.clone(), None, None);
+                for ((_, key), purge_date) in prepared.taken.iter().zip(purge_dates) {
+                    self.change(key.clone(), purge_date, None);
                 }
                 self.chained.remember(prepared.taken.iter().map(|(key, _)| key));
                 for (key, next) in prepared.outbox {
@@ -212,8 +213,9 @@ impl<'a> Group<'a> {
             purge_dates.push(header.and_then(|header| header.purge_after));
         }
         for (_, key) in &prepared.taken {
-            if self.current(key)?.is_none() {
-                stale.push(None);
+            match self.current(key)? {
+                Some(current) => purge_dates.push(codec::header(&current)?.purge_after),
+                None => stale.push(None),
             }
         }
         Ok(if stale.is_empty() { Verdict::Applicable(purge_dates) } else { Verdict::Stale(stale) })
@@ -286,7 +288,7 @@ enum Verdict {
     Applied,
     /// Some conditions do not hold; the rows as they are.
     Stale(Vec<Option<Row>>),
-    /// All conditions hold; the purge dates its rows have had so far.
+    /// All conditions hold; the purge dates that the rows it writes, and then those it takes, have had so far.
     Applicable(Vec<Option<Instant>>),
 }
 

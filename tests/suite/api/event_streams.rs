@@ -460,4 +460,5 @@ async fn whoever_falls_behind_reads_the_ledger_and_misses_nothing() {
     laboratory.broker.chain(namespace).await.unwrap();
     let Tiding::Event(told) = follower.next().await else { panic!("it has ended") };
     assert_eq!((told.seq, told.text.as_str()), (before + 1_501, minted.share.grant.id.to_string().as_str()));
+    assert!(matches!(follower.next().await, Tiding::StillHere(position) if position == before + 1_501));
 }

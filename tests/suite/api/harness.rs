@@ -179,6 +179,14 @@ impl Api {
         }
     }
 
+    /// Stops the broker, so that others may look at its data.
+    pub fn halt(&mut self) {
+        self.stop();
+        for lock in ["store/lock", "objects"] {
+            File::open(self.data_dir().join(lock)).unwrap().lock().unwrap();
+        }
+    }
+
     pub fn broker(&self) -> &Broker {
         self.broker.as_ref().unwrap()
     }

@@ -290,6 +290,10 @@ impl<B: Backend> Backend for Counting<B> {
         self.inner.count(counter, amount, purge_after).await
     }
 
+    async fn remove_counters(&self, partition: &str) -> Result<(), Unavailable> {
+        self.inner.remove_counters(partition).await
+    }
+
     async fn ping(&self) -> Result<(), Unavailable> {
         self.inner.ping().await
     }

@@ -30,8 +30,8 @@ use cloakroom::{
     objects::embedded::EmbeddedStorage,
     oidc::{ProviderSettings, Providers},
     service::{
-        Asking, Broker, Caller, ContentOrigin, Error, EventStreams, Limits, Offered, PasswordPool, Settings,
-        UnderWay, Webhooks,
+        Asking, Broker, Caller, ContentOrigin, Error, EventStreams, Limits, Offered, PasswordPool, Settings, UnderWay,
+        Webhooks,
         idempotency::Reply,
         share_redemption::OpenedSession,
         shares::{MintShare, MintedShare},

@@ -58,6 +58,10 @@ impl<B: Backend> Backend for Halting<B> {
         self.0.count(counter, amount, purge_after).await
     }
 
+    async fn remove_counters(&self, partition: &str) -> Result<(), Unavailable> {
+        self.0.remove_counters(partition).await
+    }
+
     async fn ping(&self) -> Result<(), Unavailable> {
         self.0.ping().await
     }

@@ -19,8 +19,9 @@ struct Canaries {
 const PERSONAL: [&str; 9] =
     ["description", "label", "message", "metadata", "subject", "reason", "name", "allowed_networks", "recipients"];
 /// Fields of these names that are not: a tenant is an organisation, a ZIP is a file, and the last is a filter.
-const NOT_PERSONAL: [(&str, &str); 5] = [
+const NOT_PERSONAL: [(&str, &str); 6] = [
     ("/v1/tenants", "name"),
+    ("/v1/tenants/{id}/delete", "name"),
     ("/v1/objects/archives", "name"),
     ("/v1/session/archives", "name"),
     ("/v1/shares/revoke", "metadata"),

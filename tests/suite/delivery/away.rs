@@ -15,7 +15,7 @@ use cloakroom::{
     http::server::{Capacity, Listeners, bind},
     keys::{self, Keys},
     objects::{
-        ByteRange, ByteStream, CompleteError, ContentType, CopyError, DownloadContract, ETag, ListedObject,
+        ByteRange, ByteStream, CompleteError, ContentType, CopyError, Doomed, DownloadContract, ETag, ListedObject,
         MultipartId, ObjectFacts, ObjectFolder, ObjectKey, ObjectStorage, PartContract, SignedRequest, StoredPart,
         Unavailable, UploadContract, embedded::EmbeddedStorage,
     },
@@ -189,6 +189,10 @@ impl ObjectStorage for AwayStorage {
 
     async fn close(&self, key: &ObjectKey) -> Result<(), Unavailable> {
         self.run(Step::Delete, self.storage.close(key)).await
+    }
+
+    async fn erase(&self, doomed: &Doomed) -> Result<u64, Unavailable> {
+        self.run(Step::Delete, self.storage.erase(doomed)).await
     }
 
     async fn delete(&self, key: &ObjectKey) -> Result<(), Unavailable> {

@@ -120,6 +120,12 @@ impl Bench {
         self.wait(request.send()).unwrap().uploads().len()
     }
 
+    /// How many versions and marks of deletion there are of objects whose keys begin so; in the embedded storage, files.
+    pub fn versions_below(&self, prefix: &str) -> usize {
+        let Some(client) = &self.client else { return files(&self.folder().join("objects").join(prefix)) };
+        self.wait(versions(client, prefix))
+    }
+
     /// The folder of the embedded storage.
     pub fn folder(&self) -> &Path {
         self.embedded.as_ref().unwrap().folder.path()
@@ -202,6 +208,22 @@ fn s3(endpoint: &str) -> S3Storage {
         path_style: true,
     };
     s3_with(settings, None)
+}
+
+fn files(folder: &Path) -> usize {
+    let Ok(entries) = fs::read_dir(folder) else { return 0 };
+    entries.map(|entry| entry.unwrap().path()).map(|path| if path.is_dir() { files(&path) } else { 1 }).sum()
+}
+
+async fn versions(client: &aws_sdk_s3::Client, prefix: &str) -> usize {
+    let request = client.list_object_versions().bucket(setting("CLOAKROOM_TEST_BUCKET")).prefix(prefix);
+    let found = request.send().await.unwrap();
+    found.versions().len() + found.delete_markers().len()
+}
+
+/// The same in the bucket of the brokers under test.
+pub async fn versions_in_the_bucket(prefix: &str) -> usize {
+    versions(&client(&setting("CLOAKROOM_TEST_S3_ENDPOINT")), prefix).await
 }
 
 fn client(endpoint: &str) -> aws_sdk_s3::Client {

@@ -187,6 +187,12 @@ impl House {
             | "POST /v1/tenants/{id}/suspend"
             | "POST /v1/tenants/{id}/resume"
             | "POST /v1/tenants/{id}/cut-off" => of(&tenant()),
+            "POST /v1/tenants/{id}/delete" => of_with(&tenant(), json!({})),
+            "POST /v1/tenants/{id}/restore" => {
+                let tenant = tenant();
+                api.post(api.admin(), &format!("/v1/tenants/{tenant}/delete"), &json!({})).expect(202);
+                of(&tenant)
+            }
             "PUT /v1/tenants/{id}/quota" => of_with(&tenant(), json!({ "bytes": 1 })),
             "PUT /v1/tenants/{id}/allowed-origins" => of_with(&tenant(), json!({ "origins": ["https://app.example"] })),
             "POST /v1/tenants/{id}/impersonations" => of_with(&tenant(), json!({ "reason": "a test" })),
