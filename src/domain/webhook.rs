@@ -125,12 +125,13 @@ impl fmt::Debug for WebhookUrl {
 }
 
 /// What event types begin with, before the full stop: whoever asks for all of a kind names one of these.
-const FAMILIES: [&str; 18] = [
+const FAMILIES: [&str; 19] = [
     "api_key",
     "archive",
     "artifact",
     "console",
     "download",
+    "event_stream",
     "export",
     "file_request",
     "ledger",
