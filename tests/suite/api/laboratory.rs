@@ -269,7 +269,7 @@ impl Laboratory {
 /// What another replica knows of webhooks, which may go to these networks. Receivers have three seconds.
 pub fn webhooks(networks: &str) -> Webhooks {
     let reachable = Reachable { networks: networks.parse().unwrap(), own: Vec::new() };
-    let courier = Courier::new(reachable, Arc::new(Named), Duration::from_secs(3));
+    let courier = Courier::new(reachable, Arc::new(Named), Duration::from_secs(8));
     Webhooks::new(courier, telling, &SystemEntropy)
 }
 

@@ -117,7 +117,8 @@ fn what_is_tried_in_vain_is_left_told_and_can_be_sent_once_more() {
     let bad = happen(&api, 1).remove(0);
     let refused = bad.clone();
     receiver.now(move |got| status(if text(&got.json()["data"], "resource") == refused { 400 } else { 200 }));
-    for _ in 0..46 {
+    // Waits are up to a tenth longer, and each ends within one of these.
+    for _ in 0..60 {
         deliver(&api);
         // The receiver is well; this one event it does not take.
         happen(&api, 1);
@@ -392,7 +393,8 @@ fn a_backlog_is_worked_off_and_can_be_sent_again_from_a_record_on() {
     assert_eq!(api.post(api.admin(), &replay, &json!({ "after": after })).expect(200)["seq"], after);
     deliver(&api);
     let again: BTreeSet<_> = receiver.got().iter().map(Got::seq).collect();
-    assert_eq!(again, (after + 1..=after + 100).collect(), "{:?}", deliveries(&api, &id));
+    // Not every record is one of a share: what happens within a millisecond is chained in any order.
+    assert_eq!(again, seqs.into_iter().filter(|seq| *seq > after).collect(), "{:?}", deliveries(&api, &id));
     // What is passed over is not sent.
     happen(&api, 5);
     receiver.forget();
