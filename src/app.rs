@@ -20,7 +20,7 @@ use crate::{
     },
     courier::{Courier, PATIENCE, SystemNames},
     doctor::NotExamined,
-    domain::webhook::Reachable,
+    domain::{standing::Standing, webhook::Reachable},
     entropy::{Entropy, SystemEntropy},
     high_water::{HighWaterMark, MarkError},
     http::{
@@ -51,6 +51,7 @@ use crate::{
 };
 
 use certificates::Certificates;
+use tokio::sync::Notify;
 
 pub use enforcement::diagnose;
 pub use identity_providers::ClientSecretError;
@@ -109,10 +110,21 @@ pub enum StartError {
     /// A certificate cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// The store is not the one that was served last.
+    #[error("{}", NOT_ADOPTED[usize::from(*.0 == Standing::Behind)])]
+    NotAdopted(Standing),
     /// The listeners cannot be served.
     #[error("the listeners cannot be served: {0}")]
     Serve(io::Error),
 }
+
+/// Of a store that is elsewhere, and of one that is behind.
+const NOT_ADOPTED: [&str; 2] = [
+    "the store is not where it was: it was moved, copied, or restored from a backup, in which tokens that were used up or \
+     revoked since would be good again. Nothing is served. See what there is: cloakroom adopt",
+    "the store is older than what was served last: it was restored from a backup, in which tokens that were used up or \
+     revoked since would be good again. Nothing is served. See what there is: cloakroom adopt",
+];
 
 fn hint(fault: &io::Error) -> &'static str {
     match fault.kind() {
@@ -224,6 +236,7 @@ pub async fn open(
         security: Arc::default(),
         tallies: Arc::default(),
         ledgers: Arc::default(),
+        progress: Arc::default(),
         last_used: Arc::default(),
         turns: Arc::default(),
         under_way: UnderWay::on(tokio::runtime::Handle::current()),
@@ -291,6 +304,15 @@ fn create_private(folder: &Path) -> io::Result<()> {
 }
 
 impl Parts {
+    /// Whether the store is the one that was served last.
+    ///
+    /// # Errors
+    /// When it is not, or that cannot be told.
+    pub async fn check_standing(&self) -> Result<(), StartError> {
+        let standing = self.broker.store_standing().await?;
+        if standing.may_serve() { Ok(()) } else { Err(StartError::NotAdopted(standing)) }
+    }
+
     /// Ends what only this process has open.
     pub async fn close(self) {
         self.broker.record_summaries(true).await;
@@ -299,6 +321,9 @@ impl Parts {
             tracing::warn!(%fault, "events are left to be chained at the next start");
         }
         rounds::raise(&self.mark, &self.broker);
+        if let Err(fault) = self.broker.note_progress().await {
+            tracing::warn!(%fault, "how far the store has come was not noted");
+        }
         if let Some(store) = self.embedded_store {
             store.close().await;
         }
@@ -310,7 +335,9 @@ pub struct Running {
     parts: Parts,
     listeners: Listeners,
     certificates: Certificates,
-    rounds: [tokio::task::JoinHandle<()>; 5],
+    rounds: [tokio::task::JoinHandle<()>; 6],
+    /// Told when the store may not be served any longer.
+    unfit: Arc<Notify>,
     /// Where the API is.
     pub api: SocketAddr,
     /// Where user content is.
@@ -356,6 +383,7 @@ pub async fn prepare(config: &Config) -> Result<Prepared, StartError> {
         StoreConfig::Dynamodb { .. } => MissingKeys::Refuse,
     };
     let mut parts = open(config, public_url, &content_url, missing_keys).await?;
+    parts.check_standing().await?;
     parts.broker.settings.offered = enforcement::checked(config, &parts.broker).await?;
     Ok(Prepared { parts, bound, certificates, workers: config.workers })
 }
@@ -383,14 +411,16 @@ impl Prepared {
         let listeners = listeners.map_err(StartError::Serve)?;
         let of_broker = parts.broker.clone();
         let (store, mark) = (parts.embedded_store.clone(), parts.mark.clone());
+        let unfit = Arc::new(Notify::new());
         let rounds = [
+            tokio::spawn(rounds::noting(of_broker.clone(), Arc::clone(&unfit))),
             tokio::spawn(rounds::rounds(of_broker.clone(), store, mark, certificates.clone())),
             tokio::spawn(rounds::chaining(of_broker.clone(), parts.embedded_store.is_some())),
             tokio::spawn(rounds::verifying(of_broker.clone())),
             tokio::spawn(rounds::delivering(of_broker.clone())),
             tokio::spawn(rounds::removing(of_broker)),
         ];
-        Ok(Running { parts, listeners, certificates, rounds, api, content, ops })
+        Ok(Running { parts, listeners, certificates, rounds, unfit, api, content, ops })
     }
 }
 
@@ -407,6 +437,11 @@ impl Running {
     /// Shows other certificates from now on, where the files have others that can be used.
     pub fn renew_certificates(&self) {
         self.certificates.renew();
+    }
+
+    /// Waits until the store may not be served any longer: another one has taken its place.
+    pub async fn unfit(&self) {
+        self.unfit.notified().await;
     }
 
     /// Lets requests under way end, then ends everything.

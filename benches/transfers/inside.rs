@@ -94,6 +94,10 @@ impl Backend for Commits {
         self.store.remove_counters(partition).await
     }
 
+    async fn identity(&self) -> Result<cloakroom::domain::standing::StoreIdentity, Unavailable> {
+        self.store.identity().await
+    }
+
     async fn ping(&self) -> Result<(), Unavailable> {
         self.store.ping().await
     }

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::task::JoinSet;
+use tokio::{sync::Notify, task::JoinSet};
 
 use crate::{
     domain::instant::Instant,
@@ -53,6 +53,26 @@ pub(super) async fn rounds(
                 Ok(rows) => tracing::debug!(rows, "purged"),
                 Err(fault) => tracing::warn!(%fault, "rows could not be purged"),
             }
+        }
+    }
+}
+
+/// How often it is noted how far the store has come, and looked whether it is still the same.
+const NOTING: Duration = Duration::from_secs(30);
+
+/// Notes how far the store has come. Tells when it may not be served any longer.
+pub(super) async fn noting(broker: Broker, unfit: Arc<Notify>) {
+    let mut ticks = tokio::time::interval(NOTING);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        match broker.note_progress().await {
+            Ok(standing) if standing.may_serve() => {}
+            Ok(standing) => {
+                tracing::error!(event = "store_replaced", ?standing, "another store has taken the place of this one");
+                unfit.notify_one();
+            }
+            Err(fault) => tracing::warn!(%fault, "how far the store has come could not be noted yet"),
         }
     }
 }

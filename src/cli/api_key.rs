@@ -1,4 +1,4 @@
-//! `cloakroom api-key`: create, list, change, rotate and revoke API keys.
+//! `cloakroom api-key`: create, list, change, rotate, reinstate and revoke API keys.
 
 use clap::{Args, Subcommand};
 use serde_json::json;
@@ -82,6 +82,11 @@ enum Action {
         /// Its id
         id: String,
     },
+    /// Let a key be used again that was cut off with its tenant; what it minted stays ended
+    Reinstate {
+        /// Its id
+        id: String,
+    },
     /// Revoke a key, and with it all that it minted
     Revoke {
         /// Its id
@@ -128,6 +133,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failed> {
         Action::CutOff { id } => {
             client.post(&format!("/v1/api-keys/{}/cut-off", encoded(id)), &json!({}))?;
             remark(format!("all that {id} minted has ended"));
+            Ok(())
+        }
+        Action::Reinstate { id } => {
+            client.post(&format!("/v1/api-keys/{}/reinstate", encoded(id)), &json!({}))?;
+            remark(format!("{id} may be used again; what it had minted stays ended"));
             Ok(())
         }
         Action::Revoke { id, keep_minted } => {

@@ -18,6 +18,7 @@ pub(super) fn first(given: Given) -> Result<(), Failed> {
     let config = given.complete()?;
     runtime()?.block_on(async {
         let parts = open(&config, MissingKeys::Make).await?;
+        parts.check_standing().await?;
         if parts.broker.first_tenant().await?.is_some() {
             return Err("there is a tenant already; if its admin key is lost: cloakroom recover-admin".into());
         }
@@ -32,6 +33,7 @@ pub(super) fn recover(given: Given) -> Result<(), Failed> {
     let config = given.complete()?;
     runtime()?.block_on(async {
         let parts = open(&config, MissingKeys::Make).await?;
+        parts.check_standing().await?;
         if parts.broker.first_tenant().await?.is_none() {
             return Err("there is no tenant yet: start the broker, or run cloakroom bootstrap".into());
         }
@@ -43,7 +45,7 @@ pub(super) fn recover(given: Given) -> Result<(), Failed> {
     })
 }
 
-async fn open(config: &Config, missing_keys: MissingKeys) -> Result<app::Parts, Failed> {
+pub(super) async fn open(config: &Config, missing_keys: MissingKeys) -> Result<app::Parts, Failed> {
     // No link is made from these addresses here.
     let public_url = config.public_url.clone().unwrap_or_else(|| format!("{}://{}", config.scheme(), config.listen));
     let content_url = config.content_url.clone();

@@ -1,9 +1,10 @@
 //! The command line: one command a file.
 //!
 //! Commands are clients of the API, like everybody else. Only `serve`,
-//! `bootstrap`, `recover-admin` and `check-config` open the data directory, and
+//! `bootstrap`, `recover-admin`, `adopt` and `check-config` open the data directory, and
 //! only `doctor` besides them the object storage.
 
+mod adopt;
 mod ahead;
 mod api_key;
 mod audit;
@@ -103,6 +104,10 @@ enum Command {
     Bootstrap(Given),
     /// Make another operator's key, when the first is lost
     RecoverAdmin(Given),
+    /// Take over a store that was moved, or restored from a backup
+    ///
+    /// Without --moved or --restored it says what is known, and changes nothing.
+    Adopt(Box<adopt::Arguments>),
     /// Say whether the configuration can be used
     CheckConfig(Given),
     /// Say whether the object storage enforces what its URLs say
@@ -140,6 +145,7 @@ pub fn run() -> ExitCode {
         Some(Command::Tenant(arguments)) => tenant::run(&arguments),
         Some(Command::Bootstrap(given)) => bootstrap::first(given),
         Some(Command::RecoverAdmin(given)) => bootstrap::recover(given),
+        Some(Command::Adopt(arguments)) => adopt::run(*arguments),
         Some(Command::CheckConfig(given)) => check(given),
         Some(Command::Doctor(arguments)) => return ended(doctor::run(*arguments)),
     };

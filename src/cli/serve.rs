@@ -60,8 +60,11 @@ async fn serve(config: Config) -> Result<(), Failed> {
     }
     tracing::info!(api = %running.api, content = %running.content, ops = %running.ops, "ready");
 
+    let mut replaced = false;
     loop {
         tokio::select! {
+            // Nothing that it says can be trusted: whoever starts it again is told what to do.
+            () = running.unfit() => { replaced = true; break }
             _ = tokio::signal::ctrl_c() => break,
             _ = terminate.recv() => break,
             // Whoever renews certificates says so by this signal; without any, it ends the process as ever.
@@ -70,7 +73,10 @@ async fn serve(config: Config) -> Result<(), Failed> {
     }
     remark("Stopping: requests under way may end; press Ctrl-C again to stop at once.");
     tokio::select! {
-        () = running.stop() => Ok(()),
+        () = running.stop() => match replaced {
+            true => Err("another store has taken the place of the one that was served".into()),
+            false => Ok(()),
+        },
         _ = tokio::signal::ctrl_c() => Err("stopped at once".into()),
     }
 }

@@ -61,6 +61,11 @@ enum Action {
         /// Their id
         id: String,
     },
+    /// Let a user in again who was cut off with the tenant; what they made stays ended
+    Reinstate {
+        /// Their id
+        id: String,
+    },
     /// Remove a user, and with them all that they made
     Remove {
         /// Their id
@@ -98,6 +103,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failed> {
         Action::CutOff { id } => {
             client.post(&format!("/v1/users/{}/cut-off", encoded(id)), &json!({}))?;
             remark(format!("all that {id} made has ended"));
+            Ok(())
+        }
+        Action::Reinstate { id } => {
+            client.post(&format!("/v1/users/{}/reinstate", encoded(id)), &json!({}))?;
+            remark(format!("{id} may come in again; what they had made stays ended"));
             Ok(())
         }
         Action::Remove { id, keep_minted } => {

@@ -23,6 +23,8 @@ use super::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "each is what its wire name says")]
 pub enum EventType {
+    #[serde(rename = "store.adopted")]
+    StoreAdopted,
     #[serde(rename = "tenant.created")]
     TenantCreated,
     #[serde(rename = "tenant.suspended")]
@@ -53,6 +55,8 @@ pub enum EventType {
     ApiKeyRevoked,
     #[serde(rename = "api_key.cut_off")]
     ApiKeyCutOff,
+    #[serde(rename = "api_key.reinstated")]
+    ApiKeyReinstated,
     #[serde(rename = "user.created")]
     UserCreated,
     #[serde(rename = "user.changed")]
@@ -61,6 +65,8 @@ pub enum EventType {
     UserRemoved,
     #[serde(rename = "user.cut_off")]
     UserCutOff,
+    #[serde(rename = "user.reinstated")]
+    UserReinstated,
     #[serde(rename = "principals.used")]
     PrincipalsUsed,
     #[serde(rename = "share.created")]
@@ -260,7 +266,8 @@ pub struct Event {
     /// Why it was refused.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<Refusal>,
-    /// How many like it this one stands for, where that is not one.
+    /// How many like it this one stands for, where that is not one; where a store was adopted, how many records are known to be
+    /// lost.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub count: Option<u64>,
     /// Which fields were changed; never what they say.

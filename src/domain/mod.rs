@@ -45,6 +45,7 @@ pub mod refusal;
 pub mod removal;
 pub mod restrictions;
 pub mod share;
+pub mod standing;
 pub mod tenant;
 pub mod text;
 pub mod tries;

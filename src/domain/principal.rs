@@ -277,6 +277,20 @@ impl Principal {
         changed
     }
 
+    /// The principal, which ended with everything that its tenant had, as one that may call again. What it minted before stays
+    /// ended; of its secrets the newest is accepted. None of one that did not end so, or acted for the tenant.
+    pub fn reinstate(&self, tenant: &Tenant, generation: Generation, now: Instant) -> Option<Self> {
+        if self.status(tenant.generation, now) != Status::CutOff {
+            return None;
+        }
+        let known_by = match &self.known_by {
+            KnownBy::ApiKey { secrets } => KnownBy::ApiKey { secrets: secrets.last().cloned().into_iter().collect() },
+            KnownBy::User { .. } => self.known_by.clone(),
+            KnownBy::Impersonation { .. } => return None,
+        };
+        Some(Self { tenant_generation: tenant.generation, generation, known_by, ..self.clone() })
+    }
+
     /// The principal after its revocation. What was left by an earlier one can still be cut;
     /// none if nothing changes.
     pub fn end(&self, keeps_minted: bool, now: Instant) -> Option<Self> {
@@ -384,6 +398,27 @@ pub(crate) mod tests {
         assert_eq!([of(&key, 5, 49), of(&key, 5, 50)], [Status::Active, Status::Expired]);
         assert_eq!([of(&key, 6, 49), of(&key, 6, 50)], [Status::CutOff; 2]);
         assert_eq!([of(&ended, 5, 60), of(&ended, 6, 60)], [Status::Revoked; 2]);
+    }
+
+    #[test]
+    fn who_was_cut_off_may_be_reinstated_and_nobody_else() {
+        let (key, _) = key(tenant().id).rotate("b".into(), at(100)).unwrap();
+        let cut = Tenant { generation: Generation(9), ..tenant() };
+        assert_eq!(key.stands(&cut, at(1)), Err(Refusal::GenerationChanged));
+        let again = key.reinstate(&cut, Generation(7), at(1)).unwrap();
+        assert_eq!((again.stands(&cut, at(1)), again.generation), (Ok(()), Generation(7)));
+        assert!(!again.accepts(0, at(1)) && again.accepts(1, at(1)));
+        assert_eq!(again.reinstate(&cut, Generation(8), at(1)), None);
+        assert_eq!(key.reinstate(&tenant(), Generation(8), at(1)), None);
+        assert_eq!(key.end(true, at(1)).unwrap().reinstate(&cut, Generation(8), at(1)), None);
+        let operator = PrincipalId::User(UserId::from_bytes([1; 16]));
+        let known_by = KnownBy::Impersonation {
+            secrets: Vec::new(),
+            operator,
+            operator_namespace: key.namespace,
+            reason: "r".into(),
+        };
+        assert_eq!(Principal { known_by, ..key }.reinstate(&cut, Generation(8), at(1)), None);
     }
 
     #[test]

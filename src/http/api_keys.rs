@@ -263,6 +263,21 @@ pub async fn cut_off(
     Ok(HttpResponse::NoContent().finish())
 }
 
+/// Let an API key be used again that was cut off with everything that its tenant had. What it had minted stays ended.
+#[utoipa::path(
+    post, path = "/v1/api-keys/{id}/reinstate", tag = "administration", security(("api_key" = [])),
+    params(("id" = String, Path, description = "The key's id")),
+    responses((status = 204, description = "Reinstated"), (status = "4XX", body = ProblemDocument))
+)]
+pub async fn reinstate(
+    Authenticated(caller): Authenticated,
+    broker: web::Data<Broker>,
+    path: web::Path<String>,
+) -> Result<HttpResponse, Problem> {
+    broker.reinstate_principal(&caller, id(&path)?).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
 /// Revoke an API key, and with it all that it minted, unless that is to be kept.
 #[utoipa::path(
     delete, path = "/v1/api-keys/{id}", tag = "administration", security(("api_key" = [])),

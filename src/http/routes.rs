@@ -116,6 +116,7 @@ pub fn configure(routes: &mut web::ServiceConfig) {
         )
         .service(resource("/v1/api-keys/{id}/rotate").route(post().to(api_keys::rotate)))
         .service(resource("/v1/api-keys/{id}/cut-off").route(post().to(api_keys::cut_off)))
+        .service(resource("/v1/api-keys/{id}/reinstate").route(post().to(api_keys::reinstate)))
         .service(resource("/v1/users").route(post().to(users::create)).route(get().to(users::list)))
         .service(
             resource("/v1/users/{id}")
@@ -124,6 +125,7 @@ pub fn configure(routes: &mut web::ServiceConfig) {
                 .route(delete().to(users::remove)),
         )
         .service(resource("/v1/users/{id}/cut-off").route(post().to(users::cut_off)))
+        .service(resource("/v1/users/{id}/reinstate").route(post().to(users::reinstate)))
         .service(resource("/v1/audit/verify").route(get().to(ledger::verify)))
         .service(resource("/v1/audit/checkpoints").route(post().to(ledger::checkpoint)))
         .service(resource("/v1/audit/signing-keys/{id}/replace").route(post().to(ledger::replace_signing_key)))

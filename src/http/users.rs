@@ -200,6 +200,21 @@ pub async fn cut_off(
     Ok(HttpResponse::NoContent().finish())
 }
 
+/// Let a user in again who was cut off with everything that the tenant had. What they had minted stays ended.
+#[utoipa::path(
+    post, path = "/v1/users/{id}/reinstate", tag = "administration", security(("api_key" = [])),
+    params(("id" = String, Path, description = "The user's id")),
+    responses((status = 204, description = "Reinstated"), (status = "4XX", body = ProblemDocument))
+)]
+pub async fn reinstate(
+    Authenticated(caller): Authenticated,
+    broker: web::Data<Broker>,
+    path: web::Path<String>,
+) -> Result<HttpResponse, Problem> {
+    broker.reinstate_principal(&caller, id(&path)?).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
 /// Remove a user, and with them all that they minted, unless that is to be kept.
 #[utoipa::path(
     delete, path = "/v1/users/{id}", tag = "administration", security(("api_key" = [])),

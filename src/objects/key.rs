@@ -3,7 +3,9 @@
 //! `inbox/<tenant>/<mode>/<secret>` takes uploads, `vault/<tenant>/<mode>/<object id>`
 //! holds the files of a vault, `artifact/<label>/<path>` the files of an artifact,
 //! `checkpoints/<tenant>/<mode>/<size>` what was signed about a ledger,
-//! `exports/<tenant>/<mode>/<export id>/<name>` what was exported of it.
+//! `exports/<tenant>/<mode>/<export id>/<name>` what was exported of it,
+//! `superseded/<tenant>/<mode>/<time and size>` what was signed about records that a restored store has lost,
+//! `standing/<deployment>` how far the store has come, `removed/<tenant>` that a tenant is no more.
 //! The kind comes first, since the rules of a bucket go by prefix.
 //! Only those of artifacts carry a name that a client chose, as a checked [`VaultPath`]
 //! and below a label that nobody can guess; clients can never write there.
@@ -13,7 +15,8 @@ use std::fmt;
 use sha2::{Digest, Sha256};
 
 use crate::domain::{
-    ids::{ArtifactId, ExportId, ObjectId},
+    ids::{ArtifactId, ExportId, ObjectId, TenantId},
+    instant::Instant,
     path::VaultPath,
     tenant::Namespace,
 };
@@ -61,6 +64,8 @@ pub enum ObjectFolder {
     Vault(Namespace),
     /// The checkpoints of a namespace's ledger.
     Checkpoints(Namespace),
+    /// Checkpoints of records that the ledger lost when its store was restored.
+    Superseded(Namespace),
 }
 
 impl ObjectFolder {
@@ -70,6 +75,7 @@ impl ObjectFolder {
             Self::Inbox(namespace) => format!("inbox/{}/", within(namespace)),
             Self::Vault(namespace) => format!("vault/{}/", within(namespace)),
             Self::Checkpoints(namespace) => format!("checkpoints/{}/", within(namespace)),
+            Self::Superseded(namespace) => format!("superseded/{}/", within(namespace)),
         }
     }
 }
@@ -133,6 +139,27 @@ impl ObjectKey {
     /// What was said of a ledger when it had so many records.
     pub fn checkpoint(namespace: Namespace, size: u64) -> Self {
         Self(format!("checkpoints/{}/{size:016x}", within(namespace)))
+    }
+
+    /// The same, of records that were lost by the time of an adoption.
+    pub fn superseded_checkpoint(namespace: Namespace, adopted_at: Instant, size: u64) -> Self {
+        Self(format!("superseded/{}/{:016x}{size:016x}", within(namespace), adopted_at.as_unix_millis()))
+    }
+
+    /// Of how many records it speaks, if it is the key of a checkpoint that was laid aside.
+    pub fn superseded_size(&self) -> Option<u64> {
+        let (_, digits) = self.0.strip_prefix("superseded/")?.rsplit_once('/')?;
+        u64::from_str_radix(digits.get(16..)?, 16).ok()
+    }
+
+    /// How far the store of a deployment has come.
+    pub fn standing(deployment: &[u8; 16]) -> Self {
+        Self(format!("standing/{}", base16ct::lower::encode_string(deployment)))
+    }
+
+    /// That a tenant is no more.
+    pub fn removed(tenant: TenantId) -> Self {
+        Self(format!("removed/{tenant}"))
     }
 
     /// A file of an export of a ledger.

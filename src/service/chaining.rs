@@ -24,7 +24,8 @@ use crate::{
         tenant::{Mode, Namespace},
     },
     store::{
-        CommitError, DEADLINE, Direction, Expected, MOST_TAKEN, Query, Row, RowKey, Transaction, outbox_partitions,
+        CommitError, DEADLINE, Direction, Expected, MOST_TAKEN, Query, Row, RowKey, Transaction, event_sort,
+        outbox_partitions,
     },
 };
 
@@ -205,6 +206,17 @@ impl Broker {
         Err(outrun())
     }
 
+    /// The segment that says of these events, and of them alone, that they happened next.
+    pub(super) fn next_segment(&self, head: &Head, attempt: AttemptId, events: Vec<Event>) -> Result<Segment, Error> {
+        let (mut end, mut records) = (head.clone(), Vec::new());
+        for (number, event) in events.into_iter().enumerate() {
+            let text;
+            (text, end) = follow_on(&end, event, event_id(&event_sort(attempt, number)))?;
+            records.push(text);
+        }
+        Ok(Segment { first: head.size + 1, records, head: end.hash })
+    }
+
     /// Where a ledger goes on.
     ///
     /// # Errors
@@ -266,6 +278,14 @@ impl Broker {
     }
 }
 
+/// The record of an event that follows where a ledger ends, and where it ends then.
+fn follow_on(end: &Head, event: Event, id: String) -> Result<(String, Head), Error> {
+    let record = Record { event, id, prev_hash: end.hash.clone(), seq: end.size + 1 };
+    let text = record.text().map_err(|fault| Error::Internal(format!("an event is no record: {fault}")))?;
+    let end = Head { size: record.seq, hash: record_hash::of_record(&text) };
+    Ok((text, end))
+}
+
 /// The next segment of what waits, which is taken off the front.
 fn next_portion(head: &Head, waiting: &mut VecDeque<Waiting>) -> Result<Portion, Error> {
     let (mut end, mut records, mut taken, mut bytes) = (head.clone(), Vec::new(), Vec::new(), 0);
@@ -273,14 +293,12 @@ fn next_portion(head: &Head, waiting: &mut VecDeque<Waiting>) -> Result<Portion,
     while taken.len() < MOST_TAKEN
         && let Some(Waiting { row, event, seen }) = waiting.pop_front()
     {
-        let seq = end.size + 1;
-        let record = Record { event, id: event_id(&row.key.sort), prev_hash: end.hash.clone(), seq };
-        let text = record.text().map_err(|fault| Error::Internal(format!("an event is no record: {fault}")))?;
+        let text;
+        (text, end) = follow_on(&end, event, event_id(&row.key.sort))?;
         bytes += text.len();
-        end = Head { size: seq, hash: record_hash::of_record(&text) };
         records.push(text);
         taken.push(row.key);
-        clients.extend(seen.map(|opening| (seq, opening)));
+        clients.extend(seen.map(|opening| (end.size, opening)));
         if bytes >= LARGEST_SEGMENT {
             break;
         }

@@ -115,7 +115,7 @@ impl Broker {
         Ok(told.ok_or(Broken { seq: size, what: Wrong::Checkpoint }))
     }
 
-    async fn read_note(&self, object: &ObjectKey) -> Result<Option<String>, Error> {
+    pub(super) async fn read_note(&self, object: &ObjectKey) -> Result<Option<String>, Error> {
         let Some(mut stream) = self.objects.read(object, None).await? else { return Ok(None) };
         let mut note = Vec::new();
         while let Some(bytes) = stream.try_next().await? {

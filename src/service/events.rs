@@ -96,6 +96,7 @@ impl Broker {
         seen: Option<&Opening>,
     ) -> Result<OutboxEvent, Error> {
         self.ledgers.written(event.namespace, self.now());
+        self.progress.written();
         let ledger = rows::ledger(event.namespace);
         let internal = |fault: serde_json::Error| Error::Internal(fault.to_string());
         let seen = match seen {

@@ -306,6 +306,12 @@ impl Broker {
         Ok(proof)
     }
 
+    /// Of how many records the newest checkpoint speaks that the store knows of.
+    pub(super) async fn newest_checkpoint_known(&self, namespace: Namespace) -> Result<u64, Error> {
+        let [row] = self.store.get([rows::ledger_state(namespace)]).await?;
+        Ok(self.decode_if::<LedgerState>(row.as_ref())?.map_or(0, |state| state.value.checkpoint))
+    }
+
     /// Where the newest checkpoint says that the ledger was, if the ledger says so too. Else all of it is verified, which tells what is
     /// wrong.
     async fn anchor(&self, namespace: Namespace, newest: u64) -> Result<Option<Head>, Error> {

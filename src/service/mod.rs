@@ -3,6 +3,7 @@
 //! Never here: HTTP, a backend's name, a rule that the domain could state.
 
 pub mod access;
+pub mod adoption;
 pub mod api_keys;
 pub mod archives;
 pub mod artifacts;
@@ -61,6 +62,7 @@ pub mod share_redemption;
 pub mod shares;
 pub mod signing_keys;
 pub mod single_sign_on;
+pub mod standing;
 pub mod submissions;
 pub mod sweep;
 mod tallies;
@@ -103,6 +105,7 @@ pub use ledger_sweep::LedgerFigures;
 pub use limits::{AddressClass, Limits, RouteTaken, SessionSpender, Spent};
 pub use passwords::PasswordPool;
 pub use security::{Refused, Security, SecurityEvent, TokenMark};
+pub use standing::Progress;
 pub use tallies::Tallies;
 pub use turns::Turns;
 pub use uploads::UnderWay;
@@ -204,6 +207,8 @@ pub struct Broker {
     pub last_used: Arc<LastUsed>,
     /// Ledgers to which this process has written lately.
     pub ledgers: Arc<Ledgers>,
+    /// How far the store has come, as this process has seen.
+    pub progress: Arc<Progress>,
     /// Who of this process charges an account of a quota next.
     pub turns: Arc<Turns>,
     /// Completions that run in this process.

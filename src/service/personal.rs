@@ -30,6 +30,7 @@ use crate::domain::{
     receipt::Receipt,
     redemption::{Claim, UseState},
     removal::Tombstone,
+    standing::{Adoption, StoreRecord},
     tenant::{Namespace, Tenant},
     tries::Tries,
     upload::Upload,
@@ -118,6 +119,8 @@ plain! {
     // An upload as far as it is known without what of it is personal.
     OfUpload,
     Event, Export, LedgerState, Segment,
+    // Where the store is at home.
+    Adoption, StoreRecord,
     // How far events have come on their way to receivers.
     Delivery, Progress, Retry, Roster,
 }

@@ -211,6 +211,21 @@ impl Broker {
             .map(drop)
     }
 
+    /// Lets a principal call again that ended with everything that its tenant had: when the tenant was cut off, or its store
+    /// restored. What it had minted stays ended.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for principals of other namespaces; when it did not end so.
+    pub async fn reinstate_principal(&self, caller: &Caller, id: PrincipalId) -> Result<Principal, Error> {
+        let (generation, now) = (Generation(u64::from_be_bytes(self.entropy.bytes())), self.now());
+        let reinstated = [EventType::ApiKeyReinstated, EventType::UserReinstated];
+        self.to_principal(caller, id, reinstated, |principal| {
+            let again = principal.reinstate(&caller.tenant, generation, now);
+            again.map(Some).ok_or_else(|| Error::conflict("not_cut_off", "only what is cut off can be reinstated"))
+        })
+        .await
+    }
+
     /// Applies a change to a principal of the caller's namespace, and records it by the kind of principal.
     pub(super) async fn to_principal(
         &self,

@@ -109,6 +109,7 @@ impl Broker {
         }
         let Some(deletion) = begun.deletion else { return Ok(None) };
         let ledgers = self.ends_of_ledgers(id).await?;
+        self.note_removed(id).await?;
         let tombstone = Tombstone::of(id, &deletion, ledgers, self.now());
         let write = self.put(rows::tombstone(id), Expected::Absent, &tombstone, None)?;
         match committed(self.store.commit(self.noting(write)).await)? {

@@ -54,7 +54,10 @@ impl Removal<'_> {
 
     /// Removes the checkpoints of a namespace.
     pub(super) async fn checkpoints(&mut self, namespace: Namespace) -> Result<Option<()>, Error> {
-        self.erase(&Doomed::folder(ObjectFolder::Checkpoints(namespace))).await
+        for folder in [ObjectFolder::Superseded(namespace), ObjectFolder::Checkpoints(namespace)] {
+            let Some(()) = self.erase(&Doomed::folder(folder)).await? else { return Ok(None) };
+        }
+        Ok(Some(()))
     }
 
     async fn erase(&mut self, doomed: &Doomed) -> Result<Option<()>, Error> {

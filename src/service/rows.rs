@@ -5,6 +5,7 @@
 //! | `tenants` | tenant id | index of all tenants |
 //! | `tenant#T` | `tenant` | the tenant |
 //! | `tenant-key#T` | `field` | the key under which its personal data is sealed |
+//! | `store#D` | `standing`, `adoption` | where the store is at home, and how far it has come; an adoption of it |
 //! | `deletions` | tenant id | that a tenant is to be removed, or is being |
 //! | `tombstones` | tenant id | what remains of a tenant |
 //! | `leads#T#M` | a random number | where a row of the namespace lies that nothing else of it names |
@@ -48,7 +49,7 @@
 //! | `webhook-retries#W` | time, number of a record | when deliveries are tried again |
 //! | `outbox#T#M#n` | attempt and number | events on their way to the ledger |
 //!
-//! `T` tenant, `M` mode, `H` SHA-256, `R` the mark of a recipient (or `none`, `asked`, `tries`: of all of them). Tenant
+//! `D` deployment, `T` tenant, `M` mode, `H` SHA-256, `R` the mark of a recipient (or `none`, `asked`, `tries`: of all of them). Tenant
 //! ids have one length, so that no partition of one tenant is the beginning of another's. Nothing in a key of a row is
 //! personal ([`super::personal`]). Whatever is new here has to be found when its tenant is removed: [`super::removed_rows`].
 
@@ -59,6 +60,7 @@ use crate::{
         claim::ClaimHash,
         digest::Sha256Digest,
         kept_reply::AskedOnce,
+        keyring::DeploymentId,
         lookup::LookupHash,
         opaque::{ApiKeyHash, ConsoleSecretHash, FileRequestTokenHash, LinkTokenHash},
     },
@@ -78,6 +80,18 @@ use crate::{
 
 fn of(namespace: Namespace) -> impl Display {
     format!("{}#{}", namespace.tenant, namespace.mode.as_str())
+}
+
+pub(super) fn store_standing(deployment: DeploymentId) -> RowKey {
+    RowKey::new(of_store(deployment), "standing")
+}
+
+pub(super) fn store_adoption(deployment: DeploymentId) -> RowKey {
+    RowKey::new(of_store(deployment), "adoption")
+}
+
+fn of_store(deployment: DeploymentId) -> String {
+    format!("store#{}", base16ct::lower::encode_string(&deployment.0))
 }
 
 pub(super) fn tenants() -> String {

@@ -24,7 +24,7 @@ use aws_sdk_dynamodb::{
 };
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 
-use crate::domain::instant::Instant;
+use crate::domain::{instant::Instant, standing::StoreIdentity};
 
 use super::{
     Backend, Direction, Expected, Failure, Query, Row, RowKey, Transaction, Unavailable, Version, check_keys,
@@ -267,6 +267,13 @@ impl Backend for DynamoStore {
                 request.send().await.map_err(unavailable)?;
             }
         }
+    }
+
+    /// The id that DynamoDB gives each table: one that is restored, or made anew under the same name, has another.
+    async fn identity(&self) -> Result<StoreIdentity, Unavailable> {
+        let answer = self.reading.describe_table().table_name(&self.table).send().await.map_err(unavailable)?;
+        let id = answer.table.and_then(|table| table.table_id);
+        id.map(StoreIdentity).ok_or_else(|| Unavailable("the table was described without its id".into()))
     }
 
     async fn ping(&self) -> Result<(), Unavailable> {

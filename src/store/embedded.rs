@@ -25,7 +25,7 @@ use async_trait::async_trait;
 use fjall::{Readable, Slice};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::domain::instant::Instant;
+use crate::domain::{instant::Instant, standing::StoreIdentity};
 
 use super::{
     Backend, Direction, Failure, Query, Row, RowKey, Transaction, Unavailable, check_keys, counters::Counters,
@@ -169,6 +169,10 @@ impl Backend for EmbeddedStore {
         let _alone = self.forgetting.try_lock().map_err(|_| Unavailable("the database is being rewritten".into()))?;
         let rewritten = tokio::task::spawn_blocking(move || forgetting::rewrite(&database)).await;
         rewritten.map_err(|_| Unavailable("the database was not rewritten to its end".into()))?
+    }
+
+    async fn identity(&self) -> Result<StoreIdentity, Unavailable> {
+        Ok(self.database.identity.clone())
     }
 
     async fn ping(&self) -> Result<(), Unavailable> {

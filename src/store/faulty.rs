@@ -15,7 +15,7 @@ use std::{
 
 use async_trait::async_trait;
 
-use crate::domain::instant::Instant;
+use crate::domain::{instant::Instant, standing::StoreIdentity};
 
 use super::{Backend, Failure, Query, Row, RowKey, Transaction, Unavailable};
 
@@ -163,6 +163,11 @@ impl<B: Backend> Backend for FaultyStore<B> {
 
     async fn forget(&self) -> Result<(), Unavailable> {
         self.backend.forget().await
+    }
+
+    async fn identity(&self) -> Result<StoreIdentity, Unavailable> {
+        self.readable()?;
+        self.backend.identity().await
     }
 
     async fn ping(&self) -> Result<(), Unavailable> {

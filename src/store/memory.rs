@@ -5,30 +5,49 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use async_trait::async_trait;
 
-use crate::domain::instant::Instant;
+use crate::domain::{instant::Instant, standing::StoreIdentity};
 
 use super::{
     Backend, Direction, Expected, Failure, Query, Row, RowKey, Transaction, Unavailable, Version, chained::Chained,
     check_keys, counters::Counters, row::Scope,
 };
 
+/// Numbers stores, so that none is taken for another.
+static STORES: AtomicU64 = AtomicU64::new(0);
+
 /// A store in memory. Rows stay after their purge date, as they may anywhere.
-#[derive(Default)]
 pub struct MemoryStore {
     rows: Mutex<BTreeMap<RowKey, (Version, Vec<u8>)>>,
     chained: Mutex<Chained>,
     counters: Counters,
+    number: u64,
+}
+
+impl Default for MemoryStore {
+    fn default() -> Self {
+        let number = STORES.fetch_add(1, Ordering::Relaxed);
+        Self { rows: Mutex::default(), chained: Mutex::default(), counters: Counters::default(), number }
+    }
 }
 
 impl MemoryStore {
     /// An empty store.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Another store with the same rows: what a backup gives back.
+    #[must_use]
+    pub fn copy(&self) -> Self {
+        Self { rows: Mutex::new(self.rows().clone()), ..Self::default() }
     }
 
     /// Everything there is.
@@ -126,6 +145,10 @@ impl Backend for MemoryStore {
     async fn remove_counters(&self, partition: &str) -> Result<(), Unavailable> {
         self.counters.remove(partition);
         Ok(())
+    }
+
+    async fn identity(&self) -> Result<StoreIdentity, Unavailable> {
+        Ok(StoreIdentity(format!("memory {}", self.number)))
     }
 
     async fn ping(&self) -> Result<(), Unavailable> {

@@ -20,7 +20,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::domain::instant::Instant;
+use crate::domain::{instant::Instant, standing::StoreIdentity};
 
 pub use resend::DEADLINE;
 pub use row::{Direction, Query, Row, RowKey, Version};
@@ -105,6 +105,9 @@ pub trait Backend: Send + Sync + 'static {
         Ok(())
     }
 
+    /// What tells this store from every copy of it. Of files that somebody copied over these, in place, it may tell nothing.
+    async fn identity(&self) -> Result<StoreIdentity, Unavailable>;
+
     /// Whether the backend answers and could commit, for readiness.
     async fn ping(&self) -> Result<(), Unavailable>;
 }
@@ -133,6 +136,10 @@ impl<B: Backend + ?Sized> Backend for Arc<B> {
 
     async fn forget(&self) -> Result<(), Unavailable> {
         (**self).forget().await
+    }
+
+    async fn identity(&self) -> Result<StoreIdentity, Unavailable> {
+        (**self).identity().await
     }
 
     async fn ping(&self) -> Result<(), Unavailable> {
@@ -203,6 +210,11 @@ impl Store {
     /// Leaves nothing of removed rows in files of its own, as [`Backend::forget`] says.
     pub async fn forget(&self) -> Result<(), Unavailable> {
         self.backend.forget().await
+    }
+
+    /// What tells this store from every copy of it.
+    pub async fn identity(&self) -> Result<StoreIdentity, Unavailable> {
+        self.backend.identity().await
     }
 
     /// Whether the store answers and could commit, for readiness.

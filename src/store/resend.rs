@@ -86,7 +86,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        domain::{ids::AttemptId, instant::Instant},
+        domain::{ids::AttemptId, instant::Instant, standing::StoreIdentity},
         store::{OutboxEvent, Query, Row, RowKey, Store, faulty::Fault, faulty::FaultyStore, memory::MemoryStore},
     };
 
@@ -119,6 +119,10 @@ mod tests {
 
         async fn remove_counters(&self, _: &str) -> Result<(), Unavailable> {
             panic!("no commit counts")
+        }
+
+        async fn identity(&self) -> Result<StoreIdentity, Unavailable> {
+            panic!("no commit asks whose it is")
         }
 
         async fn ping(&self) -> Result<(), Unavailable> {

@@ -29,6 +29,7 @@ macro_rules! on_every_backend {
     };
 }
 
+mod adoption;
 mod bad_input;
 mod browser_defences;
 mod checkpoints;

@@ -21,6 +21,7 @@ mod mailed;
 mod many_files;
 mod receipts;
 mod refusing_to_start;
+mod restoring;
 mod scanned;
 mod security_txt;
 mod starting_again;

@@ -44,7 +44,8 @@ conformance! {
         no_keys_no_rows
         hundreds_of_rows_are_read_in_portions
         keys_no_backend_could_hold_are_refused
-        a_backend_that_works_answers_a_ping;
+        a_backend_that_works_answers_a_ping
+        a_store_is_the_same_each_time;
     committing:
         a_new_row_needs_an_absent_one
         a_changed_row_needs_its_version

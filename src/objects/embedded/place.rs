@@ -4,10 +4,11 @@
 //! inbox/<tenant>/<mode>/<2 digits>/<name>       the first two digits of the name
 //! vault/<tenant>/<mode>/obj_<6 digits>/<name>   the first six: a folder for each 4.7 hours
 //! checkpoints/<tenant>/<mode>/<12 digits>/<name>   the first twelve: a folder for each 65,536 records
+//! superseded/<tenant>/<mode>/<12 digits>/<name>    the first twelve: a folder for each minute or so
 //! hashed/<2 digits>/<2 digits>/<name>           the SHA-256 of any other key
 //! ```
 //!
-//! The first three can be listed: their keys are made of what this server drew,
+//! The first four can be listed: their keys are made of what this server drew,
 //! and nothing becomes a file name that has another character than `a` to `z`,
 //! `0` to `9` and `_`. Names of one folder have one length, and the folders
 //! between are named by how they begin, so that the order of the names is
@@ -50,6 +51,7 @@ fn listable(key: &str) -> Option<PathBuf> {
         "inbox" => is_secret(name).then(|| &name[..2])?,
         "vault" => name.parse::<ObjectId>().ok().map(|_| &name[..10])?,
         "checkpoints" => is_number(name).then(|| &name[..12])?,
+        "superseded" => (name.len() == 32 && is_hexadecimal(name)).then(|| &name[..12])?,
         _ => return None,
     };
     let named = tenant.parse::<TenantId>().is_ok() && matches!(mode, "live" | "test");

@@ -3,6 +3,7 @@
 //! ```text
 //! lock       held by the process that has the store open
 //! format     the number of the format, in decimal
+//! identity   how often the store was opened; which file this is tells it from its copies
 //! database/  rows, the purge index, and their journal
 //! ```
 //!
@@ -11,14 +12,15 @@
 use std::{
     fs::{self, DirBuilder, File, TryLockError},
     io::{self, Write},
-    os::unix::fs::DirBuilderExt,
+    os::unix::fs::{DirBuilderExt, MetadataExt},
     path::{Path, PathBuf},
     sync::Arc,
+    time::UNIX_EPOCH,
 };
 
 use fjall::{Keyspace, KeyspaceCreateOptions, Slice, config::PartitioningPolicy};
 
-use crate::domain::instant::Instant;
+use crate::domain::{instant::Instant, standing::StoreIdentity};
 
 use super::{super::Unavailable, codec, row_cache::RowCache};
 
@@ -81,6 +83,7 @@ pub(super) struct Database {
     /// An empty value under [`codec::index_key`] for every row with a purge date.
     pub(super) purge_index: Keyspace,
     pub(super) cache: Arc<RowCache>,
+    pub(super) identity: StoreIdentity,
     _lock: Arc<File>,
 }
 
@@ -100,8 +103,9 @@ impl Database {
         if !database.try_exists().map_err(inaccessible)? {
             create(directory, &database).map_err(broken)?;
         }
+        let identity = identity(&directory.join("identity")).map_err(inaccessible)?;
         let (fjall, rows, purge_index) = open_fjall(&database).map_err(broken)?;
-        Ok(Self { fjall, rows, purge_index, cache: Arc::default(), _lock: Arc::new(lock) })
+        Ok(Self { identity, fjall, rows, purge_index, cache: Arc::default(), _lock: Arc::new(lock) })
     }
 
     /// Index entries of rows that are due, the ones due longest first.
@@ -150,6 +154,19 @@ fn write_format(directory: &Path) -> io::Result<()> {
     file.sync_all()?;
     fs::rename(&temporary, directory.join("format"))?;
     sync(directory)
+}
+
+/// Which file this is: no copy of it has the same number and the same birth. Its content changes whenever the store is opened, since
+/// programs that put a backup back leave files alone in which nothing has changed.
+fn identity(file: &Path) -> io::Result<StoreIdentity> {
+    let opened = fs::read_to_string(file).ok().and_then(|text| text.trim().parse::<u64>().ok()).unwrap_or(0);
+    // In place: written beside it and renamed, it would be another file each time.
+    fs::write(file, format!("{}\n", opened + 1))?;
+    let metadata = fs::metadata(file)?;
+    // Not every file system remembers it.
+    let born = metadata.created().ok().and_then(|born| born.duration_since(UNIX_EPOCH).ok());
+    let born = born.map_or(0, |born| born.as_nanos());
+    Ok(StoreIdentity(format!("file {} of {born}", metadata.ino())))
 }
 
 /// Creates the database beside its place and moves it there when it is

@@ -7,7 +7,7 @@ use std::sync::{
 
 use async_trait::async_trait;
 use cloakroom::{
-    domain::{instant::Instant, permission::SharePermission},
+    domain::{instant::Instant, permission::SharePermission, standing::StoreIdentity},
     service::listing::PageRequest,
     store::{Backend, Failure, Query, Row, RowKey, Store, Transaction, Unavailable},
 };
@@ -292,6 +292,10 @@ impl<B: Backend> Backend for Counting<B> {
 
     async fn remove_counters(&self, partition: &str) -> Result<(), Unavailable> {
         self.inner.remove_counters(partition).await
+    }
+
+    async fn identity(&self) -> Result<StoreIdentity, Unavailable> {
+        self.inner.identity().await
     }
 
     async fn ping(&self) -> Result<(), Unavailable> {

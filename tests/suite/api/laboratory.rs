@@ -90,6 +90,7 @@ impl Laboratory {
             security: Arc::default(),
             tallies: Arc::default(),
             ledgers: Arc::default(),
+            progress: Arc::default(),
             last_used: Arc::default(),
             turns: Arc::default(),
             under_way: UnderWay::on(Handle::current()),

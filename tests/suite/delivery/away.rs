@@ -243,6 +243,7 @@ pub fn served_at(clock: Arc<dyn Clock>) -> (Api, Arc<AwayStorage>) {
         security: Arc::default(),
         tallies: Arc::default(),
         ledgers: Arc::default(),
+        progress: Arc::default(),
         last_used: Arc::default(),
         turns: Arc::default(),
         scanner: None,

@@ -52,3 +52,9 @@ pub(super) async fn keys_no_backend_could_hold_are_refused(fixture: Fixture) {
 pub(super) async fn a_backend_that_works_answers_a_ping(fixture: Fixture) {
     fixture.store.ping().await.unwrap();
 }
+
+pub(super) async fn a_store_is_the_same_each_time(fixture: Fixture) {
+    let first = fixture.store.identity().await.unwrap();
+    assert!(!first.0.is_empty());
+    assert_eq!(fixture.store.identity().await.unwrap(), first);
+}

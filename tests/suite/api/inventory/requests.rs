@@ -132,9 +132,10 @@ impl House {
                 Asked { path: pattern.replace("{path}", &path), body: None }
             }
             "POST /v1/api-keys" => with(json!({ "grants": grant })),
-            "GET /v1/api-keys/{id}" | "DELETE /v1/api-keys/{id}" | "POST /v1/api-keys/{id}/cut-off" => {
-                of(&key(api, "member", "read").id)
-            }
+            "GET /v1/api-keys/{id}"
+            | "DELETE /v1/api-keys/{id}"
+            | "POST /v1/api-keys/{id}/cut-off"
+            | "POST /v1/api-keys/{id}/reinstate" => of(&key(api, "member", "read").id),
             "PATCH /v1/api-keys/{id}" => of_with(&key(api, "member", "read").id, json!({ "label": "new" })),
             "GET /v1/audit/signing-keys" => {
                 api.post(api.admin(), "/v1/audit/checkpoints", &json!({})).expect(200);
@@ -180,7 +181,10 @@ impl House {
             }
             "POST /v1/api-keys/{id}/rotate" => of_with(&key(api, "member", "read").id, nothing),
             "POST /v1/users" => with(json!({ "issuer": "https://id.example", "subject": new_name(), "grants": grant })),
-            "GET /v1/users/{id}" | "DELETE /v1/users/{id}" | "POST /v1/users/{id}/cut-off" => of(&user()),
+            "GET /v1/users/{id}"
+            | "DELETE /v1/users/{id}"
+            | "POST /v1/users/{id}/cut-off"
+            | "POST /v1/users/{id}/reinstate" => of(&user()),
             "PATCH /v1/users/{id}" => of_with(&user(), json!({ "label": "new" })),
             "POST /v1/tenants" => with(json!({ "name": "Fourth" })),
             "GET /v1/tenants/{id}"
