@@ -173,7 +173,8 @@ fn redemptions(compared: &serde_json::Value) -> Result<(), Failed> {
     let unproven = compared["unproven"].as_array().into_iter().flatten();
     let lines = unproven.map(|token| {
         let resource = cleaned(text(token, "resource"));
-        format!("{resource} was redeemed {} times, and has {} records of that", token["redemptions"], token["records"])
+        let (redemptions, records) = (&token["redemptions"], &token["records"]);
+        format!("{resource} was redeemed {redemptions} times, of {records} records: {}", text(token, "problem"))
     });
     Err(lines.collect::<Vec<_>>().join("\n").into())
 }

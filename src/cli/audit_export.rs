@@ -41,6 +41,9 @@ pub(super) fn fetch(client: &Client, server: &str, id: &str, folder: &Path) -> R
                 let (seq, problem) = (&export["problem"]["seq"], cleaned(text(&export["problem"], "problem")));
                 return Err(format!("record {seq} is not as it must be: {problem}").into());
             }
+            "too_large" => {
+                return Err("there are more records than one export has room for: select some by time".into());
+            }
             _ => return Err("its files were removed: make another export".into()),
         }
     };

@@ -127,6 +127,7 @@ mod tests {
             outcome,
             reason: None,
             count: None,
+            version: None,
             changed: Vec::new(),
             at: Instant::from_unix_seconds(at),
             request: Some(RequestId::from_bytes([at as u8; 16])),

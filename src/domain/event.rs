@@ -270,6 +270,10 @@ pub struct Event {
     /// lost.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub count: Option<u64>,
+    /// Which version the state of what it was done to has since, where it has one: of two records of one thing, the one with the
+    /// lower number was first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<u64>,
     /// Which fields were changed; never what they say.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub changed: Vec<Field>,
@@ -355,6 +359,7 @@ mod tests {
             outcome: Outcome::Done,
             reason: None,
             count: None,
+            version: None,
             changed: Vec::new(),
             at: Instant::from_unix_seconds(1),
             request: None,

@@ -121,12 +121,14 @@ pub struct Placed<'a> {
     pub resource: Option<&'a str>,
     /// How it ended.
     pub outcome: &'a str,
+    /// Which version of its state it led to, where it says so.
+    pub version: Option<u64>,
 }
 
 impl<'a> Placed<'a> {
     fn read(text: &'a str) -> Result<Self, NotARecord> {
         let [mut namespace, mut prev_hash, mut kind, mut resource, mut outcome] = [None; 5];
-        let (mut seq, mut others) = (None, 0);
+        let (mut seq, mut version, mut others) = (None, None, 0);
         members(text, |name, value| match name {
             "namespace" => namespace = Some(value),
             "prev_hash" => prev_hash = plain(value),
@@ -134,13 +136,14 @@ impl<'a> Placed<'a> {
             "outcome" => outcome = plain(value),
             "resource" => (resource, others) = (plain(value), others + 1),
             "seq" => seq = value.parse().ok(),
+            "version" => version = value.parse().ok(),
             "actor" | "at" | "id" => others += 1,
             _ => {}
         })?;
         let read = || {
             let (namespace, prev_hash, seq) = (namespace?, prev_hash?, seq?);
             let (kind, outcome) = (kind?, outcome?);
-            (others == 4).then_some(Self { namespace, prev_hash, seq, kind, resource, outcome })
+            (others == 4).then_some(Self { namespace, prev_hash, seq, kind, resource, outcome, version })
         };
         read().ok_or(NotARecord::Unreadable)
     }
@@ -331,6 +334,7 @@ mod tests {
             outcome: Outcome::Done,
             reason: None,
             count: None,
+            version: None,
             changed: Vec::new(),
             at: Instant::from_unix_seconds(1_800_000_000),
             request: Some(RequestId::from_bytes([7; 16])),

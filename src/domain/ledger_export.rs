@@ -42,6 +42,8 @@ pub enum ExportState {
         /// What is wrong with it.
         problem: String,
     },
+    /// There are more records than one export has room for.
+    TooLarge,
     /// Its files were removed.
     Removed,
 }

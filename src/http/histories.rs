@@ -87,6 +87,10 @@ pub struct EventView {
     /// How many like it this one stands for, where that is not one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub count: Option<u64>,
+    /// Which version the state of the resource has since, where it has one: of two events of one resource the one with the lower
+    /// number was first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<u64>,
     /// In the audit trail: who sent the request, for as long as that is kept.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client: Option<ClientView>,
@@ -142,6 +146,7 @@ impl From<Recorded> for EventView {
             outcome: event.outcome,
             reason: event.reason,
             count: event.count,
+            version: event.version,
             client: client.map(|Client { address, user_agent }| ClientView { address, user_agent }),
             changed: event.changed,
             at: event.at.to_string(),

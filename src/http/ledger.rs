@@ -119,7 +119,7 @@ pub struct RedemptionsView {
     pub unproven: Vec<UnprovenView>,
 }
 
-/// A token that has more or fewer redemptions than the trail has records of them.
+/// A token of which the trail says something else than is kept of it.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct UnprovenView {
     /// The id of a share or link.
@@ -128,14 +128,17 @@ pub struct UnprovenView {
     pub redemptions: u32,
     /// How many records there are of that.
     pub records: u32,
+    /// In what token and trail contradict each other.
+    pub problem: String,
 }
 
 impl From<RedemptionProof> for RedemptionsView {
     fn from(proof: RedemptionProof) -> Self {
-        let unproven = proof.named.into_iter().map(|Unproven { token, redemptions, records }| UnprovenView {
+        let unproven = proof.named.into_iter().map(|Unproven { token, redemptions, records, why }| UnprovenView {
             resource: token.to_string(),
             redemptions,
             records,
+            problem: why.to_string(),
         });
         Self {
             proven: proof.unproven == 0,

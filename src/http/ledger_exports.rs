@@ -47,7 +47,7 @@ pub struct ExportView {
     /// Its id.
     #[schema(example = "exp_0199b1c2d3e4f5061728394a5b6c7d8e")]
     pub id: String,
-    /// `building`, `ready`, `broken` (the trail is not as it was written; see `problem`) or `removed` (seven days after it was made).
+    /// `building`, `ready`, `broken` (the trail is not as it was written; see `problem`), `too_large` (40 million records or 2,000 files: select some by time) or `removed` (seven days after it was made).
     pub status: &'static str,
     /// When it was asked for.
     pub created_at: String,
@@ -85,6 +85,7 @@ impl From<&Export> for ExportView {
             ExportState::Broken { seq, problem } => {
                 ("broken", Some(BrokenView { seq: *seq, problem: problem.clone() }))
             }
+            ExportState::TooLarge => ("too_large", None),
             ExportState::Removed => ("removed", None),
         };
         Self {

@@ -82,7 +82,7 @@ impl Broker {
         let (created, [key, pointer, lead]) = self.new_api_key(&sealed, &caller.tenant, wanted, false, now)?;
         let origin = Origin { namespace: created.key.namespace, asking: Some(caller.asking), at: now };
         let event = origin.done(EventType::ApiKeyCreated, caller.actor(), created.key.id);
-        let mut transaction = self.recording(&event)?.write(key).write(pointer).write(lead);
+        let mut transaction = self.recording_change(&event, key)?.write(pointer).write(lead);
         let scope = Scope::Principal(created.key.id);
         for account in self.new_accounts(created.key.namespace, scope, created.key.quota)? {
             transaction = transaction.write(account);
@@ -115,9 +115,9 @@ impl Broker {
         let pointer = ApiKeyPointer { namespace, id, secret: number };
         let pointer = self.put(rows::api_key_pointer(secret.hash()), Expected::Absent, &pointer, None)?;
         let event = origin.done(EventType::ApiKeyRotated, caller.actor(), id);
+        let rotated = sealed.put(rows::principal(namespace, key.id), Expected::Version(version), &key, None)?;
         let transaction = self
-            .recording(&event)?
-            .write(sealed.put(rows::principal(namespace, key.id), Expected::Version(version), &key, None)?)
+            .recording_change(&event, rotated)?
             .write(self.lead_to(&rows::ledger(namespace), &pointer)?)
             .write(pointer);
         self.create(transaction, CreatedApiKey { key, secret }, reply).await

@@ -55,7 +55,7 @@ impl Broker {
             };
             let event = Event { changed: changed.fields, ..origin.done(EventType::ShareChanged, caller.actor(), id) };
             let states = sealed.put(rows::share_state(id), Expected::Version(state.version), &changed.state, kept)?;
-            let mut transaction = self.recording(&event)?.write(states);
+            let mut transaction = self.recording_change(&event, states)?;
             let is_noted = changed.notes != notes;
             let seen = ShareRow { grant, notes: changed.notes };
             if is_noted {
@@ -92,7 +92,7 @@ impl Broker {
             };
             let event = Event { changed: changed.fields, ..origin.done(EventType::LinkChanged, caller.actor(), id) };
             let states = sealed.put(rows::link_state(hash), Expected::Version(state.version), &changed.state, kept)?;
-            let mut transaction = self.recording(&event)?.write(states);
+            let mut transaction = self.recording_change(&event, states)?;
             let is_noted = changed.notes != notes;
             let seen = LinkRow { grant, notes: changed.notes };
             if is_noted {

@@ -14,7 +14,7 @@ use crate::{
         instant::Instant,
         tenant::Namespace,
     },
-    store::{Expected, OutboxEvent, Row, Transaction, event_sort},
+    store::{Expected, OutboxEvent, Row, Transaction, Write, event_sort},
 };
 
 use super::{Asking, Broker, Error, rows};
@@ -39,6 +39,7 @@ impl Origin {
             outcome: Outcome::Done,
             reason: None,
             count: None,
+            version: None,
             changed: Vec::new(),
             at: self.at,
             request: self.asking.map(|asking| asking.request),
@@ -60,6 +61,13 @@ impl Broker {
         let key = rows::history_of(event.namespace, subject, sort);
         let purge = Some(event.at.plus(subject.kept()));
         Ok(transaction.write(self.put(key, Expected::Absent, event, purge)?))
+    }
+
+    /// A transaction that records this event of a change of what it was done to, with the write of that. Which version it has since is
+    /// part of the record.
+    pub(super) fn recording_change(&self, event: &Event, state: Write) -> Result<Transaction, Error> {
+        let event = Event { version: Some(state.expected.next().number()), ..event.clone() };
+        Ok(self.recording(&event)?.write(state))
     }
 
     /// The event with its commitment to who was seen to ask, and what opens that.

@@ -160,10 +160,9 @@ impl Broker {
         let sealed = self.sealed(namespace.tenant).await?;
         let pointer = self.put(rows::file_request_token(token.hash()), Expected::Absent, &pointer, purge)?;
         let mut transaction = self
-            .recording(&event)?
+            .recording_change(&event, sealed.put(rows::file_request_state(id), Expected::Absent, &state, purge)?)?
             .write(sealed.put(rows::file_request(namespace, id), Expected::Absent, &request, purge)?)
             .write(self.put(rows::file_request_namespace(id), Expected::Absent, &namespace, purge)?)
-            .write(sealed.put(rows::file_request_state(id), Expected::Absent, &state, purge)?)
             .write(self.lead_to(&rows::ledger(namespace), &pointer)?)
             .write(pointer);
         for account in self.new_accounts(namespace, Scope::FileRequest(id), request.limits)? {
@@ -231,7 +230,7 @@ impl Broker {
             let event = origin.done(EventType::FileRequestClosed, caller.actor(), id);
             let row = rows::file_request_state(id);
             let write = sealed.put(row, Expected::Version(state.version), &closed, purge(&request))?;
-            match committed(self.store.commit(self.recording(&event)?.write(write)).await)? {
+            match committed(self.store.commit(self.recording_change(&event, write)?).await)? {
                 Committed::Done => return Ok(()),
                 Committed::ReadAgain => {}
             }

@@ -34,6 +34,12 @@ use super::{
 /// At most so many records are in one file, and in memory at a time.
 pub const PART: usize = 20_000;
 
+/// At most so many files: what a row can name. 40 million records.
+const MOST_FILES: usize = 2_000;
+
+/// So many exports of a ledger are made at a time. Of two that are begun in the same moment, one more may be.
+const AT_ONCE: usize = 3;
+
 /// How many segments are read at a time.
 const PORTION: usize = 50;
 
@@ -63,6 +69,10 @@ impl Broker {
         }
         let origin = caller.origin(self);
         let namespace = origin.namespace;
+        if self.exports_under_way(namespace).await? >= AT_ONCE {
+            let message = "three exports are being made already; wait for one of them, or look at it: that takes it up if it was left";
+            return Err(Error::conflict("exports_under_way", message));
+        }
         let signed = self.checkpoint(caller).await?;
         let id = ExportId::new(origin.at, self.entropy.bytes());
         let checkpoint = self.put_export_file(namespace, id, "checkpoint.txt", signed.note.into_bytes()).await?;
@@ -85,6 +95,14 @@ impl Broker {
         let export = self.create(self.recording(&event)?.write(write), export, reply).await?;
         self.go_on(&export);
         Ok(export)
+    }
+
+    async fn exports_under_way(&self, namespace: Namespace) -> Result<usize, Error> {
+        let (partition, begins_with) = (rows::exports(namespace), String::new());
+        let query = Query { partition, begins_with, after: None, limit: PORTION, direction: Direction::Descending };
+        let found = self.store.query(&query).await?;
+        let exports = found.iter().filter_map(|row| self.readable::<Export>(row));
+        Ok(exports.filter(|export| export.state == ExportState::Building).count())
     }
 
     /// The exports of the caller's ledger, newest first.
@@ -172,7 +190,9 @@ impl Broker {
                     export.files.push(self.put_export_file(namespace, id, &name, lines).await?);
                     export.records += count;
                 }
-                if head == end {
+                if export.files.len() >= MOST_FILES && head != end {
+                    export.state = ExportState::TooLarge;
+                } else if head == end {
                     self.sign_export(&mut export).await?;
                     export.state = ExportState::Ready;
                 }

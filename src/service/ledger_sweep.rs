@@ -20,8 +20,8 @@ use crate::{
         ids::{AttemptId, TenantId},
         instant::Instant,
         ledger::{Broken, Head},
-        redemption_count::RedemptionCount,
         tenant::{Mode, Namespace},
+        token_records::TokenRecords,
     },
     store::{Expected, Transaction},
 };
@@ -249,8 +249,8 @@ impl Broker {
         let is_whole = from.is_none();
         let from = from.unwrap_or_else(|| self.beginning(namespace));
         let begun_at = from.size;
-        let mut count = is_whole.then(|| self.redemption_count());
-        let Followed { head, broken, .. } = self.follow_ledger(namespace, from, u64::MAX, count.as_mut()).await?;
+        let mut tokens = is_whole.then(|| self.token_records());
+        let Followed { head, broken, .. } = self.follow_ledger(namespace, from, u64::MAX, tokens.as_mut()).await?;
         if watch.found(namespace, head.size - begun_at, broken.is_some())
             && let Some(broken) = &broken
         {
@@ -274,8 +274,8 @@ impl Broker {
             }
             watch.tried().remove(&namespace);
         }
-        let redemptions = match count.filter(|_| broken.is_none()) {
-            Some(count) => Some(self.compare_redemptions(namespace, count, head.clone()).await?),
+        let redemptions = match tokens.filter(|_| broken.is_none()) {
+            Some(tokens) => Some(self.compare_redemptions(namespace, tokens, head.clone()).await?),
             None => None,
         };
         Ok(Swept { head, broken, redemptions })
@@ -284,10 +284,10 @@ impl Broker {
     async fn compare_redemptions(
         &self,
         namespace: Namespace,
-        count: RedemptionCount,
+        tokens: TokenRecords,
         head: Head,
     ) -> Result<RedemptionProof, Error> {
-        let proof = self.prove_redemptions(namespace, count, head).await?;
+        let proof = self.prove_redemptions(namespace, tokens, head).await?;
         let is_news = match proof.named.first() {
             Some(_) => self.ledgers.watch.unproven_now().insert(namespace),
             None => {
@@ -295,11 +295,11 @@ impl Broker {
                 false
             }
         };
-        if is_news && let Some(Unproven { token, redemptions, records }) = proof.named.first() {
+        if is_news && let Some(Unproven { token, redemptions, records, why }) = proof.named.first() {
             let (tenant, mode, unproven) = (namespace.tenant, namespace.mode.as_str(), proof.unproven);
             tracing::error!(
-                event = "redemption_unproven", %tenant, mode, unproven, %token, redemptions, records,
-                "a token has more or fewer redemptions than its ledger has records of them"
+                event = "redemption_unproven", %tenant, mode, unproven, %token, redemptions, records, %why,
+                "what is kept of a token contradicts its ledger"
             );
             self.tell_tenant(namespace, token.to_string()).await?;
         }

@@ -237,9 +237,9 @@ impl Broker {
                     let state_row = rows::link_state(token);
                     let claim_row = rows::link_claim(token, claim_hash);
                     let sealed = self.sealed(origin.namespace.tenant).await?;
+                    let changed = sealed.put(state_row, Expected::Version(rows.state.version), &state, purge)?;
                     let mut transaction = self
-                        .recording(&origin.done(EventType::LinkClaimed, Actor::Bearer, id))?
-                        .write(sealed.put(state_row, Expected::Version(rows.state.version), &state, purge)?)
+                        .recording_change(&origin.done(EventType::LinkClaimed, Actor::Bearer, id), changed)?
                         .write(self.put(claim_row, Expected::Absent, &claim, purge)?);
                     if password_checked {
                         transaction = transaction.write(self.forget_tries(rows::link_tries(token), purge).await?);

@@ -192,9 +192,8 @@ impl Broker {
         let row = LinkRow { grant, notes };
         let sealed = self.sealed(origin.namespace.tenant).await?;
         let transaction = self
-            .recording(&event)?
+            .recording_change(&event, sealed.put(rows::link_state(hash), Expected::Absent, &state, purge)?)?
             .write(sealed.put(rows::link_grant(hash), Expected::Absent, &row, purge)?)
-            .write(sealed.put(rows::link_state(hash), Expected::Absent, &state, purge)?)
             .write(self.put(pointer_row, Expected::Absent, &pointer, purge)?);
         let link = Link::seen(row, &state, Maker::from_caller(caller), origin.at);
         self.create(transaction, MintedLink { link, token }, reply).await
@@ -272,7 +271,7 @@ impl Broker {
             let event = origin.done(EventType::LinkRevoked, caller.actor(), id);
             let purge = kept_until(&row.value.grant);
             let write = sealed.put(rows::link_state(hash), Expected::Version(state.version), &revoked, purge)?;
-            match committed(self.store.commit(self.recording(&event)?.write(write)).await)? {
+            match committed(self.store.commit(self.recording_change(&event, write)?).await)? {
                 Committed::Done => return Ok(true),
                 Committed::ReadAgain => {}
             }

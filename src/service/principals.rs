@@ -248,7 +248,7 @@ impl Broker {
             let event = origin.done(kind, caller.actor(), id);
             let write =
                 sealed.put(rows::principal(origin.namespace, id), Expected::Version(version), &changed, None)?;
-            match committed(self.store.commit(self.recording(&event)?.write(write)).await)? {
+            match committed(self.store.commit(self.recording_change(&event, write)?).await)? {
                 Committed::Done => return Ok(changed),
                 Committed::ReadAgain => {}
             }

@@ -1,6 +1,8 @@
 //! The proof that every token that was used up has the records of its redemptions in the ledger, each once, and that there are
 //! none of a redemption that never was.
 //!
+//! The same goes for every other change of a token: each version of its state has one record.
+//!
 //! A redemption and its event are one commit, and the event is chained later. So what a ledger had before a state was read is
 //! never more than the state says, and what it has once everything that waited then is chained is never less. Nothing stands
 //! still while that is looked at, and nothing has to.
@@ -13,8 +15,8 @@ use crate::{
         ledger::Head,
         lifetime,
         redemption::UseState,
-        redemption_count::{RedemptionCount, Token},
         tenant::Namespace,
+        token_records::{Contradiction, Seen, Token, TokenRecords},
     },
     store::{Direction, Query, Row, RowKey},
 };
@@ -43,7 +45,7 @@ pub struct RedemptionProof {
     pub named: Vec<Unproven>,
 }
 
-/// A token whose redemptions are not those that the ledger has records of.
+/// A token of which its ledger says something else than is kept of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Unproven {
     /// Which one.
@@ -52,6 +54,8 @@ pub struct Unproven {
     pub redemptions: u32,
     /// Of how many redemptions there are records.
     pub records: u32,
+    /// In what they contradict each other.
+    pub why: Contradiction,
 }
 
 impl RedemptionProof {
@@ -64,16 +68,16 @@ impl RedemptionProof {
 }
 
 impl Broker {
-    /// A count for tokens of which something is kept.
-    pub(super) fn redemption_count(&self) -> RedemptionCount {
-        RedemptionCount::since(self.now().minus(KEPT))
+    /// For what a ledger says of tokens of which something is kept.
+    pub(super) fn token_records(&self) -> TokenRecords {
+        TokenRecords::since(self.now().minus(KEPT))
     }
 
-    /// Compares all tokens of a namespace with what was counted in its ledger from the first record to this one.
+    /// Compares all tokens of a namespace with what its ledger says of them from the first record to this one.
     pub(super) async fn prove_redemptions(
         &self,
         namespace: Namespace,
-        mut count: RedemptionCount,
+        mut records: TokenRecords,
         head: Head,
     ) -> Result<RedemptionProof, Error> {
         let mut proof = RedemptionProof::default();
@@ -85,14 +89,17 @@ impl Broker {
                 let query = Query { partition: partition.clone(), begins_with, after, limit: PORTION, direction };
                 let found = self.store.query(&query).await?;
                 after = found.last().map(|row| row.key.sort.clone());
-                for (token, state) in self.states_of(namespace, &found).await? {
-                    let compared = Unproven { token, redemptions: state.claims, records: count.of(token) };
+                for (token, seen) in self.states_of(namespace, &found).await? {
+                    // A store may keep rows for longer than it has to.
+                    if !records.compares(token) {
+                        continue;
+                    }
                     proof.tokens += 1;
-                    proof.redemptions += u64::from(compared.redemptions);
-                    if compared.records > compared.redemptions {
-                        proof.refute(compared);
-                    } else if compared.records < compared.redemptions {
-                        waiting.push(compared);
+                    proof.redemptions += u64::from(seen.redemptions);
+                    match records.of(token).held_against(seen) {
+                        Ok(()) => {}
+                        Err(why) if why.may_vanish() => waiting.push((token, seen)),
+                        Err(why) => proof.refute(unproven(token, seen, &records, why)),
                     }
                 }
                 if found.len() < PORTION {
@@ -104,23 +111,23 @@ impl Broker {
         if !waiting.is_empty() {
             self.chain(namespace).await?;
             // What is broken from here on is found by the next sweep.
-            self.follow_ledger(namespace, head, u64::MAX, Some(&mut count)).await?;
+            self.follow_ledger(namespace, head, u64::MAX, Some(&mut records)).await?;
         }
-        for Unproven { token, redemptions, .. } in waiting {
-            let records = count.of(token);
-            if records < redemptions {
-                proof.refute(Unproven { token, redemptions, records });
+        for (token, seen) in waiting {
+            if let Err(why) = records.of(token).has_all_of(seen) {
+                proof.refute(unproven(token, seen, &records, why));
             }
         }
         Ok(proof)
     }
 
     /// The states of tokens that an index names. One that is not ours counts as redeemed never, so that its records refute it.
-    async fn states_of(&self, namespace: Namespace, index: &[Row]) -> Result<Vec<(Token, UseState)>, Error> {
+    async fn states_of(&self, namespace: Namespace, index: &[Row]) -> Result<Vec<(Token, Seen)>, Error> {
         let (tokens, keys): (Vec<_>, Vec<_>) = index.iter().filter_map(|row| self.token_of(row)).unzip();
         let (states, sealed) = (self.store.get_all(&keys).await?, self.sealed(namespace.tenant).await?);
         let states = tokens.into_iter().zip(states).filter_map(|(token, row)| Some((token, row?)));
-        Ok(states.map(|(token, row)| (token, sealed.readable(&row).unwrap_or_default())).collect())
+        let seen = |row: &Row| Seen::new(&sealed.readable::<UseState>(row).unwrap_or_default(), row.version.number());
+        Ok(states.map(|(token, row)| (token, seen(&row))).collect())
     }
 
     fn token_of(&self, row: &Row) -> Option<(Token, RowKey)> {
@@ -131,4 +138,8 @@ impl Broker {
         let hash = self.link_hash(&self.readable::<LinkPointer>(row)?).ok()?;
         Some((Token::Link(link), rows::link_state(hash)))
     }
+}
+
+fn unproven(token: Token, seen: Seen, records: &TokenRecords, why: Contradiction) -> Unproven {
+    Unproven { token, redemptions: seen.redemptions, records: records.of(token).redemptions, why }
 }

@@ -103,10 +103,13 @@ impl Broker {
                     let state_row = rows::share_state(token.share);
                     let sealed = self.sealed(origin.namespace.tenant).await?;
                     let event = origin.done(EventType::ShareClaimed, actor, token.share);
-                    let transaction = self
-                        .recording(&event)?
-                        .write(sealed.put(state_row, Expected::Version(rows.state.version), &state, purge)?)
-                        .write(self.put(claim_row, Expected::Absent, &claim, purge)?);
+                    let changed = sealed.put(state_row, Expected::Version(rows.state.version), &state, purge)?;
+                    let transaction = self.recording_change(&event, changed)?.write(self.put(
+                        claim_row,
+                        Expected::Absent,
+                        &claim,
+                        purge,
+                    )?);
                     (claim, used.into_iter().flatten().fold(transaction, Transaction::write))
                 }
                 Opening::Moves { from, version, ended, claim } => {

@@ -187,9 +187,8 @@ impl Broker {
         let event = origin.done(EventType::ShareCreated, caller.actor(), id);
         let sealed = self.sealed(namespace.tenant).await?;
         let transaction = self
-            .recording(&event)?
+            .recording_change(&event, sealed.put(rows::share_state(id), Expected::Absent, &state, purge)?)?
             .write(sealed.put(rows::share_grant(id), Expected::Absent, &row, purge)?)
-            .write(sealed.put(rows::share_state(id), Expected::Absent, &state, purge)?)
             .write(self.put(rows::share_index(namespace, id), Expected::Absent, &IndexRow {}, purge)?);
         let share = Share::seen(row, &state, Maker::from_caller(caller), origin.at);
         self.create(transaction, MintedShare { share, token }, reply).await
@@ -302,7 +301,7 @@ impl Broker {
             let event = origin.done(EventType::ShareRevoked, caller.actor(), id);
             let purge = kept_until(&row.value.grant);
             let write = sealed.put(rows::share_state(id), Expected::Version(state.version), &revoked, purge)?;
-            match committed(self.store.commit(self.recording(&event)?.write(write)).await)? {
+            match committed(self.store.commit(self.recording_change(&event, write)?).await)? {
                 Committed::Done => return Ok(true),
                 Committed::ReadAgain => {}
             }

@@ -233,9 +233,9 @@ impl Broker {
                     let submission = Submission { claim: begun, folder, name: name.map(str::to_owned) };
                     let state_row = rows::file_request_state(id);
                     let sealed = self.sealed(origin.namespace.tenant).await?;
+                    let changed = sealed.put(state_row, Expected::Version(rows.state.version), &state, purge)?;
                     let mut transaction = self
-                        .recording(&origin.done(EventType::FileRequestOpened, actor, id))?
-                        .write(sealed.put(state_row, Expected::Version(rows.state.version), &state, purge)?)
+                        .recording_change(&origin.done(EventType::FileRequestOpened, actor, id), changed)?
                         .write(sealed.put(rows::submission(id, claim), Expected::Absent, &submission, purge)?);
                     if password_checked {
                         transaction = transaction.write(self.forget_tries(rows::file_request_tries(id), purge).await?);

@@ -235,6 +235,7 @@ mod tests {
             outcome: Outcome::Refused,
             reason: Some(Refusal::AlreadyClaimed),
             count: None,
+            version: None,
             changed: Vec::new(),
             at: Instant::from_unix_seconds(seconds),
             request: None,

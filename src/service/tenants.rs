@@ -118,7 +118,7 @@ impl Broker {
             let changed = Tenant { suspended, ..found.value };
             let event = self.about_tenant(caller, id).done(kind, caller.actor(), id);
             let write = self.put(rows::tenant(id), Expected::Version(found.version), &changed, None)?;
-            match committed(self.store.commit(self.recording(&event)?.write(write)).await)? {
+            match committed(self.store.commit(self.recording_change(&event, write)?).await)? {
                 Committed::Done => return Ok(changed),
                 Committed::ReadAgain => {}
             }

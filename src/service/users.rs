@@ -73,9 +73,9 @@ impl Broker {
         // Two who let the same one in at a time: one of them finds the place taken.
         let expected = pointer.map_or(Expected::Absent, |record| Expected::Version(record.version));
         let pointer = self.put(place, expected, &UserPointer { namespace, id }, None)?;
+        let created = sealed.put(rows::principal(namespace, user.id), Expected::Absent, &user, None)?;
         let mut transaction = self
-            .recording(&origin.done(EventType::UserCreated, caller.actor(), id))?
-            .write(sealed.put(rows::principal(namespace, user.id), Expected::Absent, &user, None)?)
+            .recording_change(&origin.done(EventType::UserCreated, caller.actor(), id), created)?
             .write(self.lead_to(&rows::ledger(namespace), &pointer)?)
             .write(pointer);
         for account in self.new_accounts(namespace, Scope::Principal(user.id), user.quota)? {

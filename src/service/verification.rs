@@ -5,8 +5,8 @@ use crate::{
     crypto::{ed25519::PublicKey, record_hash},
     domain::{
         ledger::{Broken, Head, RecordHash, Segment, Verifier, Wrong},
-        redemption_count::RedemptionCount,
         tenant::Namespace,
+        token_records::TokenRecords,
     },
     store::{Direction, Query, Row},
 };
@@ -61,11 +61,11 @@ impl Broker {
             }
         };
         let most = from.size + MOST;
-        let mut count = (from.size == 0).then(|| self.redemption_count());
-        let followed = self.follow_ledger(namespace, from, most, count.as_mut()).await?;
+        let mut tokens = (from.size == 0).then(|| self.token_records());
+        let followed = self.follow_ledger(namespace, from, most, tokens.as_mut()).await?;
         let Followed { head, checkpoints, broken, is_all } = followed;
-        let redemptions = match count.filter(|_| is_all && broken.is_none()) {
-            Some(count) => Some(self.prove_redemptions(namespace, count, head.clone()).await?),
+        let redemptions = match tokens.filter(|_| is_all && broken.is_none()) {
+            Some(tokens) => Some(self.prove_redemptions(namespace, tokens, head.clone()).await?),
             None => None,
         };
         let next_cursor = match is_all {
@@ -81,13 +81,13 @@ impl Broker {
     }
 
     /// Follows a ledger from here to its end, to the first record that is not as it must be, or beyond `most`.
-    /// Counts the redemptions that it comes by, where that is wanted.
+    /// Notes what it says of tokens, where that is wanted.
     pub(super) async fn follow_ledger(
         &self,
         namespace: Namespace,
         from: Head,
         most: u64,
-        count: Option<&mut RedemptionCount>,
+        tokens: Option<&mut TokenRecords>,
     ) -> Result<Followed, Error> {
         let keys = self.verifying_keys(namespace).await?;
         let mut following = Following {
@@ -98,7 +98,7 @@ impl Broker {
             has_all: false,
             checkpoints: 0,
             verifier: Verifier::from(namespace, from),
-            count,
+            tokens,
         };
         let outcome = following.follow_to_end(most).await?;
         let Following { verifier, checkpoints, .. } = following;
@@ -115,7 +115,7 @@ struct Following<'a> {
     namespace: Namespace,
     keys: Vec<PublicKey>,
     verifier: Verifier,
-    count: Option<&'a mut RedemptionCount>,
+    tokens: Option<&'a mut TokenRecords>,
     checkpoints: u64,
     /// Checkpoints up to here were read.
     listed: u64,
@@ -166,10 +166,10 @@ impl Following<'_> {
                 return Ok(Err(broken));
             }
         }
-        let mut count = self.count.as_deref_mut();
+        let mut tokens = self.tokens.as_deref_mut();
         Ok(self.verifier.follow(&segment.value, record_hash::of_record, |record| {
-            if let Some(count) = &mut count {
-                count.count(record);
+            if let Some(tokens) = &mut tokens {
+                tokens.note(record);
             }
         }))
     }

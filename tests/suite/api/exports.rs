@@ -122,13 +122,18 @@ fn namespace(api: &Api) -> Namespace {
 
 /// An export that was begun, and whose process ended before the first part.
 fn left(api: &Api) -> String {
+    left_with(api, 1)
+}
+
+/// The same with so many files.
+fn left_with(api: &Api, files: usize) -> String {
     let made = exported(api, &json!({}));
     let id = text(&made, "id");
     let row = api.row(&format!("exports#{}", api.ledger()), &id);
     let keyring = &api.broker().keyring;
     let body = keyring.authentic(&row.key.partition, &row.key.sort, &row.body).unwrap();
     let mut export: Value = serde_json::from_slice(body).unwrap();
-    export["files"] = json!([export["files"][0]]);
+    export["files"] = json!(vec![export["files"][0].clone(); files]);
     export["records"] = json!(0);
     export["state"] = json!({ "is": "building" });
     let beginning = cloakroom::crypto::record_hash::beginning(keyring.deployment(), namespace(api));
@@ -197,4 +202,23 @@ fn files_are_removed_after_a_week() {
 fn walk(folder: &Path) -> Vec<std::path::PathBuf> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     entries.flat_map(|entry| if entry.path().is_dir() { walk(&entry.path()) } else { vec![entry.path()] }).collect()
+}
+
+#[test]
+fn an_export_has_so_many_files_and_three_are_made_at_a_time() {
+    let (api, _, _) = Laboratory::served();
+    api.mint(api.admin(), "read", &["a.txt"]);
+    api.get(api.admin(), "/v1/audit?limit=1").expect(200);
+    api.mint(api.admin(), "read", &["a.txt"]);
+    let id = left_with(&api, 1_999);
+    assert!(!api.wait(api.broker().advance_export(namespace(&api), id.parse().unwrap(), 1)).unwrap());
+    let seen = api.get(api.admin(), &format!("/v1/audit/exports/{id}")).expect(200);
+    assert_eq!((&seen["status"], &seen["files"]), (&json!("too_large"), &json!([])));
+
+    let others = [(); 3].map(|()| left(&api));
+    api.post(api.admin(), "/v1/audit/exports", &json!({})).problem(409, "exports_under_way");
+    api.wait(async {
+        while api.broker().advance_export(namespace(&api), others[0].parse().unwrap(), 100).await.unwrap() {}
+    });
+    exported(&api, &json!({}));
 }

@@ -1,7 +1,10 @@
 //! That every redemption has its record, and every record its redemption: shown by whoever verifies the ledger.
 
 use cloakroom::{
-    domain::tenant::{Mode, Namespace},
+    domain::{
+        lifetime,
+        tenant::{Mode, Namespace},
+    },
     service::ledger_sweep::{Extent, Swept},
     store::Row,
 };
@@ -24,9 +27,12 @@ fn proven(tokens: u64, redemptions: u64) -> Value {
     json!({ "proven": true, "tokens": tokens, "redemptions": redemptions })
 }
 
-fn unproven(id: &str, redemptions: u64, records: u64) -> Value {
-    json!([{ "resource": id, "redemptions": redemptions, "records": records }])
+fn unproven(id: &str, redemptions: u64, records: u64, problem: &str) -> Value {
+    json!([{ "resource": id, "redemptions": redemptions, "records": records, "problem": problem }])
 }
+
+const PUT_BACK: &str = "there are more records of its redemption than it has had";
+const UNRECORDED: &str = "it has been redeemed more often than there are records of that";
 
 fn sweep(api: &Api) -> Swept {
     let namespace = Namespace { tenant: api.tenant.id.parse().unwrap(), mode: Mode::Live };
@@ -78,7 +84,7 @@ pub fn what_is_redeemed_meanwhile_is_no_contradiction(api: &Api) {
 
 #[test]
 fn a_token_that_was_put_back_to_before_its_redemption_is_named() {
-    let (api, _, _) = Laboratory::served();
+    let (api, clock, _) = Laboratory::served();
     let (share, other) = (api.mint(api.admin(), "read", &["a.txt"]), api.mint(api.admin(), "read", &["a.txt"]));
     let before = state(&api, &share.id);
     api.open(&share);
@@ -89,10 +95,10 @@ fn a_token_that_was_put_back_to_before_its_redemption_is_named() {
     // As it genuinely was, so that nothing in the row itself tells.
     put(&api, &before, before.body.clone());
     let seen = verified(&api);
-    assert_eq!((&seen["proven"], &seen["unproven"]), (&json!(false), &unproven(&share.id, 0, 1)));
+    assert_eq!((&seen["proven"], &seen["unproven"]), (&json!(false), &unproven(&share.id, 0, 1, PUT_BACK)));
     // Whoever gains by it is seen, too.
     api.open(&share);
-    assert_eq!(verified(&api)["unproven"], unproven(&share.id, 1, 2));
+    assert_eq!(verified(&api)["unproven"], unproven(&share.id, 1, 2, PUT_BACK));
 
     // The operator is told, and the tenant, once.
     let told = || api.happened("ledger.verification_failed", &share.id);
@@ -106,6 +112,10 @@ fn a_token_that_was_put_back_to_before_its_redemption_is_named() {
     let body = api.broker().keyring.authentic(&after.key.partition, &after.key.sort, &after.body).unwrap();
     let twice = String::from_utf8(body.to_vec()).unwrap().replace("\"claims\":1", "\"claims\":2");
     put(&api, &after, api.broker().keyring.authenticate(&after.key.partition, &after.key.sort, twice.as_bytes()));
+    // Nobody recorded that this was set right.
+    assert_eq!(verified(&api)["unproven"], unproven(&share.id, 2, 2, "its state has changed without a record of that"));
+    // Of what may be purged nothing is said, although this store keeps it.
+    clock.advance(lifetime::LINK_HISTORY + std::time::Duration::from_millis(1));
     assert_eq!(sweep(&api).redemptions.unwrap().unproven, 0);
     assert!(api.metrics().contains("cloakroom_ledgers_unproven 0"));
 }
@@ -132,10 +142,53 @@ fn a_redemption_whose_record_was_written_anew_is_named() {
         });
         let seen = verified(&api);
         assert_eq!(seen["proven"], false, "{to}");
-        let missing = unproven(&share.id, 1, 0);
+        let missing = unproven(&share.id, 1, 0, UNRECORDED);
         assert!(seen["unproven"].as_array().unwrap().contains(&missing[0]), "{seen}");
         assert_eq!(seen["unproven"].as_array().unwrap().len(), if to == other.id { 2 } else { 1 });
         put(&api, &last, last.body.clone());
     }
     assert_eq!(text(&api.get(api.admin(), "/v1/audit/verify").expect(200), "head").len(), 64);
+}
+
+#[test]
+fn a_token_that_was_put_back_to_before_its_revocation_is_named() {
+    let (api, _, _) = Laboratory::served();
+    let share = api.mint(api.admin(), "read", &["a.txt"]);
+    let before = state(&api, &share.id);
+    api.delete(api.admin(), &format!("/v1/shares/{}", share.id)).expect(204);
+    assert_eq!(verified(&api), proven(1, 0));
+    put(&api, &before, before.body.clone());
+    let seen = verified(&api);
+    assert_eq!(seen["unproven"], unproven(&share.id, 0, 0, "a record says that it was revoked, and it is not"));
+}
+
+#[test]
+fn a_change_that_was_written_past_the_ledger_is_named() {
+    let (api, _, _) = Laboratory::served();
+    let (share, other) = (api.mint(api.admin(), "read", &["a.txt"]), api.mint(api.admin(), "read", &["a.txt"]));
+    api.open(&other);
+    assert_eq!(verified(&api), proven(2, 1));
+    // By somebody with the root keys, who leaves the row as good as any.
+    let row = state(&api, &share.id);
+    put(&api, &row, row.body.clone());
+    let problem = "its state has changed without a record of that";
+    assert_eq!(verified(&api)["unproven"], unproven(&share.id, 0, 0, problem));
+}
+
+#[test]
+fn records_of_one_thing_tell_its_order_by_versions() {
+    let (api, _, _) = Laboratory::served();
+    let body = json!({ "paths": ["a.txt"], "permission": "read", "allow_missing": true, "redemptions": 9 });
+    let share = api.mint_as(api.admin(), &body);
+    api.open(&share);
+    api.call("PATCH", &format!("/v1/shares/{}", share.id)).bearer(api.admin()).json(&json!({ "label": "x" })).send();
+    api.open(&share);
+    api.delete(api.admin(), &format!("/v1/shares/{}", share.id)).expect(204);
+    let told = api.get(api.admin(), &format!("/v1/audit?resource={}", share.id)).expect(200);
+    let mut named: Vec<_> = told["items"].as_array().unwrap().iter().collect();
+    named.sort_by_key(|event| event["version"].as_u64());
+    let named: Vec<_> = named.iter().filter(|event| event["version"].is_u64()).collect();
+    let kinds: Vec<_> = named.iter().map(|event| text(event, "type")).collect();
+    assert_eq!(kinds, ["share.created", "share.claimed", "share.changed", "share.claimed", "share.revoked"]);
+    assert_eq!(named.iter().map(|event| event["version"].as_u64().unwrap()).collect::<Vec<_>>(), [1, 2, 3, 4, 5]);
 }

@@ -3,10 +3,16 @@
 use cloakroom::domain::tenant::{Mode, Namespace};
 use serde_json::{Value, json};
 
-use super::callers::{House, key};
-use crate::api::{
-    calls::{Answer, Call},
-    harness::{claim_key, random, text},
+use super::{
+    super::harness::Api,
+    callers::{House, key},
+};
+use crate::{
+    api::{
+        calls::{Answer, Call},
+        harness::{claim_key, random, text},
+    },
+    program::process::until,
 };
 
 /// A request that is right but for who sends it.
@@ -142,13 +148,14 @@ impl House {
                 Asked { path: pattern.into(), body: None }
             }
             "GET /v1/audit/exports" => {
-                api.post(api.admin(), "/v1/audit/exports", &json!({})).expect(201);
+                export(api);
                 Asked { path: pattern.into(), body: None }
             }
-            "POST /v1/audit/exports" => Asked { path: pattern.into(), body: Some(json!({})) },
-            "GET /v1/audit/exports/{id}" => {
-                of(&text(&api.post(api.admin(), "/v1/audit/exports", &json!({})).expect(201), "id"))
+            "POST /v1/audit/exports" => {
+                await_exports(api);
+                Asked { path: pattern.into(), body: Some(json!({})) }
             }
+            "GET /v1/audit/exports/{id}" => of(&export(api)),
             // What opens it is in its ticket, whoever sends that: api::event_sockets. Without an upgrade nothing is looked at.
             "GET /v1/events/ws" => Asked { path: "/v1/events/ws?ticket=cet_x".into(), body: None },
             "GET /v1/webhooks" => {
@@ -269,4 +276,17 @@ impl House {
 /// A name that nothing has.
 fn new_name() -> String {
     random::<8>().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Three are made at a time.
+fn await_exports(api: &Api) {
+    until("no export is being made", || {
+        let listed = api.get(api.admin(), "/v1/audit/exports").expect(200);
+        listed["items"].as_array().unwrap().iter().all(|export| export["status"] != "building").then_some(())
+    });
+}
+
+fn export(api: &Api) -> String {
+    await_exports(api);
+    text(&api.post(api.admin(), "/v1/audit/exports", &json!({})).expect(201), "id")
 }
