@@ -15,7 +15,6 @@ mod webhooks;
 use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
-    time::Duration,
 };
 
 use clap::Args;
@@ -28,7 +27,7 @@ pub use oidc::{OidcClient, OidcConfig, OidcGiven};
 pub use scanner::{ScannerConfig, ScannerKind};
 pub use tls::{CertificateFiles, TlsConfig};
 
-use crate::domain::{limits::LimitTable, network::Networks};
+use crate::domain::{client::ClientRetention, limits::LimitTable, network::Networks};
 
 pub(crate) use webhooks::own as own_places;
 
@@ -72,6 +71,9 @@ pub struct Given {
     /// For how many days the audit trail tells from where and with which program somebody asked; 0 for not at all [default: 90]
     #[arg(long, env = "CLOAKROOM_CLIENT_DETAILS_DAYS", value_name = "DAYS")]
     pub client_details_days: Option<u16>,
+    /// The same for kinds of events, as refusals=14,recipients=30; the others are transfers and administration
+    #[arg(long, env = "CLOAKROOM_CLIENT_DETAILS_BY_CLASS", value_name = "CLASS=DAYS,…")]
+    pub client_details_by_class: Option<String>,
     /// A PEM file with a certificate chain, to speak TLS without a proxy
     #[arg(long, env = "CLOAKROOM_TLS_CERTIFICATE", value_name = "FILE")]
     pub tls_certificate: Option<PathBuf>,
@@ -198,7 +200,7 @@ pub struct Config {
     pub public_url: Option<String>,
     pub content_url: Option<String>,
     pub security_contact: Option<String>,
-    pub client_details: Duration,
+    pub client_details: ClientRetention,
     pub tls: Option<TlsConfig>,
     pub trusted_proxies: Networks,
     pub limits: LimitTable,
@@ -291,7 +293,10 @@ impl Given {
             public_url: self.public_url.or(file.public_url),
             content_url: self.content_url.or(file.content_url),
             security_contact: origins::contact(self.security_contact.or(file.security_contact))?,
-            client_details: clients::details(self.client_details_days.or(file.client_details_days))?,
+            client_details: clients::details(
+                self.client_details_days.or(file.client_details_days),
+                self.client_details_by_class.or(file.client_details_by_class),
+            )?,
             tls: TlsConfig::of(
                 [self.tls_certificate.or(file.tls_certificate), self.tls_key.or(file.tls_key)],
                 [

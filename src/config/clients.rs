@@ -1,11 +1,12 @@
 //! What is told of clients: through which proxies they come, and how much they may ask.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
 use crate::{
     domain::{
+        client::ClientRetention,
         limits::{LimitTable, NotLimits},
         network::Networks,
     },
@@ -19,12 +20,13 @@ const TRUSTED_PROXIES: &str = "CLOAKROOM_TRUSTED_PROXIES";
 
 const CLIENT_DETAILS_DAYS: &str = "CLOAKROOM_CLIENT_DETAILS_DAYS";
 
-/// For how long it is told who asked; a quarter of a year where nothing is said, some more than a year at most.
-pub(super) fn details(days: Option<u16>) -> Result<Duration, ConfigError> {
-    match days.unwrap_or(90) {
-        days @ 0..=400 => Ok(Duration::from_secs(u64::from(days) * 24 * 3600)),
-        _ => Err(wrong(CLIENT_DETAILS_DAYS, "0 to 400 days; what is in backups lasts longer")),
-    }
+const CLIENT_DETAILS_BY_CLASS: &str = "CLOAKROOM_CLIENT_DETAILS_BY_CLASS";
+
+/// For how long it is told who asked; a quarter of a year where nothing is said.
+pub(super) fn details(days: Option<u16>, by_class: Option<String>) -> Result<ClientRetention, ConfigError> {
+    let (days, by_class) = (days.unwrap_or(90), by_class.unwrap_or_default());
+    ClientRetention::in_days(days, "").map_err(|fault| wrong(CLIENT_DETAILS_DAYS, fault.to_string()))?;
+    ClientRetention::in_days(days, &by_class).map_err(|fault| wrong(CLIENT_DETAILS_BY_CLASS, fault.to_string()))
 }
 
 /// Limits as they are given.

@@ -1,11 +1,11 @@
 //! Who sent a request, as far as that can be seen: recorded beside an event, where it can be erased again. The event itself holds
 //! a commitment, which says nothing without what lies beside it.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use super::network::ClientAddress;
+use super::{event::EventClass, network::ClientAddress};
 
 /// The most of what a program says of itself that is kept, in bytes.
 const LONGEST: usize = 160;
@@ -61,9 +61,75 @@ impl Client {
     }
 }
 
+/// The longest that it may be kept who asked: some more than a year.
+const MOST_DAYS: u16 = 400;
+
+/// For how long it is kept who asked, by the kind of what they asked; not at all where that is zero.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClientRetention([Duration; 4]);
+
+/// What is no retention; the wording is shown to operators.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotARetention {
+    /// Too long.
+    #[error("is 0 to {MOST_DAYS} days; what is in backups lasts longer")]
+    Days,
+    /// No class.
+    #[error(
+        "is written refusals=14,recipients=30: days for refusals, recipients, transfers or administration, each once"
+    )]
+    Class,
+}
+
+impl ClientRetention {
+    /// So long, whatever it was.
+    pub const fn of_all(span: Duration) -> Self {
+        Self([span; 4])
+    }
+
+    /// So many days; for these classes as many as they say, as in `refusals=14,recipients=30`.
+    ///
+    /// # Errors
+    /// When it is longer than 400 days, or no class is named so, or one is named twice.
+    pub fn in_days(days: u16, by_class: &str) -> Result<Self, NotARetention> {
+        let span = |days: u16| match days <= MOST_DAYS {
+            true => Ok(Duration::from_secs(u64::from(days) * 24 * 3600)),
+            false => Err(NotARetention::Days),
+        };
+        let (mut spans, mut named) = ([span(days)?; 4], [false; 4]);
+        for part in by_class.split(',').map(str::trim).filter(|part| !part.is_empty()) {
+            let (name, days) = part.split_once('=').ok_or(NotARetention::Class)?;
+            let class = EventClass::named(name.trim()).ok_or(NotARetention::Class)? as usize;
+            if std::mem::replace(&mut named[class], true) {
+                return Err(NotARetention::Class);
+            }
+            spans[class] = span(days.trim().parse().map_err(|_| NotARetention::Class)?)?;
+        }
+        Ok(Self(spans))
+    }
+
+    /// For what is of this kind.
+    pub const fn of(&self, class: EventClass) -> Duration {
+        self.0[class as usize]
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn it_is_kept_as_long_as_is_said_of_its_kind() {
+        let days = |count: u64| Duration::from_secs(count * 24 * 3600);
+        let retention = ClientRetention::in_days(90, "refusals=14, recipients=0").unwrap();
+        assert_eq!(EventClass::ALL.map(|class| retention.of(class)), [days(14), days(0), days(90), days(90)]);
+        assert_eq!(ClientRetention::in_days(7, ""), Ok(ClientRetention::of_all(days(7))));
+        assert_eq!(ClientRetention::in_days(401, ""), Err(NotARetention::Days));
+        assert_eq!(ClientRetention::in_days(1, "transfers=401"), Err(NotARetention::Days));
+        for wrong in ["refusal=1", "refusals", "refusals=", "refusals=-1", "=1", "refusals=1,refusals=2", "1"] {
+            assert_eq!(ClientRetention::in_days(1, wrong), Err(NotARetention::Class), "{wrong}");
+        }
+    }
 
     #[test]
     fn of_what_a_program_says_the_visible_beginning_is_kept() {

@@ -328,7 +328,84 @@ impl std::fmt::Display for Subject {
     }
 }
 
+/// Kinds of events, by which it is set for how long it is kept who asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EventClass {
+    /// Something was refused.
+    Refusals,
+    /// Recipients and those who deliver: what they opened, renewed, moved and looked at.
+    Recipients,
+    /// Files went in or out, or were deleted.
+    Transfers,
+    /// Everything else: what a tenant's own people, and operators, have done.
+    Administration,
+}
+
+impl EventClass {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Refusals, Self::Recipients, Self::Transfers, Self::Administration];
+
+    /// Its name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Refusals => "refusals",
+            Self::Recipients => "recipients",
+            Self::Transfers => "transfers",
+            Self::Administration => "administration",
+        }
+    }
+
+    /// The one with this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|class| class.as_str() == name)
+    }
+}
+
+impl EventType {
+    /// Of what kind it is, where it was not refused.
+    const fn class(self) -> EventClass {
+        use EventType::*;
+        match self {
+            SharePreviewed
+            | ShareClaimed
+            | ShareRenewed
+            | ShareRefused
+            | ShareCodeAsked
+            | ShareCodeTried
+            | ShareMoveOffered
+            | ShareMoved
+            | LinkPreviewed
+            | LinkClaimed
+            | LinkRenewed
+            | LinkRefused
+            | LinkCodeAsked
+            | LinkCodeTried
+            | LinkEntered
+            | LinkPasswordTried
+            | FileRequestPreviewed
+            | FileRequestOpened
+            | FileRequestRenewed
+            | FileRequestRefused
+            | FileRequestPasswordTried => EventClass::Recipients,
+            UploadCreated | UploadCompleted | UploadRejected | UploadCancelled | UploadExpired | UploadReleased
+            | UploadPartsIssued | DownloadIssued | ArchiveIssued | ObjectCreated | ObjectDeleted => {
+                EventClass::Transfers
+            }
+            _ => EventClass::Administration,
+        }
+    }
+}
+
 impl Event {
+    /// Of what kind it is.
+    pub fn class(&self) -> EventClass {
+        match self.outcome {
+            Outcome::Refused => EventClass::Refusals,
+            Outcome::Done => self.kind.class(),
+        }
+    }
+
     /// In whose history it belongs: that of what it was done to, or else of
     /// what gave the right to do it.
     pub fn subject(&self) -> Option<Subject> {
@@ -384,6 +461,17 @@ mod tests {
         assert_eq!(event(session, &link.to_string()).subject(), Some(Subject::Link(link)));
         assert_eq!(event(key, &object).subject(), None);
         assert_eq!(event(Actor::Bearer, "others").subject(), None);
+    }
+
+    #[test]
+    fn each_event_is_of_one_class_and_a_refusal_is_one_whatever_it_is_of() {
+        let done = event(Actor::Bearer, "x");
+        assert_eq!(done.class(), EventClass::Transfers);
+        let claimed = Event { kind: EventType::ShareClaimed, ..done.clone() };
+        assert_eq!(claimed.class(), EventClass::Recipients);
+        assert_eq!(Event { outcome: Outcome::Refused, ..claimed }.class(), EventClass::Refusals);
+        assert_eq!(Event { kind: EventType::ShareCreated, ..done }.class(), EventClass::Administration);
+        assert!(EventClass::ALL.iter().all(|class| EventClass::named(class.as_str()) == Some(*class)));
     }
 
     #[test]

@@ -31,7 +31,7 @@ use crate::{
 
 use super::{
     Broker, Error,
-    client_details::Clients,
+    client_details::ClientsByClass,
     events::{Origin, event_id},
     ledger_sweep::Watch,
     records::{ROUNDS, outrun},
@@ -105,7 +105,7 @@ struct Waiting {
 /// What is written in one go, and which events that takes.
 struct Portion {
     segment: Segment,
-    clients: Clients,
+    clients: ClientsByClass,
     taken: Vec<RowKey>,
 }
 
@@ -289,16 +289,19 @@ fn follow_on(end: &Head, event: Event, id: String) -> Result<(String, Head), Err
 /// The next segment of what waits, which is taken off the front.
 fn next_portion(head: &Head, waiting: &mut VecDeque<Waiting>) -> Result<Portion, Error> {
     let (mut end, mut records, mut taken, mut bytes) = (head.clone(), Vec::new(), Vec::new(), 0);
-    let mut clients = Clients::default();
+    let mut clients = ClientsByClass::default();
     while taken.len() < MOST_TAKEN
         && let Some(Waiting { row, event, seen }) = waiting.pop_front()
     {
+        let class = event.class();
         let text;
         (text, end) = follow_on(&end, event, event_id(&row.key.sort))?;
         bytes += text.len();
         records.push(text);
         taken.push(row.key);
-        clients.extend(seen.map(|opening| (end.size, opening)));
+        if let Some(opening) = seen {
+            clients.entry(class).or_default().insert(end.size, opening);
+        }
         if bytes >= LARGEST_SEGMENT {
             break;
         }

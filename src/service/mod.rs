@@ -79,12 +79,12 @@ pub mod webhook_deliveries;
 pub mod webhook_replays;
 pub mod webhooks;
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use crate::{
     clock::Clock,
     crypto::{edge_cookie::EdgeKey, keyring::Keyring},
-    domain::{instant::Instant, network::Networks, upload::Method},
+    domain::{client::ClientRetention, instant::Instant, network::Networks, upload::Method},
     entropy::Entropy,
     mail::Post,
     objects::ObjectStorage,
@@ -129,8 +129,8 @@ pub struct Settings {
     pub trusted_proxies: Networks,
     /// By which names, besides addresses and `localhost`, the operator's listener is asked.
     pub ops_hosts: Vec<String>,
-    /// For how long it is kept from where and with which program somebody asked; not at all where that is zero.
-    pub client_details: Duration,
+    /// For how long it is kept from where and with which program somebody asked.
+    pub client_details: ClientRetention,
     /// Where people report a weakness: a URL, `mailto:` included.
     pub security_contact: Option<String>,
 }

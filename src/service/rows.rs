@@ -38,7 +38,7 @@
 //! | `history#T#M#R` | attempt and number | what happened to R: a share, link or file request |
 //! | `limits#T#M` | number of a window | a counter: what replicas have leased of the tenant's limit |
 //! | `ledger#T#M` | number of a record | a segment of the ledger that begins with that |
-//! | `ledger-clients#T#M` | as its segment | who was seen to ask, by number of the record |
+//! | `ledger-clients#T#M` | as its segment, class of events | who was seen to ask, by number of the record |
 //! | `ledger-state#T#M` | `state` | how far it was verified |
 //! | `exports#T#M` | export id | an export of the ledger |
 //! | `signing-keys#T#M` | number | a key that signs checkpoints and exports |
@@ -65,7 +65,7 @@ use crate::{
         opaque::{ApiKeyHash, ConsoleSecretHash, FileRequestTokenHash, LinkTokenHash},
     },
     domain::{
-        event::Subject,
+        event::{EventClass, Subject},
         ids::{ArtifactId, ExportId, FileRequestId, LinkId, ShareId, TenantId, UploadId, WebhookId},
         instant::Instant,
         path::VaultPath,
@@ -354,8 +354,8 @@ pub(super) fn segment_before(first: u64) -> Option<String> {
     first.checked_sub(1).filter(|before| *before > 0).map(|before| format!("{before:016x}"))
 }
 
-pub(super) fn segment_clients(namespace: Namespace, first: u64) -> RowKey {
-    RowKey::new(format!("ledger-clients#{}", of(namespace)), format!("{first:016x}"))
+pub(super) fn segment_clients(namespace: Namespace, first: u64, class: EventClass) -> RowKey {
+    RowKey::new(format!("ledger-clients#{}", of(namespace)), format!("{first:016x}#{}", class.as_str()))
 }
 
 pub(super) fn exports(namespace: Namespace) -> String {

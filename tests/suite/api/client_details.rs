@@ -1,14 +1,18 @@
 //! From where and with which program somebody asked: told to administrators for a time, sealed, and never part of the ledger itself.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
-use cloakroom::store::{Expected, Write};
+use cloakroom::{
+    clock::Clock,
+    domain::{client::ClientRetention, event::EventType, permission::SharePermission},
+    store::{Direction, Expected, Query, Store, Write, embedded::EmbeddedStore},
+};
 use serde_json::{Value, json};
 
 use super::{
     calls::text,
-    harness::{Api, claim_key},
-    laboratory::Laboratory,
+    harness::{Api, Tenant, claim_key},
+    laboratory::{Claimant, Laboratory},
 };
 
 const AGENT: &str = "Courier/3.1 (agent-canary)";
@@ -90,7 +94,7 @@ fn what_lies_beside_is_told_only_if_the_record_is_committed_to_it() {
 
 #[test]
 fn where_it_is_not_kept_nothing_is_committed_to() {
-    let api = Laboratory::served_keeping_clients_for(Duration::ZERO);
+    let api = Laboratory::served_keeping_clients_for(ClientRetention::of_all(Duration::ZERO));
     let minted = api.mint(api.admin(), "read", &["a.txt"]);
     redeem_as(&api, &minted.token, AGENT);
     assert!(audit(&api, "").iter().all(|item| item["client"].is_null()));
@@ -98,6 +102,45 @@ fn where_it_is_not_kept_nothing_is_committed_to() {
     for row in api.rows(&format!("ledger#{}", api.ledger())) {
         assert!(!String::from_utf8_lossy(&row.body).contains("\\\"client\\\":"));
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_class_is_kept_for_as_long_as_is_said_of_it() {
+    let mut laboratory = Laboratory::new().await;
+    let folder = tempfile::tempdir().unwrap();
+    let embedded = Arc::new(EmbeddedStore::open(folder.path()).unwrap());
+    laboratory.broker.store = Store::new(embedded.clone());
+    laboratory.broker.settings.client_details = ClientRetention::in_days(90, "refusals=0,recipients=2").unwrap();
+    let broker = laboratory.broker.clone();
+    laboratory.tenant = Tenant::of(&broker.create_first_tenant("First".into()).await.unwrap());
+    let minted = laboratory.mint(SharePermission::Read, &["a.txt"]).await;
+    laboratory.redeem(&minted, &Claimant::new()).await.unwrap();
+    assert!(laboratory.redeem(&minted, &Claimant::new()).await.is_err());
+    let told = laboratory.events().await;
+    let committed = |kind| told.iter().find(|event| event.kind == kind).unwrap().client.is_some();
+    let kinds = [EventType::ShareCreated, EventType::ShareClaimed, EventType::ShareRefused];
+    assert_eq!(kinds.map(committed), [true, true, false]);
+
+    let kept = || async {
+        let query = Query {
+            partition: format!("ledger-clients#{}#live", laboratory.tenant.id),
+            begins_with: String::new(),
+            after: None,
+            limit: 100,
+            direction: Direction::Ascending,
+        };
+        let rows = broker.store.query(&query).await.unwrap();
+        rows.iter().map(|row| row.key.sort.split_once('#').unwrap().1.to_owned()).collect::<BTreeSet<_>>()
+    };
+    let classes = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<_>>();
+    assert_eq!(kept().await, classes(&["administration", "recipients"]));
+    let days = |count: u64| Duration::from_secs(count * 24 * 3600);
+    embedded.sweep(laboratory.clock.now().plus(days(2) - Duration::from_secs(1)), 1_000).await.unwrap();
+    assert_eq!(kept().await, classes(&["administration", "recipients"]));
+    embedded.sweep(laboratory.clock.now().plus(days(2)), 1_000).await.unwrap();
+    assert_eq!(kept().await, classes(&["administration"]));
+    embedded.sweep(laboratory.clock.now().plus(days(90)), 1_000).await.unwrap();
+    assert_eq!(kept().await, classes(&[]));
 }
 
 pub fn the_trail_is_searched(api: &Api) {

@@ -8,6 +8,7 @@ use cloakroom::{
     courier::{Courier, Names},
     crypto::{claim::ClaimKey, secret::SecretText},
     domain::{
+        client::ClientRetention,
         event::Event,
         ids::{RequestId, TenantId},
         instant::Instant,
@@ -108,7 +109,7 @@ impl Laboratory {
                 trusted_proxies: Networks::default(),
                 ops_hosts: Vec::new(),
                 security_contact: None,
-                client_details: Duration::from_secs(90 * 24 * 3600),
+                client_details: ClientRetention::of_all(Duration::from_secs(90 * 24 * 3600)),
             },
         };
         let tenant = Tenant::of(&broker.create_first_tenant("First".into()).await.unwrap());
@@ -144,12 +145,12 @@ impl Laboratory {
     }
 
     /// The same, which tells for so long who asked.
-    pub fn served_keeping_clients_for(span: Duration) -> Api {
+    pub fn served_keeping_clients_for(retention: ClientRetention) -> Api {
         let runtime = runtime();
         let bound = listeners();
         let [public_url, content_url] = urls(&bound);
         let mut laboratory = runtime.block_on(Self::at(ONE_TIME, &public_url, &content_url));
-        laboratory.broker.settings.client_details = span;
+        laboratory.broker.settings.client_details = retention;
         laboratory.serve(runtime, bound, Capacity::of_workers(2)).0
     }
 

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use cloakroom::{
     clock::{Clock, SystemClock},
-    domain::{instant::Instant, limits::StreamLimits, network::Networks},
+    domain::{client::ClientRetention, instant::Instant, limits::StreamLimits, network::Networks},
     entropy::{Entropy, SystemEntropy},
     http::server::{Capacity, Listeners, bind},
     keys::{self, Keys},
@@ -262,7 +262,7 @@ pub fn served_at(clock: Arc<dyn Clock>) -> (Api, Arc<AwayStorage>) {
             trusted_proxies: Networks::default(),
             ops_hosts: Vec::new(),
             security_contact: None,
-            client_details: Duration::from_secs(90 * 24 * 3600),
+            client_details: ClientRetention::of_all(Duration::from_secs(90 * 24 * 3600)),
         },
     };
     let (listeners, tenant) = runtime.block_on(async {
