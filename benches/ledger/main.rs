@@ -156,6 +156,7 @@ fn recording_of(broker: &Broker, namespace: Namespace, number: usize) -> Transac
         outcome: if refused { Outcome::Refused } else { Outcome::Done },
         reason: None,
         count: None,
+        version: None,
         changed: Vec::new(),
         at: broker.now(),
         request: Some(RequestId::new(broker.now(), spread(number))),
