@@ -8,6 +8,7 @@ mod pretending;
 pub mod process;
 
 mod commands;
+mod contained;
 mod delivering;
 mod description;
 mod downloading;
