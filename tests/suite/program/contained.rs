@@ -1,9 +1,10 @@
 //! The program as the container of `Dockerfile` and the unit of `infra/systemd` run it: as nobody, without a
-//! capability, and with nothing around it but the libraries of the system and one folder to write to.
+//! capability, and with nothing around it but what the image consists of and one folder to write to.
 
 use std::{
     fs,
-    os::unix::fs::chown,
+    os::unix::fs::{MetadataExt, chown},
+    path::{Path, PathBuf},
     process::{Command, Output},
 };
 
@@ -14,37 +15,41 @@ use super::process::{Place, Served, fault, outcome, said};
 /// Who the program is in the image.
 const NOBODY: u32 = 65532;
 
-/// Builds a root in a mount namespace of its own, makes it read-only, and becomes the program in it: the process
-/// that is started is the one that serves. `$1` the new root, `$2` the program, `$3` the folder to write to.
+/// Makes what the image consists of read-only, with the kernel's own files and one folder to write to, and becomes the
+/// program in it: the process that is started is the one that serves. `$1` the image, `$2` the folder to write to.
 const CONTAINER: &str = r#"
 set -eu
-root=$1 program=$2 data=$3
-shift 3
-mount -t tmpfs -o mode=0755 tmpfs "$root"
-mkdir -p "$root"/usr/local/bin "$root"/usr/bin "$root"/usr/lib "$root"/etc/ssl/certs "$root"/dev "$root"/proc \
-  "$root"/var/lib/cloakroom
-for folder in /usr/lib /usr/lib64 /etc/ssl/certs; do
-  [ -d "$folder" ] || continue
-  mkdir -p "$root$folder"
-  mount --bind "$folder" "$root$folder"
-  mount -o remount,bind,ro "$root$folder"
-done
-ln -s usr/lib "$root"/lib
-ln -s usr/lib64 "$root"/lib64
-# setpriv is no part of the image: it only lets go of everything, from inside.
-touch "$root"/usr/local/bin/cloakroom "$root"/usr/bin/setpriv "$root"/dev/null "$root"/dev/urandom
-mount --bind "$program" "$root"/usr/local/bin/cloakroom
-mount --bind "$(command -v setpriv)" "$root"/usr/bin/setpriv
+root=$1 data=$2
+shift 2
+mount --bind "$root" "$root"
+mount --rbind /proc "$root"/proc
 mount --bind /dev/null "$root"/dev/null
 mount --bind /dev/urandom "$root"/dev/urandom
-mount --rbind /proc "$root"/proc
 mount --bind "$data" "$root"/var/lib/cloakroom
-mount -o remount,bind,ro "$root"/usr/local/bin/cloakroom
-mount -o remount,bind,ro "$root"/usr/bin/setpriv
-mount -o remount,ro "$root"
-exec chroot "$root" /usr/bin/setpriv --reuid=65532 --regid=65532 --clear-groups \
+mount -o remount,bind,ro "$root"
+exec chroot "$root" /setpriv --reuid=65532 --regid=65532 --clear-groups \
   --inh-caps=-all --ambient-caps=-all --bounding-set=-all --no-new-privs -- /usr/local/bin/cloakroom "$@"
 "#;
+
+/// Adds to an image what the kernel's own files are put on, and the program that lets go of everything from inside.
+/// `$1` the image.
+const PLACES: &str = r#"
+set -eu
+root=$1
+mkdir "$root"/proc "$root"/dev
+touch "$root"/dev/null "$root"/dev/urandom
+setpriv=$(command -v setpriv)
+cp "$setpriv" "$root"/setpriv
+ldd "$setpriv" | awk '{ for (i = 1; i <= NF; i++) if ($i ~ /^\//) { print $i; break } }' | while read -r library; do
+  mkdir -p "$root$(dirname "$library")"
+  cp -L "$library" "$root$library"
+done
+"#;
+
+/// In this repository.
+fn file(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
+}
 
 /// A place whose commands run in a container of their own.
 struct Container {
@@ -55,7 +60,10 @@ impl Container {
     fn new() -> Self {
         assert!(rustix::process::getuid().is_root(), "a root of its own is made by root alone: run this test as root");
         let place = Place::new();
-        fs::create_dir(place.path("root")).unwrap();
+        let image = place.path("image");
+        let mut assemble = Command::new(file("infra/container/assemble"));
+        said(&outcome(assemble.arg(env!("CARGO_BIN_EXE_cloakroom")).arg(&image)));
+        said(&outcome(Command::new("sh").args(["-c", PLACES, "sh"]).arg(&image)));
         fs::create_dir(place.data_dir()).unwrap();
         chown(place.data_dir(), Some(NOBODY), Some(NOBODY)).unwrap();
         Self { place }
@@ -66,7 +74,7 @@ impl Container {
         let mut command = Command::new("unshare");
         command
             .args(["--mount", "--propagation", "private", "sh", "-c", CONTAINER, "sh"])
-            .args([self.place.path("root").as_path(), on_its_own.get_program().as_ref(), &self.place.data_dir()])
+            .args([self.place.path("image"), self.place.data_dir()])
             .args(on_its_own.get_args())
             .env_clear()
             .envs(on_its_own.get_envs().filter_map(|(name, value)| Some((name, value?))))
@@ -134,11 +142,64 @@ fn it_needs_nothing_but_its_folder() {
 }
 
 #[test]
+fn the_image_has_no_shell_and_no_other_program() {
+    let container = Container::new();
+    let image = container.place.path("image");
+    let found: Vec<_> = ["usr/local/bin", "usr/bin", "bin", "usr/sbin", "sbin"]
+        .iter()
+        .filter_map(|folder| fs::read_dir(image.join(folder)).ok())
+        .flat_map(|folder| folder.map(|each| each.unwrap().file_name()))
+        .collect();
+    assert_eq!(found, ["cloakroom"]);
+}
+
+#[test]
 fn elsewhere_it_cannot_write() {
     let container = Container::new();
     let mut command = container.command("serve");
     let told = fault(&outcome(command.env("CLOAKROOM_DATA_DIR", "/var/lib/other")));
     assert!(told.contains("/var/lib/other") && told.contains("Read-only file system"), "{told}");
+}
+
+/// Runs what hands over the root keys as the container of `infra/service.yaml` does: as root, with CHOWN alone.
+fn hand_over(place: &Place, secret: Option<&str>) -> Output {
+    let mut command = Command::new("setpriv");
+    command
+        .args(["--inh-caps=-all", "--ambient-caps=-all", "--bounding-set=-all,+chown", "--no-new-privs", "--"])
+        .arg(file("infra/container/hand-over-keys"))
+        .env("KEYS_DIR", place.path("keys"))
+        .env("DATA_DIR", place.data_dir());
+    match secret {
+        Some(secret) => command.env("ROOT_KEYS", secret),
+        None => command.env_remove("ROOT_KEYS"),
+    };
+    outcome(&mut command)
+}
+
+#[test]
+fn root_keys_are_handed_over_to_the_broker_alone() {
+    let place = Place::new();
+    fs::create_dir(place.path("keys")).unwrap();
+    fs::create_dir(place.data_dir()).unwrap();
+    said(&hand_over(&place, Some("{\"a\": \"$b `c` \\n\"}")));
+    let keys = place.path("keys").join("root-keys.json");
+    assert_eq!(fs::read_to_string(&keys).unwrap(), "{\"a\": \"$b `c` \\n\"}");
+    let told = fs::metadata(&keys).unwrap();
+    assert_eq!((told.mode() & 0o7777, told.uid(), told.gid()), (0o600, NOBODY, NOBODY));
+    assert_eq!(fs::metadata(place.data_dir()).unwrap().uid(), NOBODY);
+}
+
+#[test]
+fn without_root_keys_nothing_is_handed_over() {
+    for secret in [None, Some("")] {
+        let place = Place::new();
+        fs::create_dir(place.path("keys")).unwrap();
+        fs::create_dir(place.data_dir()).unwrap();
+        let output = hand_over(&place, secret);
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        assert!(String::from_utf8(output.stderr).unwrap().contains("cloakroom bootstrap"));
+        assert!(!place.path("keys").join("root-keys.json").exists());
+    }
 }
 
 #[test]
