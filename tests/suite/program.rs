@@ -20,6 +20,7 @@ mod interrupted;
 mod limiting;
 mod mailed;
 mod many_files;
+mod monitored;
 mod receipts;
 mod refusing_to_start;
 mod restoring;
