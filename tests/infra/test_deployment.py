@@ -251,10 +251,7 @@ class Deployment(unittest.TestCase):
             if each["ResourceType"] == "AWS::S3::Bucket":
                 client("s3").delete_bucket(Bucket=each["PhysicalResourceId"])
             else:
-                # MiniStack takes the text "false" for true.
-                dynamodb, table = client("dynamodb"), each["PhysicalResourceId"]
-                dynamodb.update_table(TableName=table, DeletionProtectionEnabled=False)
-                dynamodb.delete_table(TableName=table)
+                client("dynamodb").delete_table(TableName=each["PhysicalResourceId"])
 
     def test_what_is_left_out_is_what_the_emulator_does_not_know(self):
         found = set()
