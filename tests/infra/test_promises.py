@@ -127,6 +127,8 @@ def checkpoints_are_locked(made):
     retention = lock.get("Rule", {}).get("DefaultRetention", {})
     expect(retention.get("Mode") in ("GOVERNANCE", "COMPLIANCE") and int(retention.get("Days", 0)) >= 365, "unlocked within a year")
     expect(bucket.get("VersioningConfiguration") == {"Status": "Enabled"}, "no versions")
+    rules = {rule["Id"]: rule for rule in bucket["LifecycleConfiguration"]["Rules"] if rule["Status"] == "Enabled"}
+    expect(int(rules["forget-what-is-unlocked"]["ExpirationInDays"]) == int(retention["Days"]), "copies stay for ever, or not long enough")
     by_hand = statements(made["AuditBucketPolicy"]["Properties"]["PolicyDocument"]).get("NothingIsPutByHand", {})
     refused = {"s3:PutObject", "s3:PutObjectRetention", "s3:BypassGovernanceRetention"}
     expect(by_hand.get("Effect") == "Deny" and by_hand["Principal"] == "*" and refused <= set(by_hand["Action"]), "put by hand")
@@ -583,6 +585,7 @@ LOST = [
     ("core", "Resources.AuditBucket.Properties.ObjectLockConfiguration"),
     ("core", "Resources.AuditBucket.Properties.ObjectLockConfiguration.Rule"),
     ("core", "Resources.AuditBucket.Properties.PublicAccessBlockConfiguration"),
+    ("core", "Resources.AuditBucket.Properties.LifecycleConfiguration.Rules.1"),
     ("core", POLICY.format("AuditBucketPolicy", 0)),
     ("core", POLICY.format("AuditBucketPolicy", 1)),
     ("bucket", "Resources.Bucket.Properties.PublicAccessBlockConfiguration"),
