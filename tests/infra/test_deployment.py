@@ -270,6 +270,12 @@ class Deployment(unittest.TestCase):
             self.outcome(stack, "stack_create_complete")
         self.cloudformation.delete_stack(StackName=stack)
 
+    def test_copies_want_keys(self):
+        for missing, said in (("KeyArn", "AuditBucketArn wants KeyArn"), ("AuditKeyArn", "AuditBucketArn wants AuditKeyArn")):
+            given = GIVEN["bucket"] | {"BucketName": f"open-{SUFFIX}", missing: ""}
+            with self.assertRaisesRegex(ClientError, said):
+                self.cloudformation.create_stack(StackName=f"infra-open-{SUFFIX}", **self.asked("bucket", given))
+
     def test_every_template_is_deployed(self):
         self.assertEqual({stack.split("-")[1] for stack in self.stacks}, set(names()))
 
