@@ -10,25 +10,25 @@ not know is an error, never dropped. What is already there is left as it is.
 """
 
 import json
-import re
 import sys
 import time
 from pathlib import Path
 
 import boto3
-import yaml
 from botocore.config import Config
 from botocore.exceptions import ClientError
+
+import template
 
 DEADLINE_SECONDS = 60
 FAILED = ("FAILED", "ROLLBACK_COMPLETE", "ROLLBACK_IN_PROGRESS")
 
 
-def main(how, endpoint, template, *parameters):
+def main(how, endpoint, file, *parameters):
     given = dict(parameter.split("=", 1) for parameter in parameters)
-    text = Path(template).read_text(encoding="utf-8")
+    text = Path(file).read_text(encoding="utf-8")
     if how == "stack":
-        deploy_stack(client("cloudformation", endpoint), f"cloakroom-{Path(template).stem}", text, given)
+        deploy_stack(client("cloudformation", endpoint), f"cloakroom-{Path(file).stem}", text, given)
     elif how == "bucket":
         deploy_bucket(client("s3", endpoint), text, given)
     else:
@@ -81,77 +81,28 @@ def deploy_stack(cloudformation, name, text, given):
 # --- by the bucket's own calls -----------------------------------------------
 
 
-class Tag(dict):
-    """A short form such as !Ref, read as {"Ref": ...}."""
-
-
-class Loader(yaml.SafeLoader):
-    """YAML with CloudFormation's short forms."""
-
-
-def short_form(loader, suffix, node):
-    if isinstance(node, yaml.ScalarNode):
-        return Tag({suffix: loader.construct_scalar(node)})
-    raise ValueError(f"!{suffix} of a list or a map is not known here")
-
-
-Loader.add_multi_constructor("!", short_form)
-
-
 def deploy_bucket(s3, text, given):
-    # Safe: our Loader is a SafeLoader.
-    template = yaml.load(text, Loader)
-    known = parameters(template, given)
-    resources = template["Resources"]
-    names = {}
-    for logical, resource in resources.items():
-        if resource["Type"] == "AWS::S3::Bucket":
-            names[logical] = resolve(resource["Properties"]["BucketName"], known)
-    known |= names
-    for logical, resource in resources.items():
-        properties = resolve(resource["Properties"], known)
-        if resource["Type"] == "AWS::S3::Bucket":
-            make_bucket(s3, properties)
-        elif resource["Type"] == "AWS::S3::BucketPolicy":
-            policy = json.dumps(properties["PolicyDocument"])
-            s3.put_bucket_policy(Bucket=properties["Bucket"], Policy=policy)
-        else:
-            sys.exit(f"{logical}: {resource['Type']} is not known here")
+    read = template.load(text)
+    try:
+        known = template.parameters(read, given)
+        resources = template.made(read, known)
+        for logical, resource in resources.items():
+            if resource["Type"] == "AWS::S3::Bucket":
+                known[logical] = template.resolve(resource["Properties"]["BucketName"], known)
+        for logical, resource in resources.items():
+            deploy_part_of_bucket(s3, logical, resource["Type"], template.resolve(resource["Properties"], known))
+    except template.Wrong as wrong:
+        sys.exit(str(wrong))
 
 
-def parameters(template, given):
-    known = {"AWS::Partition": "aws"}
-    for name, parameter in template["Parameters"].items():
-        value = given.pop(name, parameter.get("Default"))
-        if value is None:
-            sys.exit(f"the template wants a value for {name}")
-        pattern = parameter.get("AllowedPattern")
-        is_list = parameter["Type"] == "CommaDelimitedList"
-        for each in value.split(",") if is_list else [str(value)]:
-            if pattern and not re.fullmatch(pattern, each):
-                sys.exit(f"{name}: {each} is not what the template allows")
-        known[name] = value.split(",") if is_list else value
-    if given:
-        sys.exit(f"the template has no parameter {', '.join(given)}")
-    return known
-
-
-def resolve(value, known):
-    """The value with every !Ref and !Sub replaced by what it stands for."""
-    match value:
-        case Tag():
-            ((function, argument),) = value.items()
-            if function == "Ref":
-                return known[argument]
-            if function == "Sub":
-                return re.sub(r"\$\{([^}]+)\}", lambda name: str(known[name[1]]), argument)
-            raise ValueError(f"!{function} is not known here")
-        case dict():
-            return {key: resolve(each, known) for key, each in value.items()}
-        case list():
-            return [resolve(each, known) for each in value]
-        case _:
-            return value
+def deploy_part_of_bucket(s3, logical, kind, properties):
+    if kind == "AWS::S3::Bucket":
+        make_bucket(s3, properties)
+    elif kind == "AWS::S3::BucketPolicy":
+        policy = json.dumps(properties["PolicyDocument"])
+        s3.put_bucket_policy(Bucket=properties["Bucket"], Policy=policy)
+    else:
+        raise template.Wrong(f"{logical}: {kind} is not known here")
 
 
 def make_bucket(s3, properties):

@@ -21,6 +21,7 @@ mod event_stream;
 mod events;
 mod fault;
 mod first_start;
+mod health;
 mod kept;
 mod link;
 mod listen;
@@ -110,6 +111,8 @@ enum Command {
     Adopt(Box<adopt::Arguments>),
     /// Say whether the configuration can be used
     CheckConfig(Given),
+    /// Say whether the broker of this machine runs, for supervisors: ends with 0 or 1
+    Health(Given),
     /// Say whether the object storage enforces what its URLs say
     ///
     /// Sends what violates a signed request, over HTTP, and looks at what is let pass. Everything lies in an
@@ -147,6 +150,7 @@ pub fn run() -> ExitCode {
         Some(Command::RecoverAdmin(given)) => bootstrap::recover(given),
         Some(Command::Adopt(arguments)) => adopt::run(*arguments),
         Some(Command::CheckConfig(given)) => check(given),
+        Some(Command::Health(given)) => health::run(given),
         Some(Command::Doctor(arguments)) => return ended(doctor::run(*arguments)),
     };
     ended(done.map(|()| ExitCode::SUCCESS))

@@ -8,6 +8,7 @@ mod pretending;
 pub mod process;
 
 mod commands;
+mod contained;
 mod delivering;
 mod description;
 mod downloading;
@@ -19,6 +20,7 @@ mod interrupted;
 mod limiting;
 mod mailed;
 mod many_files;
+mod monitored;
 mod receipts;
 mod refusing_to_start;
 mod restoring;

@@ -326,6 +326,7 @@ fn every_command_explains_itself() {
         "bootstrap",
         "recover-admin",
         "check-config",
+        "health",
         "doctor",
     ] {
         assert!(all.contains(&format!("  {command} ")), "{command}: {all}");
