@@ -14,15 +14,19 @@ use prometheus_client::{
 
 use crate::service::{Broker, EventStreamFigures, LedgerFigures, Refused, Security, SecurityEvent, WebhookFigures};
 
-use super::problem::Problem;
+use super::{problem::Problem, request_figures::RequestFigures};
 
 const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// All there is to read, as it is now.
-pub(super) async fn read(broker: web::Data<Broker>) -> Result<HttpResponse, Problem> {
+pub(super) async fn read(
+    broker: web::Data<Broker>,
+    requests: web::Data<RequestFigures>,
+) -> Result<HttpResponse, Problem> {
     let mut registry = Registry::with_prefix("cloakroom");
     let version = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
     registry.register("build", "What runs", version);
+    requests.register(&mut registry);
     registry.register_collector(Box::new(OfSecurity(Arc::clone(&broker.security))));
     registry.register_collector(Box::new(OfMail(broker.mails())));
     registry.register_collector(Box::new(OfLedgers(broker.ledger_figures())));

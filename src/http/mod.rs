@@ -42,6 +42,7 @@ pub mod problem;
 mod qr;
 pub mod receipt_views;
 pub mod render;
+mod request_figures;
 mod restrictions;
 pub mod routes;
 mod security_txt;

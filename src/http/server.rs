@@ -22,6 +22,8 @@ use super::{
     content::{self, AllowedOrigins},
     edge, guards, hang_up, hosts, ops,
     problem::Problem,
+    request_figures,
+    request_figures::RequestFigures,
     routes,
 };
 
@@ -103,10 +105,11 @@ impl Listeners {
         capacity: Capacity,
     ) -> std::io::Result<Self> {
         let event_streams = Arc::clone(&broker.event_streams);
+        let figures = web::Data::new(RequestFigures::default());
         let servers = [
-            serve_api(broker.clone(), api, capacity)?,
-            serve_content(broker.clone(), embedded, content, capacity)?,
-            serve_ops(broker, ops)?,
+            serve_api(broker.clone(), figures.clone(), api, capacity)?,
+            serve_content(broker.clone(), embedded, figures.clone(), content, capacity)?,
+            serve_ops(broker, figures, ops)?,
         ];
         let handles = servers.iter().map(Server::handle).collect();
         let running = servers.into_iter().map(tokio::spawn).collect();
@@ -124,12 +127,18 @@ impl Listeners {
 
 fn serve_api(
     broker: Broker,
+    figures: web::Data<RequestFigures>,
     bound: Bound,
     Capacity { workers, api_connections, .. }: Capacity,
 ) -> std::io::Result<Server> {
     let broker = web::Data::new(broker);
     let server = HttpServer::new(move || {
-        App::new().app_data(broker.clone()).wrap(from_fn(guards::api)).configure(routes::configure)
+        App::new()
+            .app_data(broker.clone())
+            .app_data(figures.clone())
+            .wrap(from_fn(guards::api))
+            .wrap(from_fn(request_figures::api))
+            .configure(routes::configure)
     });
     let server = server
         .workers(workers)
@@ -149,6 +158,7 @@ fn serve_api(
 fn serve_content(
     broker: Broker,
     embedded: Option<Arc<EmbeddedStorage>>,
+    figures: web::Data<RequestFigures>,
     bound: Bound,
     Capacity { workers, content_connections, .. }: Capacity,
 ) -> std::io::Result<Server> {
@@ -160,7 +170,9 @@ fn serve_content(
         let own_host = authority.clone();
         App::new()
             .app_data(broker.clone())
+            .app_data(figures.clone())
             .wrap(from_fn(guards::content))
+            .wrap(from_fn(request_figures::content))
             .configure(|routes| edge::configure(routes, authority))
             .service(
                 web::scope("")
@@ -195,11 +207,12 @@ async fn wrong_host() -> Result<HttpResponse, Problem> {
     Err(hosts::misdirected())
 }
 
-fn serve_ops(broker: Broker, bound: Bound) -> std::io::Result<Server> {
+fn serve_ops(broker: Broker, figures: web::Data<RequestFigures>, bound: Bound) -> std::io::Result<Server> {
     let broker = web::Data::new(broker);
     let server = HttpServer::new(move || {
         App::new()
             .app_data(broker.clone())
+            .app_data(figures.clone())
             .wrap(NormalizePath::trim())
             .wrap(from_fn(guards::operator))
             .configure(ops::configure)

@@ -72,6 +72,7 @@ mod recipients;
 mod recorded;
 mod redemptions_proven;
 mod removal;
+mod request_figures;
 mod restrictions;
 mod sealing;
 mod smoke;

@@ -26,7 +26,10 @@ fn served(place: &Place) -> Served {
     let mut command = place.command("serve");
     command.env("CLOAKROOM_MAIL", format!("folder:{}", place.path("mails").display()));
     command.env("CLOAKROOM_MAIL_FROM", "Cloakroom <noreply@share.example>");
-    place.serve_as(command)
+    let served = place.serve_as(command);
+    // Of requests there is nothing to tell before there was one.
+    assert_eq!(served.ask("GET", "/v1/shares", "nobody's", None).0, 401);
+    served
 }
 
 /// Names of metrics, as a query spells them.
