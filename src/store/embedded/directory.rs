@@ -20,7 +20,7 @@ use fjall::{Keyspace, KeyspaceCreateOptions, Slice, config::PartitioningPolicy};
 
 use crate::domain::instant::Instant;
 
-use super::{super::Unavailable, codec, row_cache::RowCache};
+use super::{super::Unavailable, beginnings::Beginnings, codec, row_cache::RowCache};
 
 /// The format that this program reads and writes.
 const FORMAT: &str = "1";
@@ -81,6 +81,7 @@ pub(super) struct Database {
     /// An empty value under [`codec::index_key`] for every row with a purge date.
     pub(super) purge_index: Keyspace,
     pub(super) cache: Arc<RowCache>,
+    pub(super) beginnings: Arc<Beginnings>,
     _lock: Arc<File>,
 }
 
@@ -101,7 +102,7 @@ impl Database {
             create(directory, &database).map_err(broken)?;
         }
         let (fjall, rows, purge_index) = open_fjall(&database).map_err(broken)?;
-        Ok(Self { fjall, rows, purge_index, cache: Arc::default(), _lock: Arc::new(lock) })
+        Ok(Self { fjall, rows, purge_index, cache: Arc::default(), beginnings: Arc::default(), _lock: Arc::new(lock) })
     }
 
     /// Index entries of rows that are due, the ones due longest first.
