@@ -7,6 +7,7 @@ pub mod api_keys;
 pub mod archives;
 pub mod artifacts;
 pub mod audit;
+mod audit_index;
 pub mod bulk_revocation;
 mod chaining;
 pub mod changes;
