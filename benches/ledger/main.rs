@@ -1,5 +1,5 @@
-//! What the ledger costs, and what it is like when it is long: events recorded and chained a second, records verified a second, searches; in this
-//! process, on the embedded store, without HTTP.
+//! What the ledger costs, and what it is like when it is long: events recorded and chained a second, what recording adds to a commit, records
+//! verified a second, searches; in this process, without HTTP, on the embedded store, and on DynamoDB where that is asked for.
 //!
 //! `cargo bench --bench ledger -- --help` tells the options, and `docs/performance.md` what the figures mean.
 
@@ -10,64 +10,94 @@
     reason = "a program for measuring: it reads the clock, prints, and ends where something is wrong"
 )]
 
-use std::{
-    path::Path,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::{Duration, Instant},
-};
+mod append;
+mod dynamodb;
+mod process;
+mod request_path;
+mod search;
+mod tokens;
+mod verifying;
+
+use std::path::{Path, PathBuf};
 
 use cloakroom::{
     app::{self, MissingKeys},
     config::Given,
     crypto::secret::SecretText,
     domain::{
-        audit_filter::AuditFilter,
-        event::{Actor, Event, EventType, Outcome},
-        ids::{AttemptId, RequestId, ShareId},
-        instant::Instant as Point,
+        ids::RequestId,
         tenant::{Mode, Namespace},
     },
-    service::{Asking, Broker, Caller, ledger_sweep::Extent, listing::PageRequest},
-    store::{OutboxEvent, Transaction, event_sort},
+    service::{Asking, Broker, Caller},
 };
+use serde_json::{Value, json};
 
 const HELP: &str = "\
 cargo bench --bench ledger -- [OPTION...]
 
-  --records N   records of the long ledger [1000000]; some 700 bytes of disk each
-  --quick       a hundredth of it";
+  --quick         a hundredth of everything, for a first look
+  --records N     records of the long ledger [1000000]; some 700 bytes of disk each
+  --long          ten million of them
+  --dynamodb      also on DynamoDB: CLOAKROOM_TEST_DYNAMODB_ENDPOINT and CLOAKROOM_TEST_TABLE say where
+  --folder FOLDER where the embedded store is meanwhile [a temporary one]
+  --json FILE     write the figures there too";
 
-/// How many record at once.
-const RECORDING: usize = 256;
+pub(crate) struct Options {
+    records: usize,
+    /// How many tenants there are where there are many.
+    tenants: usize,
+    /// Events in all, where there are many tenants.
+    events: usize,
+    on_dynamodb: usize,
+    folder: PathBuf,
+    json: Option<PathBuf>,
+}
 
-/// Of how many tenants, where there are many.
-const TENANTS: usize = 100;
-
-/// The events of each of these.
-const EVENTS: usize = 200;
+fn parse(arguments: &[String]) -> Result<Options, String> {
+    let (mut records, mut dynamodb, mut parts, mut json) = (1_000_000, false, 1, None);
+    let mut folder = std::env::temp_dir();
+    let mut given = arguments.iter();
+    while let Some(option) = given.next() {
+        let mut value = || given.next().ok_or(format!("{option} wants a value"));
+        match option.as_str() {
+            "--quick" => (records, parts) = (10_000, 10),
+            "--long" => records = 10_000_000,
+            "--records" => records = value()?.parse().map_err(|_| "no number".to_owned())?,
+            "--dynamodb" => dynamodb = true,
+            "--folder" => folder = value()?.into(),
+            "--json" => json = Some(value()?.into()),
+            _ => return Err(format!("{option} is no option")),
+        }
+    }
+    let on_dynamodb = if dynamodb { 5_000 / parts } else { 0 };
+    Ok(Options { records, tenants: 1_000 / parts, events: 100_000 / parts, on_dynamodb, folder, json })
+}
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
-    let mut records = 1_000_000;
-    let mut given = arguments.iter();
-    while let Some(option) = given.next() {
-        match (option.as_str(), given.clone().next()) {
-            ("--quick", _) => records /= 100,
-            ("--records", Some(number)) => records = number.parse().unwrap(),
-            ("--help", _) => return println!("{HELP}"),
-            _ if option.parse::<usize>().is_ok() => {}
-            _ => return println!("{option} is no option\n\n{HELP}"),
-        }
+    if arguments.iter().any(|argument| argument == "--help") {
+        return println!("{HELP}");
     }
-    let folder = tempfile::tempdir().unwrap();
+    let options = match parse(&arguments) {
+        Ok(options) => options,
+        Err(problem) => return println!("{problem}\n\n{HELP}"),
+    };
+    let folder = tempfile::tempdir_in(&options.folder).unwrap();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    runtime.block_on(measure(folder.path(), records));
+    let figures = runtime.block_on(measure(folder.path(), &options));
+    if let Some(file) = &options.json {
+        std::fs::write(file, serde_json::to_string_pretty(&figures).unwrap()).unwrap();
+    }
 }
 
-async fn measure(folder: &Path, records: usize) {
+/// A broker with a tenant whose ledger becomes long.
+pub(crate) struct Measured {
+    broker: Broker,
+    admin: Caller,
+    long: Namespace,
+}
+
+async fn measure(folder: &Path, options: &Options) -> Value {
     let given = Given { data_dir: Some(folder.to_owned()), limits: Some("off".into()), ..Given::default() };
     let config = given.complete().unwrap();
     let parts = app::open(&config, "http://127.0.0.1:1".into(), "http://localhost:2", MissingKeys::Make).await.unwrap();
@@ -76,169 +106,30 @@ async fn measure(folder: &Path, records: usize) {
     let secret = SecretText::new(first.admin_key.secret.expose());
     let admin = broker.authenticate(&secret, Asking::here(RequestId::from_bytes([1; 16]))).await.unwrap();
     let long = Namespace { tenant: first.tenant.id, mode: Mode::Live };
+    let measured = Measured { broker, admin, long };
+    let mut figures = json!({ "records": options.records, "load_before": process::load() });
 
-    let many: Vec<_> = (0..TENANTS).map(|number| namespace(number as u8)).collect();
-    let (recorded, chained) = append(&broker, &many, TENANTS * EVENTS).await;
-    tell(&format!("{TENANTS} tenants"), TENANTS * EVENTS, recorded, chained);
-    let (recorded, chained) = append(&broker, &[long], records).await;
-    tell("1 tenant", records, recorded, chained);
-
-    let started = Instant::now();
-    let swept = broker.sweep_ledger(long, Extent::Whole).await.unwrap();
-    assert!(swept.broken.is_none());
-    let seconds = started.elapsed().as_secs_f64();
+    figures["request_path"] = request_path::measure(&measured).await;
+    tokens::redeemed(&measured, options.records / 100).await;
+    figures["append"] = append::measure(&measured, options).await;
+    figures["verification"] = verifying::measure(&measured).await;
+    figures["searches"] = search::measure(&measured, options.records).await;
+    if options.on_dynamodb > 0 {
+        figures["dynamodb"] = dynamodb::measure(&measured, options).await;
+    }
+    figures["peak_mb"] = json!(process::memory("VmHWM:"));
+    figures["load_after"] = json!(process::load());
     println!(
-        "\nverified: {} records in {seconds:.2} s, {:.0} a second",
-        swept.head.size,
-        swept.head.size as f64 / seconds
+        "\nmost memory: {:.0} MB; load {} before, {} after",
+        process::memory("VmHWM:"),
+        figures["load_before"],
+        figures["load_after"]
     );
-    println!("memory: {} MB at most", memory());
-    search(&broker, &admin, records).await;
+    figures
 }
 
-/// Some other tenant: only its ledger is written to.
-fn namespace(number: u8) -> Namespace {
-    Namespace { tenant: cloakroom::domain::ids::TenantId::from_bytes([number.wrapping_add(7); 16]), mode: Mode::Live }
-}
-
-fn tell(what: &str, events: usize, recorded: Duration, chained: Duration) {
-    let rate = |span: Duration| events as f64 / span.as_secs_f64();
-    println!("{what}: {events} events, {:.0} recorded a second, {:.0} chained", rate(recorded), rate(chained));
-}
-
-/// How long it takes to record so many events, each in a commit of its own; and then to chain them.
-async fn append(broker: &Broker, namespaces: &[Namespace], events: usize) -> (Duration, Duration) {
-    // In portions, so that what waits is not more than a second's worth.
-    let (mut recorded, mut chained, mut done) = (Duration::ZERO, Duration::ZERO, 0);
-    while done < events {
-        let portion = (events - done).min(20_000);
-        let next = Arc::new(AtomicUsize::new(done));
-        let started = Instant::now();
-        let recording = (0..RECORDING).map(|_| {
-            let (broker, next, namespaces) = (broker.clone(), Arc::clone(&next), namespaces.to_vec());
-            tokio::spawn(async move {
-                loop {
-                    let number = next.fetch_add(1, Ordering::Relaxed);
-                    if number >= done + portion {
-                        return;
-                    }
-                    broker
-                        .store
-                        .commit(recording_of(&broker, namespaces[number % namespaces.len()], number))
-                        .await
-                        .unwrap();
-                }
-            })
-        });
-        for recording in recording.collect::<Vec<_>>() {
-            recording.await.unwrap();
-        }
-        recorded += started.elapsed();
-        let started = Instant::now();
-        for namespace in namespaces {
-            broker.chain(*namespace).await.unwrap();
-        }
-        chained += started.elapsed();
-        done += portion;
-    }
-    (recorded, chained)
-}
-
-/// One share in a hundred was refused; each has ten events.
-fn recording_of(broker: &Broker, namespace: Namespace, number: usize) -> Transaction {
-    let attempt = AttemptId::new(broker.now(), spread(number));
-    let refused = number.is_multiple_of(1_000);
-    let event = Event {
-        kind: if refused { EventType::ShareRefused } else { EventType::ShareCreated },
-        namespace,
-        actor: Actor::Bearer,
-        resource: share(number / 10).to_string(),
-        outcome: if refused { Outcome::Refused } else { Outcome::Done },
-        reason: None,
-        count: None,
-        version: None,
-        changed: Vec::new(),
-        at: broker.now(),
-        request: Some(RequestId::new(broker.now(), spread(number))),
-        client: None,
-        seen: None,
-    };
-    let ledger = format!("{}#{}", namespace.tenant, namespace.mode.as_str());
-    let body = serde_json::to_vec(&event).unwrap();
-    let body = broker.keyring.authenticate(&format!("outbox#{ledger}"), &event_sort(attempt, 0), &body);
-    Transaction::recording(attempt, OutboxEvent { ledger, body })
-}
-
-fn share(number: usize) -> ShareId {
-    ShareId::new(Point::from_unix_seconds(1_790_000_000), spread(number))
-}
-
-/// Something that looks random, and is the same each time.
-fn spread(number: usize) -> [u8; 10] {
-    let high = (number as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    let mut bytes = [0; 10];
-    bytes[..8].copy_from_slice(&high.to_be_bytes());
-    bytes[8..].copy_from_slice(&(number as u16).to_be_bytes());
-    bytes
-}
-
-async fn search(broker: &Broker, admin: &Caller, records: usize) {
-    let none = AuditFilter::default;
-    let shares = records / 10;
-    println!("\n{:<44} {:>9} {:>9}", "a page of the audit trail", "median", "p99");
-    let newest = timed(100, async |_| page(broker, admin, &none(), None).await.0).await;
-    print("the newest 50", &newest);
-    let refused = AuditFilter { kind: Some(EventType::ShareRefused), ..none() };
-    print(
-        "50 of a type that one in a thousand has",
-        &timed(20, async |_| page(broker, admin, &refused, None).await.0).await,
-    );
-    let at = timed(20, async |number| {
-        let filter = AuditFilter { resource: Some(share(shares * (number + 1) / 21).to_string()), ..none() };
-        let (mut found, mut cursor) = (0, None);
-        loop {
-            let (count, next) = page(broker, admin, &filter, cursor).await;
-            found += count;
-            match next {
-                Some(next) => cursor = Some(next),
-                None => return found,
-            }
-        }
-    })
-    .await;
-    print("all of one share, page by page to the end", &at);
-}
-
-async fn page(
-    broker: &Broker,
-    admin: &Caller,
-    filter: &AuditFilter,
-    cursor: Option<String>,
-) -> (usize, Option<String>) {
-    let page = broker.audit(admin, filter, &PageRequest { limit: Some(50), cursor }).await.unwrap();
-    (page.items.len(), page.next_cursor)
-}
-
-/// Milliseconds, in order.
-async fn timed(times: usize, mut operation: impl AsyncFnMut(usize) -> usize) -> Vec<f64> {
-    let mut spans = Vec::new();
-    for number in 0..times {
-        let started = Instant::now();
-        assert!(operation(number).await > 0);
-        spans.push(started.elapsed().as_secs_f64() * 1e3);
-    }
+/// The middle one, and the one at the 99th percentile.
+pub(crate) fn percentiles(spans: &mut [f64]) -> (f64, f64) {
     spans.sort_by(f64::total_cmp);
-    spans
-}
-
-fn print(what: &str, spans: &[f64]) {
-    let p99 = spans[(spans.len() * 99).div_ceil(100) - 1];
-    println!("{what:<44} {:>6.1} ms {p99:>6.1} ms", spans[spans.len() / 2]);
-}
-
-/// The most that this process has had in memory, in MB.
-fn memory() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    line.and_then(|line| line.trim().trim_end_matches(" kB").trim().parse::<u64>().ok()).unwrap_or_default() / 1_000
+    (spans[spans.len() / 2], spans[(spans.len() * 99).div_ceil(100) - 1])
 }

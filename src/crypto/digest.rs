@@ -19,7 +19,12 @@ pub fn framed(fields: &[&[u8]]) -> Vec<u8> {
 
 /// SHA-256 over the framed label and fields.
 pub fn labelled(label: &str, fields: &[&[u8]]) -> Sha256Digest {
-    Sha256::new().chain_update(framed(&[label.as_bytes()])).chain_update(framed(fields)).finalize().into()
+    let mut digest = Sha256::new();
+    for field in [label.as_bytes()].iter().chain(fields) {
+        digest.update((field.len() as u32).to_be_bytes());
+        digest.update(field);
+    }
+    digest.finalize().into()
 }
 
 /// SHA-256 of plain bytes.

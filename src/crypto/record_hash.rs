@@ -10,7 +10,10 @@
 
 use crate::domain::{ledger::RecordHash, tenant::Namespace};
 
-use super::{digest::labelled, keyring::DeploymentId};
+use super::{
+    digest::{Sha256Digest, labelled},
+    keyring::DeploymentId,
+};
 
 /// What the first record of a ledger follows.
 pub fn beginning(deployment: DeploymentId, namespace: Namespace) -> RecordHash {
@@ -22,6 +25,11 @@ pub fn beginning(deployment: DeploymentId, namespace: Namespace) -> RecordHash {
 /// The hash of a record, of its canonical text.
 pub fn of_record(text: &str) -> RecordHash {
     RecordHash::from_bytes(&labelled("cloakroom/ledger/v1|record", &[text.as_bytes()]))
+}
+
+/// What stands in an index for something that a record says: the name of a member, and the canonical text of its value.
+pub fn of_term(member: &str, text: &str) -> Sha256Digest {
+    labelled("cloakroom/ledger-index/v1|term", &[member.as_bytes(), text.as_bytes()])
 }
 
 #[cfg(test)]

@@ -24,7 +24,10 @@ pub struct NotAuthentic;
 fn mac(keyring: &Keyring, root: &RootKey, partition: &str, sort: &str, body: &[u8]) -> Hmac<Sha256> {
     #[expect(clippy::expect_used, reason = "HMAC takes keys of any length")]
     let mut mac = Hmac::<Sha256>::new_from_slice(root.row_mac_key.as_ref()).expect("HMAC takes any key");
-    mac.update(&framed(&[&keyring.deployment().0, partition.as_bytes(), sort.as_bytes(), body]));
+    mac.update(&framed(&[&keyring.deployment().0, partition.as_bytes(), sort.as_bytes()]));
+    // The frame of the body, which may be large, without a copy of it.
+    mac.update(&(body.len() as u32).to_be_bytes());
+    mac.update(body);
     mac
 }
 

@@ -62,29 +62,57 @@ impl AuditFilter {
             && self.before.is_none_or(|before| event.at < before)
     }
 
-    /// The record of this canonical text, if it is one of them. Most of those that are not are told by a look at the text:
-    /// in canonical JSON a member is spelled in one way, and no string holds an unescaped quote.
-    pub fn find(&self, text: &str) -> Option<Record> {
-        let is_said = |before: &str, value: Option<serde_json::Value>| {
-            value.is_none_or(|value| text.contains(&format!("{before}{value}")))
+    /// What every record has that it takes, as a record says it: members of the record, and their canonical texts. Of `actor`, it is one of
+    /// its members that says so.
+    pub fn terms(&self) -> Vec<(&'static str, String)> {
+        let text = |value: &dyn Fn() -> Option<serde_json::Value>| value().map(|value| value.to_string());
+        let of = |wanted: &Option<String>| text(&|| wanted.clone().map(Into::into));
+        let said = [
+            ("type", text(&|| self.kind.and_then(|kind| serde_json::to_value(kind).ok()))),
+            ("outcome", text(&|| self.outcome.and_then(|outcome| serde_json::to_value(outcome).ok()))),
+            ("resource", of(&self.resource)),
+            ("request", of(&self.request)),
+            ("actor", of(&self.actor)),
+        ];
+        said.into_iter().filter_map(|(member, text)| Some((member, text?))).collect()
+    }
+
+    /// Whether a time is asked for.
+    pub fn asks_for_time(&self) -> bool {
+        self.after.is_some() || self.before.is_some()
+    }
+
+    /// What finds them among canonical texts.
+    pub fn finder(&self) -> Finder<'_> {
+        let said = |(member, text): (&str, String)| match member {
+            "actor" => text,
+            _ => format!("\"{member}\":{text}"),
         };
-        let may_be = is_said("\"type\":", self.kind.and_then(|kind| serde_json::to_value(kind).ok()))
-            && is_said("\"outcome\":", self.outcome.and_then(|outcome| serde_json::to_value(outcome).ok()))
-            && is_said("\"resource\":", self.resource.clone().map(Into::into))
-            && is_said("\"request\":", self.request.clone().map(Into::into))
-            && is_said("", self.actor.clone().map(Into::into))
-            && self.may_have_been_then(text);
-        if !may_be {
-            return None;
-        }
-        let record = Record::parse(text).ok()?;
-        self.takes(&record.event).then_some(record)
+        Finder { filter: self, said: self.terms().into_iter().map(said).collect() }
     }
 
     fn may_have_been_then(&self, text: &str) -> bool {
-        let is_asked = self.after.is_some() || self.before.is_some();
-        let time = if is_asked { time_of(text) } else { None };
+        let time = if self.asks_for_time() { time_of(text) } else { None };
         time.is_none_or(|at| self.after.is_none_or(|after| at > after) && self.before.is_none_or(|before| at < before))
+    }
+}
+
+/// Finds records by their texts. Most of those that are not looked for are told by a look at the text: in canonical JSON a member is spelled
+/// in one way, and no string holds an unescaped quote.
+#[derive(Clone, Debug)]
+pub struct Finder<'a> {
+    filter: &'a AuditFilter,
+    said: Vec<String>,
+}
+
+impl Finder<'_> {
+    /// The record of this canonical text, if it is one of them.
+    pub fn find(&self, text: &str) -> Option<Record> {
+        if !self.said.iter().all(|said| text.contains(said)) || !self.filter.may_have_been_then(text) {
+            return None;
+        }
+        let record = Record::parse(text).ok()?;
+        self.filter.takes(&record.event).then_some(record)
     }
 }
 
@@ -92,7 +120,12 @@ impl AuditFilter {
 fn time_of(text: &str) -> Option<Instant> {
     let (_, from) = text.split_once("\"at\":\"")?;
     let (at, _) = from.split_once('"')?;
-    Instant::deserialize(StrDeserializer::<value::Error>::new(at)).ok()
+    instant_of(at)
+}
+
+/// The time that is spelled so.
+pub(super) fn instant_of(text: &str) -> Option<Instant> {
+    Instant::deserialize(StrDeserializer::<value::Error>::new(text)).ok()
 }
 
 fn is_by(actor: &Actor, wanted: &str) -> bool {
@@ -175,9 +208,9 @@ mod tests {
                     seq: 1,
                 };
                 let text = record.text().unwrap();
-                assert_eq!(filter.find(&text), taken.then_some(record), "{filter:?} {text}");
+                assert_eq!(filter.finder().find(&text), taken.then_some(record), "{filter:?} {text}");
             }
         }
-        assert_eq!(filter().find("{}"), None);
+        assert_eq!(filter().finder().find("{}"), None);
     }
 }

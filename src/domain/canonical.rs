@@ -80,6 +80,20 @@ pub fn plain(value: &str) -> Option<&str> {
     value.strip_prefix('"')?.strip_suffix('"').filter(|text| !text.contains('\\'))
 }
 
+/// How many bytes there are, eight at a time, before eight that hold a quote, a backslash or a control character.
+fn plain_bytes(bytes: &[u8]) -> usize {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    // The high bit of each byte that is zero, and maybe of some after that: "one of them is" is all that is asked.
+    let has_zero = |word: u64| word.wrapping_sub(EACH) & !word & (EACH << 7);
+    let (words, _) = bytes.as_chunks::<8>();
+    let is_plain = |word: &&[u8; 8]| {
+        let word = u64::from_ne_bytes(**word);
+        let control = word.wrapping_sub(EACH * 0x20) & !word & (EACH << 7);
+        has_zero(word ^ (EACH * u64::from(b'"'))) | has_zero(word ^ (EACH * u64::from(b'\\'))) | control == 0
+    };
+    words.iter().take_while(is_plain).count() * 8
+}
+
 struct Scan<'a> {
     text: &'a str,
     at: usize,
@@ -170,6 +184,7 @@ impl<'a> Scan<'a> {
     fn string(&mut self) -> Result<(), NotCanonical> {
         self.expect(b'"')?;
         loop {
+            self.at += plain_bytes(self.text.as_bytes().get(self.at..).unwrap_or_default());
             match self.next()? {
                 b'"' => return Ok(()),
                 b'\\' => self.escape()?,

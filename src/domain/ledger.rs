@@ -2,7 +2,7 @@
 //!
 //! A record is canonical JSON ([`super::canonical`]). What is hashed, and how, is in [`crate::crypto::record_hash`].
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, fmt};
 
 use serde::{Deserialize, Serialize};
 
@@ -12,10 +12,10 @@ use super::{
     tenant::Namespace,
 };
 
-/// SHA-256 in small hexadecimal digits.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+/// SHA-256 in small hexadecimal digits: as they are, since each record is compared by them.
+#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct RecordHash(String);
+pub struct RecordHash([u8; 64]);
 
 /// Not 64 small hexadecimal digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -25,20 +25,40 @@ pub struct NotAHash;
 impl RecordHash {
     /// The hash with these bytes.
     pub fn from_bytes(bytes: &[u8; 32]) -> Self {
-        Self(base16ct::lower::encode_string(bytes))
+        let mut digits = [b'0'; 64];
+        // There is room for two digits a byte.
+        let _ = base16ct::lower::encode(bytes, &mut digits);
+        Self(digits)
     }
 
     /// Its bytes.
     pub fn to_bytes(&self) -> [u8; 32] {
         let mut bytes = [0; 32];
         // Of 64 digits, as all of these are, it always succeeds.
-        let _ = base16ct::lower::decode(&self.0, &mut bytes);
+        let _ = base16ct::lower::decode(self.0, &mut bytes);
         bytes
     }
 
     /// The digits.
     pub fn as_str(&self) -> &str {
-        &self.0
+        // Digits always are text.
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for RecordHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RecordHash({})", self.as_str())
+    }
+}
+
+impl TryFrom<&str> for RecordHash {
+    type Error = NotAHash;
+
+    fn try_from(text: &str) -> Result<Self, NotAHash> {
+        let digits: [u8; 64] = text.as_bytes().try_into().map_err(|_| NotAHash)?;
+        let right = digits.iter().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'));
+        if right { Ok(Self(digits)) } else { Err(NotAHash) }
     }
 }
 
@@ -46,14 +66,13 @@ impl TryFrom<String> for RecordHash {
     type Error = NotAHash;
 
     fn try_from(text: String) -> Result<Self, NotAHash> {
-        let right = text.len() == 64 && text.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'));
-        if right { Ok(Self(text)) } else { Err(NotAHash) }
+        text.as_str().try_into()
     }
 }
 
 impl From<RecordHash> for String {
     fn from(hash: RecordHash) -> Self {
-        hash.0
+        hash.as_str().to_owned()
     }
 }
 
@@ -149,16 +168,21 @@ impl<'a> Placed<'a> {
     }
 }
 
-/// A part of a ledger, as it is kept: records that follow each other, written once.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Segment {
+/// A part of a ledger: records that follow each other, written once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Segment<T = String> {
     /// The place of its first record.
     pub first: u64,
     /// Canonical texts; never none.
-    pub records: Vec<String>,
+    pub records: Vec<T>,
     /// The hash of the last.
     pub head: RecordHash,
 }
+
+/// Text that is no segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("it is no segment of a ledger")]
+pub struct NotASegment;
 
 /// Where a ledger goes on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -169,10 +193,41 @@ pub struct Head {
     pub hash: RecordHash,
 }
 
-impl Segment {
+impl<T: AsRef<str>> Segment<T> {
     /// Where the ledger goes on after it.
     pub fn end(&self) -> Head {
         Head { size: self.first + self.records.len() as u64 - 1, hash: self.head.clone() }
+    }
+
+    /// As it is kept: a line with `first` and `head`, and then each record on a line of its own, as it is. In canonical JSON there is
+    /// no line feed, so that nothing has to be escaped, and what is read is hashed where it lies.
+    pub fn text(&self) -> String {
+        let size = self.records.iter().map(|record| record.as_ref().len() + 1).sum::<usize>();
+        let mut text = String::with_capacity(size + 86);
+        text.push_str(&self.first.to_string());
+        text.push(' ');
+        text.push_str(self.head.as_str());
+        text.push('\n');
+        for record in &self.records {
+            text.push_str(record.as_ref());
+            text.push('\n');
+        }
+        text
+    }
+}
+
+impl<'a> Segment<&'a str> {
+    /// Reads what [`Segment::text`] made. Whether the records are any is not looked at.
+    ///
+    /// # Errors
+    /// When it is none.
+    pub fn read(text: &'a [u8]) -> Result<Self, NotASegment> {
+        let text = std::str::from_utf8(text).map_err(|_| NotASegment)?.strip_suffix('\n').ok_or(NotASegment)?;
+        let (place, records) = text.split_once('\n').map_or((text, None), |(place, rest)| (place, Some(rest)));
+        let (first, head) = place.split_once(' ').ok_or(NotASegment)?;
+        let records = records.map(|records| records.split('\n').collect()).unwrap_or_default();
+        let head = RecordHash::try_from(head).map_err(|_| NotASegment)?;
+        Ok(Self { first: first.parse().map_err(|_| NotASegment)?, records, head })
     }
 }
 
@@ -265,9 +320,9 @@ impl Verifier {
     ///
     /// # Errors
     /// The first record that is not as it must be.
-    pub fn follow(
+    pub fn follow<T: AsRef<str>>(
         &mut self,
-        segment: &Segment,
+        segment: &Segment<T>,
         hash: impl Fn(&str) -> RecordHash,
         mut followed: impl FnMut(Placed<'_>),
     ) -> Result<(), Broken> {
@@ -276,7 +331,7 @@ impl Verifier {
         if segment.first != next(&self.head) || segment.records.is_empty() {
             return Err(broken(next(&self.head), Wrong::Number));
         }
-        for text in &segment.records {
+        for text in segment.records.iter().map(AsRef::as_ref) {
             let seq = next(&self.head);
             let record = Placed::read(text).map_err(|fault| broken(seq, fault.into()))?;
             if record.seq != seq {
@@ -383,6 +438,26 @@ mod tests {
             assert_ne!(other, written);
             assert!(Record::parse(&other).is_err(), "{other}");
         }
+    }
+
+    #[test]
+    fn a_segment_is_read_as_it_was_written_and_nothing_else_is_one() {
+        let segment = segment(&beginning(), &["a", "b\n\u{2028}\"ü"]);
+        let text = segment.text();
+        assert_eq!(text.lines().count(), 3);
+        let read = Segment::read(text.as_bytes()).unwrap();
+        assert_eq!(
+            (read.first, &read.head, &read.records),
+            (1, &segment.head, &segment.records.iter().map(String::as_str).collect())
+        );
+        let none = Segment { records: Vec::<String>::new(), ..segment.clone() };
+        assert_eq!(Segment::read(none.text().as_bytes()).unwrap().records, Vec::<&str>::new());
+        let head = segment.head.as_str();
+        let long = format!("1 {head}0\n{{}}\n");
+        for other in ["", "\n", "1\n{}\n", "{}", &text[..text.len() - 1], &text[1..], &long, &format!("-1 {head}\n")] {
+            assert!(Segment::read(other.as_bytes()).is_err(), "{other}");
+        }
+        assert!(Segment::read(&[text.as_bytes(), b"\xff\n"].concat()).is_err());
     }
 
     #[test]

@@ -6,6 +6,7 @@
 pub mod archive;
 pub mod artifact;
 pub mod audit_filter;
+pub mod audit_index;
 pub mod authority;
 pub mod canonical;
 pub mod checkpoint;

@@ -152,7 +152,7 @@ impl Broker {
                     let namespace = ledger.gap.namespace;
                     let segment = self.next_segment(end, attempt, self.told_of(&ledger.gap, is_removed))?;
                     let key = rows::segment(namespace, segment.first);
-                    transaction = transaction.write(self.put(key, Expected::Absent, &segment, None)?);
+                    transaction = transaction.write(self.put_bytes(key, segment.text().as_bytes()));
                 }
             }
             match committed(self.store.commit(transaction).await)? {

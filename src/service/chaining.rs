@@ -17,6 +17,7 @@ use futures_util::future::try_join_all;
 use crate::{
     crypto::{client_commitment::Opening, record_hash},
     domain::{
+        audit_index::Block,
         event::{Actor, Event, EventType, Outcome},
         ids::{AttemptId, TenantId},
         instant::Instant,
@@ -24,8 +25,7 @@ use crate::{
         tenant::{Mode, Namespace},
     },
     store::{
-        CommitError, DEADLINE, Direction, Expected, MOST_TAKEN, Query, Row, RowKey, Transaction, event_sort,
-        outbox_partitions,
+        CommitError, DEADLINE, Direction, MOST_TAKEN, Query, Row, RowKey, Transaction, event_sort, outbox_partitions,
     },
 };
 
@@ -58,6 +58,8 @@ const LAST_LOOK: Duration = Duration::from_secs(DEADLINE.as_secs() + 5);
 #[derive(Default)]
 pub struct Ledgers {
     lately: Mutex<HashMap<Namespace, Look>>,
+    /// Those in which blocks were completed that are to be indexed: from which size to which.
+    completed: Mutex<HashMap<Namespace, (u64, u64)>>,
     pub(super) watch: Watch,
 }
 
@@ -72,6 +74,23 @@ impl Ledgers {
     fn lately(&self) -> MutexGuard<'_, HashMap<Namespace, Look>> {
         // A panic elsewhere while holding it leaves a map that is whole.
         self.lately.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn completed(&self) -> MutexGuard<'_, HashMap<Namespace, (u64, u64)>> {
+        // As above.
+        self.completed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A ledger has grown from one size to another.
+    fn grown(&self, namespace: Namespace, from: u64, to: u64) {
+        if Block::completed(from, to).next().is_some() {
+            self.completed().entry(namespace).or_insert((from, to)).1 = to;
+        }
+    }
+
+    /// Those that are to be indexed, which then are no longer.
+    pub(super) fn take_completed(&self) -> Vec<(Namespace, (u64, u64))> {
+        self.completed().drain().collect()
     }
 
     pub(super) fn written(&self, namespace: Namespace, now: Instant) {
@@ -123,6 +142,7 @@ impl Broker {
                 (_, Err(_)) => {}
             }
         }
+        self.index_lately().await;
         outcome
     }
 
@@ -183,9 +203,9 @@ impl Broker {
             // Segment after segment of what was read once: where events were taken out lately, looking for more passes over all of them.
             while !waiting.is_empty() {
                 let Portion { segment, clients, taken } = next_portion(&head, &mut waiting)?;
-                head = segment.end();
+                let before = std::mem::replace(&mut head, segment.end()).size;
                 let count = taken.len();
-                let write = self.put(rows::segment(namespace, segment.first), Expected::Absent, &segment, None)?;
+                let write = self.put_bytes(rows::segment(namespace, segment.first), segment.text().as_bytes());
                 let attempt = AttemptId::new(self.now(), self.entropy.bytes());
                 let transaction = Transaction::chaining(attempt, write, taken);
                 let beside = self.keeping_clients(namespace, segment.first, clients).await?;
@@ -193,6 +213,7 @@ impl Broker {
                 match self.store.commit(transaction).await {
                     Ok(()) => {
                         chained += count;
+                        self.ledgers.grown(namespace, before, head.size);
                         self.webhooks.wake(namespace, self.now());
                     }
                     Err(CommitError::Stale(_)) => {
@@ -225,8 +246,8 @@ impl Broker {
         let (partition, begins_with) = (rows::segments(namespace), String::new());
         let query = Query { partition, begins_with, after: None, limit: 1, direction: Direction::Descending };
         let last = self.store.query(&query).await?;
-        let last = self.decode_if::<Segment>(last.first())?;
-        Ok(last.map_or_else(|| self.beginning(namespace), |segment| segment.value.end()))
+        let last = last.first().map(|row| self.segment(row)).transpose()?;
+        Ok(last.map_or_else(|| self.beginning(namespace), |segment| segment.end()))
     }
 
     /// The oldest events that wait, merged from all parts of the outbox: attempts are named by the time of their making.

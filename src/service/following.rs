@@ -26,7 +26,7 @@ pub(super) struct Onward {
 }
 
 impl Onward {
-    fn pass(&mut self, first: u64, segment: Option<Segment>, limit: usize) {
+    fn pass(&mut self, first: u64, segment: Option<Segment<&str>>, limit: usize) {
         let Some(segment) = segment else { return };
         let before = self.reached;
         for (seq, text) in (first..).zip(&segment.records).filter(|(seq, _)| *seq > before) {
@@ -59,7 +59,7 @@ impl Broker {
         }
         while let Some(last) = segments.last().map(first_of) {
             for row in &segments {
-                onward.pass(first_of(row), self.readable(row), limit);
+                onward.pass(first_of(row), self.readable_segment(row), limit);
             }
             if onward.records.len() == limit {
                 break;
@@ -76,7 +76,7 @@ impl Broker {
     /// When the store does not answer.
     pub(super) async fn end_of(&self, namespace: Namespace) -> Result<u64, Error> {
         let last = self.segments_from(namespace, None, Direction::Descending, 1).await?;
-        let end = |row: &Row| self.readable::<Segment>(row).map_or_else(|| first_of(row), |segment| segment.end().size);
+        let end = |row: &Row| self.readable_segment(row).map_or_else(|| first_of(row), |segment| segment.end().size);
         Ok(last.first().map(end).unwrap_or_default())
     }
 
@@ -93,6 +93,7 @@ impl Broker {
     }
 }
 
-fn first_of(row: &Row) -> u64 {
+/// With which record a segment begins.
+pub(super) fn first_of(row: &Row) -> u64 {
     u64::from_str_radix(&row.key.sort, 16).unwrap_or_default()
 }

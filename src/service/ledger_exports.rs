@@ -14,7 +14,7 @@ use crate::{
         canonical::canonical,
         event::EventType,
         ids::{AttemptId, ExportId},
-        ledger::{Broken, Head, RecordHash, Segment, Verifier, Wrong},
+        ledger::{Broken, Head, RecordHash, Verifier, Wrong},
         ledger_export::{Export, ExportFile, ExportState, README},
         lifetime,
         tenant::Namespace,
@@ -217,6 +217,7 @@ impl Broker {
     /// The lines of the next file, and how far the ledger was read for them.
     async fn read_part(&self, export: &Export, most: usize) -> Result<Result<(Head, Vec<u8>, u64), Broken>, Error> {
         let (end, mut lines, mut count) = (Head::from(export.end.clone()), Vec::new(), 0);
+        let finder = export.filter.finder();
         let mut verifier = Verifier::from(export.namespace, export.read.clone().into());
         verifier.expect(end.clone());
         let mut after = rows::segment_before(verifier.head().size + 1);
@@ -229,13 +230,13 @@ impl Broker {
             }
             after = found.last().map(|row| row.key.sort.clone());
             for row in found {
-                let Ok(segment) = self.decode::<Segment>(&row) else {
+                let Ok(segment) = self.segment(&row) else {
                     return Ok(Err(Broken { seq: verifier.head().size + 1, what: Wrong::NotAuthentic }));
                 };
-                if let Err(broken) = verifier.follow(&segment.value, record_hash::of_record, |_| ()) {
+                if let Err(broken) = verifier.follow(&segment, record_hash::of_record, |_| ()) {
                     return Ok(Err(broken));
                 }
-                for text in segment.value.records.iter().filter(|text| export.filter.find(text).is_some()) {
+                for text in segment.records.iter().filter(|text| finder.find(text).is_some()) {
                     lines.extend_from_slice(text.as_bytes());
                     lines.push(b'\n');
                     count += 1;

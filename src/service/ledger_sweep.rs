@@ -274,6 +274,9 @@ impl Broker {
             }
             watch.tried().remove(&namespace);
         }
+        if broken.is_none() {
+            self.index_or_warn(namespace, begun_at, head.size).await;
+        }
         let redemptions = match tokens.filter(|_| broken.is_none()) {
             Some(tokens) => Some(self.compare_redemptions(namespace, tokens, head.clone()).await?),
             None => None,

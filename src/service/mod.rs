@@ -8,6 +8,7 @@ pub mod api_keys;
 pub mod archives;
 pub mod artifacts;
 pub mod audit;
+mod audit_index;
 pub mod bulk_revocation;
 mod chaining;
 pub mod changes;

@@ -9,7 +9,8 @@
 //! - the names of tenants, and the origins of their web pages: those of organisations, and recipients are told;
 //! - ids, times, sizes, rights, limits and states: they decide, and say nothing of a person by themselves;
 //! - events: they name things by their ids (`domain/event.rs` says what must not be in one);
-//! - replies that are kept for who asks again: sealed whole, under more than this (`crypto/kept_reply.rs`).
+//! - replies that are kept for who asks again: sealed whole, under more than this (`crypto/kept_reply.rs`);
+//! - segments of the ledger, which are records, and their index: lines and bits, not values.
 //!
 //! Every type that is kept in a row stands here once. One that stands here twice, or not at all, does not compile.
 
@@ -22,7 +23,6 @@ use crate::domain::{
     event::Event,
     file_request::{FileRequest, Submission},
     instant::Instant,
-    ledger::Segment,
     ledger_export::Export,
     object::PathEntry,
     principal::Principal,
@@ -118,7 +118,7 @@ plain! {
     DataKeyRow, NamedOrigin, Tenant, Tombstone,
     // An upload as far as it is known without what of it is personal.
     OfUpload,
-    Event, Export, LedgerState, Segment,
+    Event, Export, LedgerState,
     // Where the store is at home.
     Adoption, StoreRecord,
     // How far events have come on their way to receivers.

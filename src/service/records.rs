@@ -2,7 +2,7 @@
 //! words in [`super::sealed_records`].
 
 use crate::{
-    domain::instant::Instant,
+    domain::{instant::Instant, ledger::Segment},
     store::{CommitError, Expected, Row, RowKey, Version, Write},
 };
 
@@ -37,6 +37,28 @@ impl Broker {
     /// missing: it grants nothing, and hides no others.
     pub(super) fn readable<T: Plain>(&self, row: &Row) -> Option<T> {
         self.decode(row).map_err(|fault| counts_as_missing(row, &fault)).ok().map(|record| record.value)
+    }
+
+    /// A row that is no value but bytes in a form of their own: a segment of a ledger, or a part of its index.
+    pub(super) fn bytes<'row>(&self, row: &'row Row) -> Result<&'row [u8], Error> {
+        Ok(self.keyring.authentic(&row.key.partition, &row.key.sort, &row.body)?)
+    }
+
+    /// A segment of a ledger, read where it lies.
+    pub(super) fn segment<'row>(&self, row: &'row Row) -> Result<Segment<&'row str>, Error> {
+        Segment::read(self.bytes(row)?)
+            .map_err(|fault| Error::Internal(format!("a stored segment cannot be read: {fault}")))
+    }
+
+    /// As [`Broker::segment`], where one that is not ours, or damaged, counts as missing.
+    pub(super) fn readable_segment<'row>(&self, row: &'row Row) -> Option<Segment<&'row str>> {
+        self.segment(row).map_err(|fault| counts_as_missing(row, &fault)).ok()
+    }
+
+    /// A write of such bytes, where nothing is, vouched for.
+    pub(super) fn put_bytes(&self, key: RowKey, bytes: &[u8]) -> Write {
+        let body = self.keyring.authenticate(&key.partition, &key.sort, bytes);
+        Write { key, expected: Expected::Absent, body, purge_after: None }
     }
 
     /// A write of this value, vouched for.

@@ -24,7 +24,7 @@ use crate::{
     domain::{
         event::{Event, Subject},
         ids::{ArtifactId, FileRequestId, LinkId, ShareId, WebhookId},
-        ledger::{Record, Segment},
+        ledger::Record,
         lifetime,
         principal::PrincipalId,
         quota::{SHARDS, Scope},
@@ -147,7 +147,7 @@ impl Removal<'_> {
         let mut pages = Pages::of(rows::segments(namespace));
         while let Some(page) = pages.next(self.broker).await? {
             for row in page {
-                let texts = self.broker.readable::<Segment>(&row).map(|segment| segment.records).unwrap_or_default();
+                let texts = self.broker.readable_segment(&row).map(|segment| segment.records).unwrap_or_default();
                 let records = texts.iter().filter_map(|text| Record::parse(text).ok());
                 let mut told: Vec<_> = records.flat_map(|record| told_of(namespace, &record.event)).collect();
                 told.sort_unstable();

@@ -39,6 +39,7 @@
 //! | `limits#T#M` | number of a window | a counter: what replicas have leased of the tenant's limit |
 //! | `ledger#T#M` | number of a record | a segment of the ledger that begins with that |
 //! | `ledger-clients#T#M` | as its segment, class of events | who was seen to ask, by number of the record |
+//! | `ledger-index#T#M#n`, `ledger-times#T#M` | number of a record | what the block of records that begins with that has, and when |
 //! | `ledger-state#T#M` | `state` | how far it was verified |
 //! | `exports#T#M` | export id | an export of the ledger |
 //! | `signing-keys#T#M` | number | a key that signs checkpoints and exports |
@@ -65,6 +66,7 @@ use crate::{
         opaque::{ApiKeyHash, ConsoleSecretHash, FileRequestTokenHash, LinkTokenHash},
     },
     domain::{
+        audit_index::{Block, DRAWERS},
         event::{EventClass, Subject},
         ids::{ArtifactId, ExportId, FileRequestId, LinkId, ShareId, TenantId, UploadId, WebhookId},
         instant::Instant,
@@ -358,6 +360,23 @@ pub(super) fn segment_clients(namespace: Namespace, first: u64, class: EventClas
     RowKey::new(format!("ledger-clients#{}", of(namespace)), format!("{first:016x}#{}", class.as_str()))
 }
 
+/// A drawer of the index, of all blocks.
+pub(super) fn drawers(namespace: Namespace, drawer: usize) -> String {
+    format!("ledger-index#{}#{drawer}", of(namespace))
+}
+
+pub(super) fn drawer(namespace: Namespace, drawer: usize, block: Block) -> RowKey {
+    RowKey::new(drawers(namespace, drawer), format!("{:016x}", block.first()))
+}
+
+pub(super) fn all_times(namespace: Namespace) -> String {
+    format!("ledger-times#{}", of(namespace))
+}
+
+pub(super) fn times(namespace: Namespace, block: Block) -> RowKey {
+    RowKey::new(all_times(namespace), format!("{:016x}", block.first()))
+}
+
 pub(super) fn exports(namespace: Namespace) -> String {
     format!("exports#{}", of(namespace))
 }
@@ -419,9 +438,9 @@ pub(super) fn webhook_retry(webhook: WebhookId, due: Instant, seq: u64) -> RowKe
 }
 
 /// The partitions of a namespace whose rows lead to no others.
-pub(super) fn plain_lists(namespace: Namespace) -> [String; 8] {
+pub(super) fn plain_lists(namespace: Namespace) -> Vec<String> {
     let of = of(namespace);
-    [
+    let lists = [
         format!("last-used#{of}"),
         uploads(namespace),
         format!("receipts#{of}"),
@@ -430,7 +449,9 @@ pub(super) fn plain_lists(namespace: Namespace) -> [String; 8] {
         format!("ledger-state#{of}"),
         exports(namespace),
         signing_keys(namespace),
-    ]
+        all_times(namespace),
+    ];
+    lists.into_iter().chain((0..DRAWERS).map(|drawer| drawers(namespace, drawer))).collect()
 }
 
 pub(super) fn ledger(namespace: Namespace) -> String {

@@ -4,7 +4,7 @@
 use crate::{
     crypto::{ed25519::PublicKey, record_hash},
     domain::{
-        ledger::{Broken, Head, RecordHash, Segment, Verifier, Wrong},
+        ledger::{Broken, Head, RecordHash, Verifier, Wrong},
         tenant::Namespace,
         token_records::TokenRecords,
     },
@@ -158,16 +158,16 @@ impl Following<'_> {
     }
 
     async fn follow(&mut self, row: &Row) -> Result<Result<(), Broken>, Error> {
-        let Ok(segment) = self.broker.decode::<Segment>(row) else {
+        let Ok(segment) = self.broker.segment(row) else {
             return Ok(Err(Broken { seq: self.verifier.head().size + 1, what: Wrong::NotAuthentic }));
         };
-        while !self.has_all && self.listed < segment.value.end().size {
+        while !self.has_all && self.listed < segment.end().size {
             if let Err(broken) = self.more_checkpoints().await? {
                 return Ok(Err(broken));
             }
         }
         let mut tokens = self.tokens.as_deref_mut();
-        Ok(self.verifier.follow(&segment.value, record_hash::of_record, |record| {
+        Ok(self.verifier.follow(&segment, record_hash::of_record, |record| {
             if let Some(tokens) = &mut tokens {
                 tokens.note(record);
             }

@@ -7,6 +7,7 @@
 //! Never here: a second way to write, or a task that runs by itself. Whoever
 //! wants expired rows gone calls [`EmbeddedStore::sweep`].
 
+mod beginnings;
 mod codec;
 mod directory;
 mod forgetting;
@@ -29,7 +30,7 @@ use crate::domain::{instant::Instant, standing::StoreIdentity};
 
 use super::{
     Backend, Direction, Failure, Query, Row, RowKey, Transaction, Unavailable, check_keys, counters::Counters,
-    row::Scope,
+    row::Scope, transaction::OUTBOX,
 };
 use directory::Database;
 use writer::{Job, Prepared, Writer};
@@ -104,6 +105,32 @@ impl EmbeddedStore {
         Ok(values)
     }
 
+    /// As any query for all of a partition, but that it begins where there is something, as far as that is known.
+    fn look_into_outbox(&self, query: &Query, range: (Bound<Slice>, Bound<Slice>)) -> Result<Vec<Row>, Unavailable> {
+        let (Bound::Included(mut first), Bound::Excluded(end)) = range else { return Ok(Vec::new()) };
+        let (beginnings, partition) = (&self.database.beginnings, query.partition.as_bytes());
+        let look = beginnings.look(partition);
+        if let Some(look) = &look {
+            first = first.max(look.first.clone());
+        }
+        let rows: Result<Vec<Row>, Unavailable> = match first < end {
+            true => {
+                let range = (Bound::Included(first.clone()), Bound::Excluded(end.clone()));
+                let entries = self.database.fjall.snapshot().range(&self.database.rows, range);
+                entries.take(query.limit).map(read_row).collect()
+            }
+            false => Ok(Vec::new()),
+        };
+        if let Some(look) = look {
+            let found = match &rows {
+                Ok(rows) => rows.first().map_or(end, |row: &Row| codec::row_key(&row.key)),
+                Err(_) => first,
+            };
+            beginnings.found(partition, &look, &found);
+        }
+        rows
+    }
+
     async fn ask<T>(&self, job: impl FnOnce(oneshot::Sender<T>) -> Job) -> Result<T, Unavailable> {
         let ended = || Unavailable("the writer of the embedded store has ended".into());
         let (answer, answered) = oneshot::channel();
@@ -136,14 +163,14 @@ impl Backend for EmbeddedStore {
     async fn query(&self, query: &Query) -> Result<Vec<Row>, Unavailable> {
         query.check()?;
         let Some(range) = range(query) else { return Ok(Vec::new()) };
-        let read = |entry: fjall::Guard| {
-            let (key, value) = entry.into_inner()?;
-            codec::row(codec::parse_row_key(&key)?, &value)
-        };
+        let is_whole = query.begins_with.is_empty() && query.scope() == Scope::Beginning;
+        if is_whole && query.direction == Direction::Ascending && query.partition.starts_with(OUTBOX) {
+            return self.look_into_outbox(query, range);
+        }
         let entries = self.database.fjall.snapshot().range(&self.database.rows, range);
         match query.direction {
-            Direction::Ascending => entries.take(query.limit).map(read).collect(),
-            Direction::Descending => entries.rev().take(query.limit).map(read).collect(),
+            Direction::Ascending => entries.take(query.limit).map(read_row).collect(),
+            Direction::Descending => entries.rev().take(query.limit).map(read_row).collect(),
         }
     }
 
@@ -180,6 +207,11 @@ impl Backend for EmbeddedStore {
         let answered = tokio::time::timeout(PING_PATIENCE, self.ask(Job::Ping)).await;
         answered.map_err(|_| Unavailable("the writer of the embedded store is stuck".into()))?
     }
+}
+
+fn read_row(entry: fjall::Guard) -> Result<Row, Unavailable> {
+    let (key, value) = entry.into_inner()?;
+    codec::row(codec::parse_row_key(&key)?, &value)
 }
 
 /// The keys that a query is after; none when it cannot match any.

@@ -71,7 +71,8 @@ pub struct Transaction {
 /// How many outbox partitions each ledger has, so that no single one bounds its rate.
 const OUTBOX_SHARDS: u8 = 4;
 
-const OUTBOX: &str = "outbox#";
+/// How the partitions begin in which events wait.
+pub(super) const OUTBOX: &str = "outbox#";
 
 /// The partitions in which the events of a ledger wait.
 pub fn outbox_partitions(ledger: &str) -> impl Iterator<Item = String> {

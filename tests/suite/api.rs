@@ -53,6 +53,7 @@ mod inventory;
 mod last_used;
 mod ledger;
 mod ledger_crashes;
+mod ledger_index;
 mod limits;
 mod lists;
 mod looking;
@@ -189,6 +190,9 @@ on_every_backend! {
         what_happens_is_chained_within_a_second_though_nobody_asks,
         every_record_has_its_place_and_follows_the_one_before,
         every_namespace_has_a_ledger_of_its_own;
+    ledger_index:
+        a_search_of_a_long_ledger_finds_all_there_is_and_nothing_else,
+        pages_lose_and_double_nothing_while_others_append;
     checkpoints:
         a_checkpoint_is_a_note_that_openssl_verifies;
     redemptions_proven:

@@ -60,6 +60,7 @@ conformance! {
     chaining:
         events_leave_the_outbox_with_the_segment
         an_event_is_chained_once
+        whatever_is_put_while_others_are_taken_is_found
         of_many_who_chain_one_gets_each_event
         what_is_sent_again_after_its_event_was_chained_changes_nothing;
     querying:

@@ -22,7 +22,7 @@ use fjall::{Keyspace, KeyspaceCreateOptions, Slice, config::PartitioningPolicy};
 
 use crate::domain::{instant::Instant, standing::StoreIdentity};
 
-use super::{super::Unavailable, codec, row_cache::RowCache};
+use super::{super::Unavailable, beginnings::Beginnings, codec, row_cache::RowCache};
 
 /// The format that this program reads and writes.
 const FORMAT: &str = "1";
@@ -84,6 +84,7 @@ pub(super) struct Database {
     pub(super) purge_index: Keyspace,
     pub(super) cache: Arc<RowCache>,
     pub(super) identity: StoreIdentity,
+    pub(super) beginnings: Arc<Beginnings>,
     _lock: Arc<File>,
 }
 
@@ -105,7 +106,8 @@ impl Database {
         }
         let identity = identity(&directory.join("identity")).map_err(inaccessible)?;
         let (fjall, rows, purge_index) = open_fjall(&database).map_err(broken)?;
-        Ok(Self { identity, fjall, rows, purge_index, cache: Arc::default(), _lock: Arc::new(lock) })
+        let (cache, beginnings) = (Arc::default(), Arc::default());
+        Ok(Self { identity, fjall, rows, purge_index, cache, beginnings, _lock: Arc::new(lock) })
     }
 
     /// Index entries of rows that are due, the ones due longest first.

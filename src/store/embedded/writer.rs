@@ -21,7 +21,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::domain::{ids::AttemptId, instant::Instant};
 
 use super::{
-    super::{Expected, Failure, Row, RowKey, Transaction, Unavailable, Version, chained::Chained},
+    super::{Expected, Failure, Row, RowKey, Transaction, Unavailable, Version, chained::Chained, transaction::OUTBOX},
     codec::{self, Header},
     directory::Database,
 };
@@ -262,6 +262,9 @@ impl<'a> Group<'a> {
         let (rows, purge_index) = (&self.database.rows, &self.database.purge_index);
         let mut batch = self.database.fjall.batch().durability(Some(PersistMode::SyncData));
         self.database.cache.changing(self.overlay.keys());
+        let is_put = |(key, change): &(&Slice, &Change)| change.next.is_some() && key.starts_with(OUTBOX.as_bytes());
+        let put: Vec<_> = self.overlay.iter().filter(is_put).map(|(key, _)| key.clone()).collect();
+        self.database.beginnings.putting(put.iter());
         for (key, Change { indexed, next }) in self.overlay {
             let due = next.as_ref().and_then(|next| next.purge_after);
             if let Some(indexed) = indexed.filter(|_| due != indexed) {
@@ -279,6 +282,7 @@ impl<'a> Group<'a> {
             end_process(&error);
         }
         self.database.cache.changed();
+        self.database.beginnings.put(put.iter());
     }
 }
 

@@ -9,7 +9,7 @@ use cloakroom::{
     crypto::record_hash,
     domain::{
         checkpoint,
-        ledger::Wrong,
+        ledger::{Segment, Wrong},
         tenant::{Mode, Namespace},
     },
     objects::{ContentType, ObjectFolder, ObjectKey},
@@ -90,12 +90,11 @@ pub fn segments(api: &Api) -> Vec<Row> {
 pub fn forged(api: &Api, row: &Row, change: impl FnOnce(&mut Vec<String>)) {
     let keyring = &api.broker().keyring;
     let body = keyring.authentic(&row.key.partition, &row.key.sort, &row.body).unwrap();
-    let mut segment: Value = serde_json::from_slice(body).unwrap();
-    let mut records: Vec<String> = serde_json::from_value(segment["records"].clone()).unwrap();
+    let Segment { first, records, .. } = Segment::read(body).unwrap();
+    let mut records: Vec<_> = records.into_iter().map(str::to_owned).collect();
     change(&mut records);
-    segment["head"] = json!(record_hash::of_record(records.last().unwrap()));
-    segment["records"] = json!(records);
-    put(api, row, keyring.authenticate(&row.key.partition, &row.key.sort, &serde_json::to_vec(&segment).unwrap()));
+    let segment = Segment { first, head: record_hash::of_record(records.last().unwrap()), records };
+    put(api, row, keyring.authenticate(&row.key.partition, &row.key.sort, segment.text().as_bytes()));
 }
 
 pub fn put(api: &Api, row: &Row, body: Vec<u8>) {

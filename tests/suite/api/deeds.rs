@@ -254,7 +254,7 @@ pub async fn events(broker: &Broker, ledger: &str) -> Vec<Event> {
     let mut events = Vec::new();
     for row in rows(broker, &format!("ledger#{ledger}")).await {
         let body = broker.keyring.authentic(&row.key.partition, &row.key.sort, &row.body).unwrap();
-        let segment: Segment = serde_json::from_slice(body).unwrap();
+        let segment = Segment::read(body).unwrap();
         events.extend(segment.records.iter().map(|text| Record::parse(text).unwrap().event));
     }
     let mut waiting = Vec::new();

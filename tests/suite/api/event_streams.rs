@@ -255,9 +255,9 @@ fn fill(api: &Api, segments: u64) {
     let last = rows.last().unwrap();
     let keyring = &api.broker().keyring;
     let body = keyring.authentic(&last.key.partition, &last.key.sort, &last.body).unwrap();
-    let last: Segment = serde_json::from_slice(body).unwrap();
+    let last = Segment::read(body).unwrap();
     let mut head = last.end();
-    let one = Record::parse(&last.records[0]).unwrap();
+    let one = Record::parse(last.records[0]).unwrap();
     for _ in 0..segments {
         let (first, mut records) = (head.size + 1, Vec::new());
         for _ in 0..90 {
@@ -272,7 +272,7 @@ fn fill(api: &Api, segments: u64) {
         }
         let segment = Segment { first, records, head: head.hash.clone() };
         let key = cloakroom::store::RowKey::new(format!("ledger#{}", api.ledger()), format!("{first:016x}"));
-        let body = keyring.authenticate(&key.partition, &key.sort, &serde_json::to_vec(&segment).unwrap());
+        let body = keyring.authenticate(&key.partition, &key.sort, segment.text().as_bytes());
         api.write(Write { key, expected: Expected::Absent, body, purge_after: None });
     }
 }

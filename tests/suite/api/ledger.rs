@@ -3,7 +3,10 @@
 use std::collections::BTreeSet;
 
 use cloakroom::{
-    domain::tenant::{Mode, Namespace},
+    domain::{
+        ledger::Segment,
+        tenant::{Mode, Namespace},
+    },
     service::Broker,
     store::{
         Expected, Row, RowKey, Store, Write,
@@ -98,34 +101,36 @@ pub fn every_namespace_has_a_ledger_of_its_own(api: &Api) {
 }
 
 /// The last segment of some records, and what it says.
-fn doctored(api: &Api, change: impl Fn(&mut Value)) {
+fn doctored(api: &Api, change: impl Fn(&mut Vec<String>)) {
     let row = segments(api).pop().unwrap();
     let keyring = &api.broker().keyring;
     let body = keyring.authentic(&row.key.partition, &row.key.sort, &row.body).unwrap();
-    let mut segment: Value = serde_json::from_slice(body).unwrap();
-    change(&mut segment);
+    let Segment { first, records, head } = Segment::read(body).unwrap();
+    let mut records = records.into_iter().map(str::to_owned).collect();
+    change(&mut records);
+    let segment = Segment { first, records, head };
     // As only somebody with the root keys could.
-    let body = keyring.authenticate(&row.key.partition, &row.key.sort, &serde_json::to_vec(&segment).unwrap());
+    let body = keyring.authenticate(&row.key.partition, &row.key.sort, segment.text().as_bytes());
     put(api, &row.key, body);
 }
 
-fn put(api: &Api, key: &RowKey, body: Vec<u8>) {
+pub fn put(api: &Api, key: &RowKey, body: Vec<u8>) {
     let expected = Expected::Version(api.row(&key.partition, &key.sort).version);
     api.write(Write { key: key.clone(), expected, body, purge_after: None });
 }
 
 #[test]
 fn whatever_is_changed_is_found_and_named() {
-    let word = |records: &mut Vec<Value>| {
-        records[1] = json!(records[1].as_str().unwrap().replace("\"done\"", "\"refused\""));
+    let word = |records: &mut Vec<String>| {
+        records[1] = records[1].replace("\"done\"", "\"refused\"");
     };
-    let last_word = |records: &mut Vec<Value>| {
-        records[3] = json!(records[3].as_str().unwrap().replace("\"done\"", "\"refused\""));
+    let last_word = |records: &mut Vec<String>| {
+        records[3] = records[3].replace("\"done\"", "\"refused\"");
     };
-    let spaced = |records: &mut Vec<Value>| {
-        records[2] = json!(records[2].as_str().unwrap().replacen(',', ", ", 1));
+    let spaced = |records: &mut Vec<String>| {
+        records[2] = records[2].replacen(',', ", ", 1);
     };
-    type Change = Box<dyn Fn(&mut Vec<Value>)>;
+    type Change = Box<dyn Fn(&mut Vec<String>)>;
     // Of four records: the first that is not as it must be, and what is said of it.
     let changes: [(Change, u64, &str); 6] = [
         (Box::new(word), 3, "does not follow"),
@@ -145,7 +150,7 @@ fn whatever_is_changed_is_found_and_named() {
         let intact = verified(&api, api.admin());
         assert_eq!((&intact["intact"], &intact["records"]), (&json!(true), &json!(before + 4)));
         let row = segments(&api).pop().unwrap();
-        doctored(&api, |segment| change(segment["records"].as_array_mut().unwrap()));
+        doctored(&api, &change);
         let found = verified(&api, api.admin());
         assert_eq!((&found["intact"], &found["broken"]["seq"]), (&json!(false), &json!(before + wrong)), "{found}");
         assert!(text(&found["broken"], "problem").contains(problem), "{found}");
@@ -163,7 +168,7 @@ fn what_somebody_with_the_database_writes_is_no_record() {
     let api = Api::start(Backend::Embedded);
     api.mint(api.admin(), "read", &["a.txt"]);
     let (count, row) = (verified(&api, api.admin())["records"].clone(), segments(&api).remove(0));
-    put(&api, &row.key, [&row.body[..36], br#"{"first":1,"records":["{}"],"head":""}"#].concat());
+    put(&api, &row.key, [&row.body[..36], format!("1 {}\n{{}}\n", "0".repeat(64)).as_bytes()].concat());
     let found = verified(&api, api.admin());
     assert_eq!((&found["intact"], &found["broken"]["seq"]), (&json!(false), &json!(1)), "{found}");
     assert!(text(&found["broken"], "problem").contains("not authentic"));

@@ -54,6 +54,40 @@ pub(super) async fn an_event_is_chained_once(fixture: Fixture) {
     assert!(chained(&fixture, "2", b"two", events(&second)).await);
 }
 
+/// Attempts of these tests are named at random, so that most sort before some that were taken already.
+pub(super) async fn whatever_is_put_while_others_are_taken_is_found(fixture: Fixture) {
+    let put: Vec<_> = (0..fixture.rounds).map(|_| fixture.transaction()).collect();
+    let putting = async {
+        for portion in put.chunks(4) {
+            let commits = portion.iter().map(|transaction| fixture.store.commit(transaction.clone()));
+            futures_util::future::try_join_all(commits).await.unwrap();
+        }
+    };
+    let (is_put, mut segment) = (std::cell::Cell::new(false), 0);
+    let taking = async {
+        loop {
+            let was_put = is_put.get();
+            let waiting = fixture.waiting(5).await;
+            if waiting.is_empty() && was_put {
+                break;
+            }
+            for event in waiting {
+                segment += 1;
+                // Stale where an answer was lost: then it is gone as well.
+                let _outcome = chain(&fixture, &format!("{segment:06}"), b"one", vec![event]).await;
+            }
+        }
+    };
+    let putting = async {
+        putting.await;
+        is_put.set(true);
+    };
+    futures_util::future::join(putting, taking).await;
+    for transaction in &put {
+        assert_eq!(fixture.recorded(transaction).await, 0, "an event was never found");
+    }
+}
+
 pub(super) async fn of_many_who_chain_one_gets_each_event(fixture: Fixture) {
     for round in 0..fixture.rounds {
         let transaction = fixture.transaction();

@@ -12,6 +12,7 @@ use cloakroom::{
         embedded::EmbeddedStore,
         faulty::{Fault, FaultyStore},
         memory::MemoryStore,
+        outbox_partitions,
     },
 };
 use tempfile::TempDir;
@@ -116,6 +117,17 @@ impl Fixture {
     pub(super) async fn recorded(&self, transaction: &Transaction) -> usize {
         let keys: Vec<_> = transaction.outbox().map(|(key, _)| key).collect();
         self.store.get_all(&keys).await.unwrap().iter().flatten().count()
+    }
+
+    /// The first so many rows of each part of this test's outbox.
+    pub(super) async fn waiting(&self, limit: usize) -> Vec<RowKey> {
+        let mut waiting = Vec::new();
+        for partition in outbox_partitions(&self.prefix) {
+            let (begins_with, after, direction) = (String::new(), None, Direction::Ascending);
+            let query = Query { partition, begins_with, after, limit, direction };
+            waiting.extend(self.store.query(&query).await.unwrap().into_iter().map(|row| row.key));
+        }
+        waiting
     }
 
     /// How many outbox rows there are of all transactions of this test.
