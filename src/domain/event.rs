@@ -41,6 +41,8 @@ pub enum EventType {
     TenantRestored,
     #[serde(rename = "tenant.deleted")]
     TenantDeleted,
+    #[serde(rename = "tenant.exported")]
+    TenantExported,
     #[serde(rename = "tenant.key_wrapped")]
     TenantKeyWrapped,
     #[serde(rename = "api_key.created")]
@@ -61,6 +63,14 @@ pub enum EventType {
     UserRemoved,
     #[serde(rename = "user.cut_off")]
     UserCutOff,
+    #[serde(rename = "data_subject.exported")]
+    DataSubjectExported,
+    #[serde(rename = "data_subject.corrected")]
+    DataSubjectCorrected,
+    #[serde(rename = "data_subject.erasure_asked")]
+    DataSubjectErasureAsked,
+    #[serde(rename = "data_subject.erased")]
+    DataSubjectErased,
     #[serde(rename = "principals.used")]
     PrincipalsUsed,
     #[serde(rename = "share.created")]

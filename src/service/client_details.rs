@@ -20,7 +20,7 @@ pub(super) type Clients = BTreeMap<u64, Opening>;
 /// The row beside a segment.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct ClientsRow {
-    clients: Clients,
+    pub(super) clients: Clients,
 }
 
 impl Broker {

@@ -29,7 +29,7 @@ use tokio::task::yield_now;
 use super::{deeds::events, laboratory::Laboratory, ledger::replica};
 
 /// A store that gives way before and after whatever it does, so that a caller can be gone there.
-struct Halting<B>(B);
+pub struct Halting<B>(pub B);
 
 #[async_trait]
 impl<B: Backend> Backend for Halting<B> {
@@ -68,7 +68,7 @@ impl<B: Backend> Backend for Halting<B> {
 }
 
 /// What comes of it if it takes no more steps than this; else it is gone where it stands.
-async fn gone_after<F: Future>(steps: usize, work: F) -> Option<F::Output> {
+pub async fn gone_after<F: Future>(steps: usize, work: F) -> Option<F::Output> {
     let (mut work, mut left) = (pin!(work), steps);
     poll_fn(move |context| match left.checked_sub(1) {
         None => Poll::Ready(None),
