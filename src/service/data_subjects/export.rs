@@ -35,9 +35,9 @@ use super::{
     things::{Addressed, Kind},
 };
 
-/// How much one call looks at: so many rows of lists, or a tenth as many segments of the ledger.
+/// How much one call looks at: so many rows of lists, or segments of the ledger, each of which costs as much as fifty.
 const LOOKED_AT: usize = 500;
-const A_SEGMENT: usize = 10;
+const A_SEGMENT: usize = 50;
 
 /// How many rows are read at a time.
 const PORTION: usize = 100;

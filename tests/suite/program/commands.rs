@@ -247,7 +247,7 @@ fn a_person_is_exported_and_erased_and_a_tenant_exported() {
     let folder = place.path("taken along");
     let told = said(&served.client(&key, &["tenant", "export", "--to", folder.to_str().unwrap()]));
     assert!(told.contains("1 user  user.ndjson") && told.contains("record.ndjson"), "{told}");
-    let tenant = std::fs::read_to_string(folder.join("tenant.ndjson")).unwrap();
+    let tenant = fs::read_to_string(folder.join("tenant.ndjson")).unwrap();
     assert!(tenant.lines().count() == 1 && tenant.contains("ten_"), "{tenant}");
     served.stop();
 }
