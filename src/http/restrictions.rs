@@ -109,8 +109,8 @@ pub struct RecipientView {
 /// A recipient, as an owner gives them: an address alone, or with what is noted of it.
 #[derive(Serialize, ToSchema)]
 #[serde(untagged)]
-#[expect(dead_code, reason = "describes what `Recipients` reads")]
-pub(super) enum GivenRecipient {
+#[expect(dead_code, unreachable_pub, reason = "describes what `Recipients` reads")]
+pub enum GivenRecipient {
     /// An e-mail address alone.
     #[schema(example = "ada@example.org")]
     Address(String),
