@@ -158,10 +158,10 @@ pub(super) async fn verifying(broker: Broker) {
     }
 }
 
-/// How often it is looked for tenants that are to be removed.
+/// How often it is looked for tenants and people that are to be removed.
 const REMOVING: Duration = Duration::from_secs(10);
 
-/// Removes tenants whose time it is, and goes on with what was left.
+/// Removes tenants whose time it is, erases people, and goes on with what was left.
 pub(super) async fn removing(broker: Broker) {
     let mut ticks = tokio::time::interval(REMOVING);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -169,6 +169,9 @@ pub(super) async fn removing(broker: Broker) {
         ticks.tick().await;
         if let Err(fault) = broker.remove_due_tenants().await {
             tracing::warn!(%fault, "it could not be looked for tenants that are to be removed");
+        }
+        if let Err(fault) = broker.go_on_erasing().await {
+            tracing::warn!(%fault, "it could not be looked for people who are to be erased");
         }
     }
 }

@@ -177,6 +177,17 @@ impl Client {
         }
     }
 
+    /// Lines of JSON.
+    pub(super) fn lines(&self, path: &str) -> Result<Vec<Value>, Fault> {
+        let bearer = match &self.credential {
+            Credential::Key(key) => Some(key),
+            Credential::Nobody | Credential::Claim(_) => None,
+        };
+        let Told { text, .. } = self.tell(bearer, "GET", path, None, None)?;
+        let lines: Result<Vec<_>, _> = text.lines().map(serde_json::from_str).collect();
+        lines.map_err(|_| Fault::other(&format!("{} does not answer as Cloakroom does", self.url)))
+    }
+
     fn send_as(
         &self,
         bearer: Option<&SecretText>,
@@ -185,6 +196,20 @@ impl Client {
         body: Option<&Value>,
         once: Option<&str>,
     ) -> Result<Answer, Fault> {
+        let Told { status, retry_after, text } = self.tell(bearer, method, path, body, once)?;
+        let body = if text.is_empty() { Ok(Value::Null) } else { serde_json::from_str(&text) };
+        let body = body.map_err(|_| Fault::other(&format!("{} does not answer as Cloakroom does", self.url)))?;
+        Ok(Answer { is_preliminary: status == 202, retry_after, body })
+    }
+
+    fn tell(
+        &self,
+        bearer: Option<&SecretText>,
+        method: &str,
+        path: &str,
+        body: Option<&Value>,
+        once: Option<&str>,
+    ) -> Result<Told, Fault> {
         let mut request = Request::builder().method(method).uri(format!("{}{path}", self.url));
         if let Some(once) = once {
             request = request.header("Idempotency-Key", once);
@@ -208,10 +233,15 @@ impl Client {
         if !status.is_success() {
             return Err(Fault::refused(&self.url, status.as_u16(), &text, retry_after));
         }
-        let body = if text.is_empty() { Ok(Value::Null) } else { serde_json::from_str(&text) };
-        let body = body.map_err(|_| Fault::other(&format!("{} does not answer as Cloakroom does", self.url)))?;
-        Ok(Answer { is_preliminary: status.as_u16() == 202, retry_after, body })
+        Ok(Told { status: status.as_u16(), retry_after, text })
     }
+}
+
+/// What was answered, as it came.
+struct Told {
+    status: u16,
+    retry_after: Option<Duration>,
+    text: String,
 }
 
 /// The items of all pages of a list; `ask` gets what to add to the query for the next page.

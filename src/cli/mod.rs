@@ -40,7 +40,9 @@ mod serve;
 mod share;
 mod source;
 mod storage;
+mod subject;
 mod tenant;
+mod tenant_export;
 mod upload;
 mod uploads;
 mod user;
@@ -91,6 +93,8 @@ enum Command {
     ApiKey(api_key::Arguments),
     /// Let users in whom an identity provider vouches for, and change what they may do
     User(user::Arguments),
+    /// Export, correct and erase what is kept of one person
+    Subject(subject::Arguments),
     /// List what happened, and verify that it is told as it was written
     Audit(audit::Arguments),
     /// List what happened oldest first, and follow what happens
@@ -141,6 +145,7 @@ pub fn run() -> ExitCode {
         Some(Command::Request(arguments)) => request::run(&arguments),
         Some(Command::ApiKey(arguments)) => api_key::run(&arguments),
         Some(Command::User(arguments)) => user::run(&arguments),
+        Some(Command::Subject(arguments)) => subject::run(&arguments),
         Some(Command::Audit(arguments)) => audit::run(&arguments),
         Some(Command::Events(arguments)) => events::run(&arguments),
         Some(Command::Listen(arguments)) => listen::run(&arguments),

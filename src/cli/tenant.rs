@@ -1,5 +1,7 @@
 //! `cloakroom tenant`: create, list, suspend, cut off and remove tenants, and act for one; for operators.
 
+use std::path::PathBuf;
+
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
@@ -7,7 +9,7 @@ use super::{
     Failed,
     client::{Client, Server, all_pages, cleaned, encoded, json_line, text},
     measures::{Lifetime, Size},
-    remark, say,
+    remark, say, tenant_export,
 };
 
 #[derive(Args, Debug)]
@@ -52,6 +54,12 @@ enum Action {
     Restore {
         /// The tenant's id
         id: String,
+    },
+    /// Write all that the key's own namespace has into files of a folder: one for each kind of thing, a line of JSON each
+    Export {
+        /// The folder; files of an earlier export there are replaced
+        #[arg(long, value_name = "FOLDER")]
+        to: PathBuf,
     },
     /// Show a tenant, or what remains of it
     Show {
@@ -132,6 +140,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failed> {
             Ok(())
         }
         Action::Restore { id } => client.post(&of(id, "restore"), &json!({})).map(drop).map_err(Into::into),
+        Action::Export { to } => tenant_export::fetch(&client, to),
         Action::Show { id, json } => {
             let tenant = client.get(&format!("/v1/tenants/{}", encoded(id)))?;
             if *json { say(json_line(&tenant)) } else { show(&tenant) }

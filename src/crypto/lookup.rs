@@ -8,7 +8,11 @@ use std::fmt;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
-use crate::domain::identity::{Issuer, Subject};
+use crate::domain::{
+    identity::{Issuer, Subject},
+    ids::DataSubjectId,
+    recipient::Address,
+};
 
 use super::{
     data_key::DataKey,
@@ -16,6 +20,8 @@ use super::{
 };
 
 const USER: &str = "cloakroom/lookup/v1|user";
+const ADDRESSEE: &str = "cloakroom/lookup/v1|data-subject|address";
+const USER_AS_SUBJECT: &str = "cloakroom/lookup/v1|data-subject|user";
 
 /// What a row lies under that is looked up by something personal.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -25,6 +31,22 @@ impl LookupHash {
     /// Of the user of this key's tenant whom `issuer` calls `subject`.
     pub fn of_user(key: &DataKey, issuer: &Issuer, subject: &Subject) -> Self {
         Self::new(key, USER, &[issuer.as_str().as_bytes(), subject.expose().as_bytes()])
+    }
+
+    /// Names the person who is known by this address: the first 128 bits.
+    pub fn of_addressee(key: &DataKey, address: &Address) -> DataSubjectId {
+        Self::new(key, ADDRESSEE, &[address.as_str().as_bytes()]).as_id()
+    }
+
+    /// Names the person whom `issuer` calls `subject`: the first 128 bits of another hash than that by which they sign in.
+    pub fn of_user_as_subject(key: &DataKey, issuer: &Issuer, subject: &Subject) -> DataSubjectId {
+        Self::new(key, USER_AS_SUBJECT, &[issuer.as_str().as_bytes(), subject.expose().as_bytes()]).as_id()
+    }
+
+    fn as_id(&self) -> DataSubjectId {
+        let mut bits = [0; 16];
+        bits.copy_from_slice(&self.0[..16]);
+        DataSubjectId::from_bytes(bits)
     }
 
     fn new(key: &DataKey, purpose: &str, parts: &[&[u8]]) -> Self {
@@ -89,6 +111,31 @@ mod tests {
         let user =
             LookupHash::of_user(&known_key(), &Issuer::parse("https://a").unwrap(), &Subject::parse("12").unwrap());
         assert_eq!(user.to_string(), "396e956329cd48911018b0f2da14054ff700bbb091c0a1f787e9956f2ca4b1a0");
+    }
+
+    #[test]
+    fn a_data_subject_is_named_by_its_address_or_as_a_user_and_by_one_tenant_alone() {
+        let ring = keyring(vec![key(1, KeyState::Primary)]);
+        let [ours, theirs] = [1, 2].map(|number| ring.new_data_key(tenant(number), &SystemEntropy));
+        let address = |text: &str| Address::try_from(text.to_owned()).unwrap();
+        let named = LookupHash::of_addressee(&ours, &address("a@b"));
+        assert_eq!(named, LookupHash::of_addressee(&ours, &address("A@B")));
+        let (issuer, subject) = (Issuer::parse("https://a").unwrap(), Subject::parse("a@b").unwrap());
+        let user = LookupHash::of_user_as_subject(&ours, &issuer, &subject);
+        for another in [
+            LookupHash::of_addressee(&theirs, &address("a@b")),
+            LookupHash::of_addressee(&ours, &address("a@c")),
+            user,
+            LookupHash::of_user(&ours, &issuer, &subject).as_id(),
+        ] {
+            assert_ne!(named, another);
+        }
+        assert_ne!(user, LookupHash::of_user(&ours, &issuer, &subject).as_id());
+        // Made with Python's hmac: the key of `known_key`.
+        assert_eq!(
+            LookupHash::of_addressee(&known_key(), &address("a@b")).to_string(),
+            "dsu_b0c02d1896b9a7a1da75317f301252e9"
+        );
     }
 
     #[test]

@@ -70,7 +70,7 @@ impl RecipientKey {
 
     /// The mark of a list.
     pub fn list(&self, recipients: &Recipients) -> ListMark {
-        let addresses: Vec<&[u8]> = recipients.as_slice().iter().map(|address| address.as_str().as_bytes()).collect();
+        let addresses: Vec<&[u8]> = recipients.addresses().map(|address| address.as_str().as_bytes()).collect();
         ListMark(format!("{}.{}", self.kid, self.text("list", &addresses)))
     }
 

@@ -74,18 +74,21 @@ pub struct Confirmation {
     code: Option<SentCode>,
     /// When the recipient claimed it: each does once.
     pub claimed_at: Option<Instant>,
+    /// Whether they are a recipient no more, since they were erased or their address was corrected.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    gone: bool,
 }
 
 impl Confirmation {
     /// With a new code in the place of the one before; none when there is to be none: they have claimed it, or have
     /// asked too often. Nobody but the recipient may notice.
     pub fn with_code(&self, mark: CodeMark, now: Instant) -> Option<Self> {
-        if self.claimed_at.is_some() {
+        if self.claimed_at.is_some() || self.gone {
             return None;
         }
         let sent = self.sent.another(OF_RECIPIENT, now).ok()?;
         let code = Some(SentCode { mark, expires_at: now.plus(CODE_LIFETIME), tries: 0 });
-        Some(Self { sent, code, claimed_at: None })
+        Some(Self { sent, code, claimed_at: None, gone: false })
     }
 
     /// With one more try at its code.
@@ -96,13 +99,23 @@ impl Confirmation {
 
     /// The code that a try, counted already, may be held against.
     pub fn may_be(&self, now: Instant) -> Option<&CodeMark> {
-        let code = self.code.as_ref().filter(|code| now < code.expires_at && code.tries <= MOST_TRIES)?;
+        let code = self.code.as_ref().filter(|code| now < code.expires_at && code.tries <= MOST_TRIES && !self.gone)?;
         self.claimed_at.is_none().then_some(&code.mark)
     }
 
     /// After its recipient has claimed: the code is used up.
     pub fn claimed(&self, now: Instant) -> Self {
-        Self { sent: self.sent.clone(), code: None, claimed_at: Some(now) }
+        Self { sent: self.sent.clone(), code: None, claimed_at: Some(now), gone: self.gone }
+    }
+
+    /// Of whoever takes the place of another at their corrected address: who has claimed does not claim again.
+    pub fn in_the_place_of(before: &Self) -> Self {
+        Self { claimed_at: before.claimed_at, ..Self::default() }
+    }
+
+    /// Of whoever is a recipient no more: no code is theirs, nor will be. That they were one is left under their mark.
+    pub fn gone() -> Self {
+        Self { gone: true, ..Self::default() }
     }
 }
 
@@ -155,6 +168,13 @@ mod tests {
         let claimed = Confirmation::default().with_code(mark("a"), at(0)).unwrap().claimed(at(5));
         assert_eq!((claimed.may_be(at(6)), claimed.claimed_at), (None, Some(at(5))));
         assert_eq!(claimed.with_code(mark("b"), at(5_000)), None);
+    }
+
+    #[test]
+    fn whoever_is_gone_has_no_code_and_gets_none() {
+        let gone = Confirmation::gone();
+        assert_eq!((gone.with_code(mark("a"), at(0)), gone.tried().may_be(at(0))), (None, None));
+        assert_eq!(serde_json::to_string(&Confirmation::default()).unwrap().contains("gone"), false);
     }
 
     #[test]

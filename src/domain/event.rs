@@ -43,6 +43,8 @@ pub enum EventType {
     TenantRestored,
     #[serde(rename = "tenant.deleted")]
     TenantDeleted,
+    #[serde(rename = "tenant.exported")]
+    TenantExported,
     #[serde(rename = "tenant.key_wrapped")]
     TenantKeyWrapped,
     #[serde(rename = "api_key.created")]
@@ -67,6 +69,14 @@ pub enum EventType {
     UserCutOff,
     #[serde(rename = "user.reinstated")]
     UserReinstated,
+    #[serde(rename = "data_subject.exported")]
+    DataSubjectExported,
+    #[serde(rename = "data_subject.corrected")]
+    DataSubjectCorrected,
+    #[serde(rename = "data_subject.erasure_asked")]
+    DataSubjectErasureAsked,
+    #[serde(rename = "data_subject.erased")]
+    DataSubjectErased,
     #[serde(rename = "principals.used")]
     PrincipalsUsed,
     #[serde(rename = "share.created")]

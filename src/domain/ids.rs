@@ -127,6 +127,7 @@ id!(/** A person at work in the console, from signing in to signing out. */ Cons
 id!(/** One attempt to commit; names the outbox rows that prove it. */ AttemptId, "att");
 id!(/** An export of a ledger. */ ExportId, "exp");
 id!(/** Where events are sent to. */ WebhookId, "whk");
+id!(/** A person of whom a tenant keeps something: a keyed hash of what they are known by, and no time. */ DataSubjectId, "dsu");
 id!(/** One HTTP request, for finding it in logs. */ RequestId, "req");
 
 #[cfg(test)]

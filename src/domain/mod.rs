@@ -14,6 +14,7 @@ pub mod checksum;
 pub mod client;
 pub mod confirmation;
 pub mod console;
+pub mod erasure;
 pub mod event;
 pub mod file_request;
 pub mod filter;

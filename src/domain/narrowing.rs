@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     instant::Instant,
     metadata::Metadata,
-    recipient::{ListMark, Recipients},
+    recipient::{self, Address, ListMark, Recipients},
     redemption::{Status, Terms, UseState},
     restrictions::{AllowedNetworks, Restrictions},
     text::Message,
@@ -59,7 +59,7 @@ pub struct Notes {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<Message>,
     /// To whom alone it goes.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "recipient::kept", skip_serializing_if = "Option::is_none")]
     pub recipients: Option<Recipients>,
 }
 
@@ -211,6 +211,51 @@ impl AsMinted {
         }
     }
 
+    /// Takes a recipient off the list, for good, whatever has become of it. `marked` is the mark of the others; where that
+    /// cannot be made any more, nobody can claim it anyhow. Of what went to them alone nothing is left but that there was
+    /// one: it is revoked, and the words of its owner, which were about it, are gone. None where they are no recipient.
+    pub fn without(
+        &self,
+        notes: &Notes,
+        state: &UseState,
+        address: &Address,
+        marked: Option<ListMark>,
+        now: Instant,
+    ) -> Option<Changed> {
+        let others = notes.recipients.as_ref()?.without(address)?;
+        let mut fields = vec![Field::Recipients];
+        let ends = others.is_empty() || marked.is_none();
+        let notes = if others.is_empty() {
+            let said = [
+                (Field::Label, notes.label.is_some()),
+                (Field::Metadata, !notes.metadata.is_empty()),
+                (Field::Message, notes.message.is_some()),
+            ];
+            fields.extend(said.into_iter().filter(|(_, is_said)| *is_said).map(|(field, _)| field));
+            Notes { recipients: Some(others), ..Notes::default() }
+        } else {
+            Notes { recipients: Some(others), ..notes.clone() }
+        };
+        let state = addressed_to(state, marked);
+        let state = if ends { state.revoke(now).unwrap_or(state) } else { state };
+        Some(Changed { notes, state, fields })
+    }
+
+    /// Puts another address in the place of a recipient's: whoever gets their mail there is who is meant. `marked` is the
+    /// mark of the list that comes of it; where that cannot be made any more, nobody can claim it anyhow. None where `from`
+    /// is no recipient.
+    pub fn corrected(
+        &self,
+        notes: &Notes,
+        state: &UseState,
+        (from, to): (&Address, &Address),
+        marked: Option<ListMark>,
+    ) -> Option<Changed> {
+        let recipients = notes.recipients.as_ref()?.corrected(from, to)?;
+        let notes = Notes { recipients: Some(recipients), ..notes.clone() };
+        Some(Changed { notes, state: addressed_to(state, marked), fields: vec![Field::Recipients] })
+    }
+
     fn changed(
         &self,
         notes: &Notes,
@@ -292,7 +337,11 @@ impl AsMinted {
                 (Some(_), _) => return Err(NotChanged::Wider(Field::AllowedNetworks)),
             }
         }
-        if let Some(recipients) = wanted.recipients.clone()
+        let inherits = |list: Recipients| match &notes.recipients {
+            Some(before) => list.noted_as(before),
+            None => list,
+        };
+        if let Some(recipients) = wanted.recipients.clone().map(|list| list.map(inherits))
             && note(Field::Recipients, recipients != notes.recipients)
         {
             match (&notes.recipients, recipients) {
@@ -315,6 +364,13 @@ impl AsMinted {
         }
         Ok(Changed { notes, state, fields })
     }
+}
+
+/// The state under which the recipients with this mark are all there are.
+fn addressed_to(state: &UseState, marked: Option<ListMark>) -> UseState {
+    let Some(mark) = marked else { return state.clone() };
+    let narrowed = Narrowed { recipients: Some(mark), ..state.narrowed.clone().unwrap_or_default() };
+    UseState { narrowed: Some(narrowed), ..state.clone() }
 }
 
 #[cfg(test)]
@@ -348,7 +404,7 @@ mod tests {
     }
 
     fn mark(recipients: &Recipients) -> ListMark {
-        ListMark(recipients.as_slice().iter().map(Address::as_str).collect::<Vec<_>>().join(","))
+        ListMark(recipients.addresses().map(Address::as_str).collect::<Vec<_>>().join(","))
     }
 
     fn marked(change: &Change) -> Option<ListMark> {
@@ -559,6 +615,50 @@ mod tests {
         }
         let none = Change { recipients: Some(None), ..Change::default() };
         assert_eq!(minted.change(&notes, &state, &none, None, at(200)), Err(NotChanged::Wider(Field::Recipients)));
+    }
+
+    #[test]
+    fn whoever_is_erased_leaves_and_nobody_comes_instead() {
+        let (minted, list) = (minted(None, None), recipients(&["a@b", "c@d"]));
+        let address = |text: &str| Address::try_from(text.to_owned()).unwrap();
+        let notes = Notes { label: Some("for both".into()), recipients: list.clone(), ..Notes::default() };
+        let of = |list: &Option<Recipients>| list.as_ref().map(mark);
+        let state = UseState { claims: 1, ..UseState::default() };
+        let rest = recipients(&["c@d"]);
+        let left = minted.without(&notes, &state, &address("a@b"), of(&rest), at(200)).unwrap();
+        assert_eq!((&left.notes.recipients, left.notes.label.as_deref()), (&rest, Some("for both")));
+        assert_eq!((left.state.claims, left.state.revoked_at, left.fields), (1, None, vec![Field::Recipients]));
+        assert_eq!(minted.under(&left.state).restrictions.recipients, of(&rest));
+        // The last one takes everything along.
+        let nobody = rest.as_ref().unwrap().without(&address("c@d"));
+        let ended = minted.without(&left.notes, &left.state, &address("c@d"), of(&nobody), at(300)).unwrap();
+        assert_eq!(
+            (ended.state.revoked_at, &ended.notes.label, &ended.notes.recipients),
+            (Some(at(300)), &None, &nobody)
+        );
+        assert_eq!(ended.fields, [Field::Recipients, Field::Label]);
+        assert!(minted.under(&ended.state).restrictions.recipients.is_some());
+        // Without a mark of the others nobody is let in.
+        let unmarked = minted.without(&notes, &state, &address("a@b"), None, at(200)).unwrap();
+        assert_eq!(unmarked.state.revoked_at, Some(at(200)));
+        assert_eq!(minted.without(&notes, &state, &address("x@y"), of(&list), at(200)), None);
+        let never = Notes::default();
+        assert_eq!(minted.without(&never, &state, &address("a@b"), None, at(200)), None);
+    }
+
+    #[test]
+    fn what_is_noted_of_a_recipient_stays_where_the_address_alone_is_given_again() {
+        let list = |text: &str| Some(serde_json::from_str::<Recipients>(text).unwrap());
+        let notes = Notes { recipients: list(r#"[{"address":"a@b","purpose":"p"},"c@d"]"#), ..Notes::default() };
+        let narrowed = |text: &str| {
+            let change = Change { recipients: Some(list(text)), ..Change::default() };
+            minted(None, None).change(&notes, &UseState::default(), &change, marked(&change), at(200)).unwrap()
+        };
+        assert_eq!(narrowed(r#"["a@b"]"#).unwrap().notes.recipients, list(r#"[{"address":"a@b","purpose":"p"}]"#));
+        assert_eq!(narrowed(r#"["a@b","c@d"]"#), None);
+        let anew = r#"["a@b",{"address":"c@d","consent":"c"}]"#;
+        let changed = narrowed(anew).unwrap();
+        assert_eq!((changed.fields, changed.notes.recipients.unwrap().count()), (vec![Field::Recipients], 2));
     }
 
     #[test]

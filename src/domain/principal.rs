@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::{
     identity::{Issuer, Subject},
-    ids::{ApiKeyId, NotAnId, UserId},
+    ids::{ApiKeyId, DataSubjectId, NotAnId, UserId},
     instant::Instant,
     metadata::Metadata,
     permission::{Grants, Role},
@@ -89,6 +89,11 @@ pub enum KnownBy {
         operator_namespace: Namespace,
         /// Why: for the tenant to read.
         reason: String,
+    },
+    /// By nothing any more: it was a user, who was erased.
+    Erased {
+        /// As whom: what is left of that.
+        subject: DataSubjectId,
     },
 }
 
@@ -236,6 +241,7 @@ impl Principal {
                 secrets.last().map(|secret| secret.preview.clone()).unwrap_or_default()
             }
             KnownBy::User { subject, .. } => subject.expose().to_owned(),
+            KnownBy::Erased { .. } => "(erased)".to_owned(),
         }
     }
 
@@ -286,9 +292,24 @@ impl Principal {
         let known_by = match &self.known_by {
             KnownBy::ApiKey { secrets } => KnownBy::ApiKey { secrets: secrets.last().cloned().into_iter().collect() },
             KnownBy::User { .. } => self.known_by.clone(),
-            KnownBy::Impersonation { .. } => return None,
+            KnownBy::Impersonation { .. } | KnownBy::Erased { .. } => return None,
         };
         Some(Self { tenant_generation: tenant.generation, generation, known_by, ..self.clone() })
+    }
+
+    /// The user after they were erased: ended, with nothing that says who they were. What they may do stays written, since
+    /// what they made and is kept rests on it. None of what is no user.
+    pub fn erased(&self, subject: DataSubjectId, keeps_minted: bool, now: Instant) -> Option<Self> {
+        let KnownBy::User { .. } = self.known_by else { return None };
+        let ended = self.ended.unwrap_or(End { at: now, keeps_minted });
+        let ended = End { keeps_minted: ended.keeps_minted && keeps_minted, ..ended };
+        Some(Self {
+            label: None,
+            metadata: Metadata::default(),
+            known_by: KnownBy::Erased { subject },
+            ended: Some(ended),
+            ..self.clone()
+        })
     }
 
     /// The principal after its revocation. What was left by an earlier one can still be cut;

@@ -125,11 +125,12 @@ impl fmt::Debug for WebhookUrl {
 }
 
 /// What event types begin with, before the full stop: whoever asks for all of a kind names one of these.
-const FAMILIES: [&str; 19] = [
+const FAMILIES: [&str; 20] = [
     "api_key",
     "archive",
     "artifact",
     "console",
+    "data_subject",
     "download",
     "event_stream",
     "export",

@@ -105,7 +105,7 @@ impl ApiKeyView {
         let (until, impersonation_by) = match &key.known_by {
             KnownBy::ApiKey { secrets } => (secrets.iter().find_map(|secret| secret.until), None),
             KnownBy::Impersonation { operator, .. } => (None, Some(operator.to_string())),
-            KnownBy::User { .. } => (None, None),
+            KnownBy::User { .. } | KnownBy::Erased { .. } => (None, None),
         };
         let previous_accepted_until = until.filter(|until| now < *until).map(|until| until.to_string());
         Self {
@@ -116,7 +116,7 @@ impl ApiKeyView {
         }
     }
 
-    fn seen(seen: SeenPrincipal, usage: Option<UsageView>, tenant: Generation, now: Instant) -> Self {
+    pub(super) fn seen(seen: SeenPrincipal, usage: Option<UsageView>, tenant: Generation, now: Instant) -> Self {
         let view = Self::new(seen.principal, usage, tenant, now);
         Self { principal: view.principal.last_used(seen.last_used_at), ..view }
     }

@@ -110,7 +110,7 @@ pub struct ArtifactWithFiles {
 }
 
 impl ArtifactView {
-    fn new(SeenArtifact { artifact, maker }: SeenArtifact, broker: &Broker) -> Self {
+    pub(super) fn new(SeenArtifact { artifact, maker }: SeenArtifact, broker: &Broker) -> Self {
         Self {
             id: artifact.id.to_string(),
             status: if artifact.deleted_at.is_some() { "deleted" } else { "published" },

@@ -61,9 +61,10 @@ pub struct ChangeBody {
     #[serde(default, deserialize_with = "render::present")]
     #[schema(value_type = Option<Vec<String>>)]
     pub allowed_networks: Option<Option<AllowedNetworks>>,
-    /// To whom alone it goes: some of those before, or some where there were none. Whoever is none any more is cut off.
+    /// To whom alone it goes: some of those before, or some where there were none. Whoever is none any more is cut off. An
+    /// address alone keeps what was noted of it.
     #[serde(default, deserialize_with = "render::present")]
-    #[schema(value_type = Option<Vec<String>>)]
+    #[schema(value_type = Option<Vec<restrictions::GivenRecipient>>)]
     pub recipients: Option<Option<Recipients>>,
 }
 

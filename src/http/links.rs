@@ -61,8 +61,8 @@ pub struct MintBody {
     /// How many may claim it, each for themselves: 1 to 1,000, by default 1.
     #[schema(minimum = 1, maximum = 1000)]
     pub redemptions: Option<u32>,
-    /// To whom alone it goes: 1 to 50 e-mail addresses, each once. Whoever redeems gets a code there, and each redeems once.
-    #[schema(value_type = Option<Vec<String>>)]
+    /// To whom alone it goes: 1 to 50 e-mail addresses, each once, alone or with what you note of them. Whoever redeems gets a code there, and each redeems once.
+    #[schema(value_type = Option<Vec<restrictions::GivenRecipient>>)]
     pub recipients: Option<Recipients>,
     /// A password of 1 to 1,024 bytes, kept as Argon2id only.
     #[schema(value_type = Option<String>)]

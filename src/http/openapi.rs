@@ -18,9 +18,9 @@ use utoipa::{
 use crate::web::pages;
 
 use super::{
-    administration, api_keys, archives, artifacts, changes, console, event_sockets, events, explanations,
-    file_requests, histories, ledger, ledger_exports, links, objects, session_uploads, sessions, shares, tenants,
-    uploads, users, webhook_deliveries, webhooks,
+    administration, api_keys, archives, artifacts, changes, console, data_subjects, event_sockets, events,
+    explanations, file_requests, histories, ledger, ledger_exports, links, objects, session_uploads, sessions, shares,
+    tenant_export, tenants, uploads, users, webhook_deliveries, webhooks,
 };
 
 #[derive(OpenApi)]
@@ -46,6 +46,8 @@ use super::{
         api_keys::create, api_keys::list, api_keys::inspect, api_keys::change, api_keys::rotate, api_keys::cut_off, api_keys::reinstate,
         api_keys::revoke,
         users::create, users::list, users::inspect, users::change, users::cut_off, users::reinstate, users::remove,
+        data_subjects::export, data_subjects::erase, data_subjects::correct, data_subjects::find, data_subjects::erasures,
+        data_subjects::erasure, tenant_export::export,
         tenants::create, tenants::list, tenants::inspect, tenants::suspend, tenants::resume, tenants::cut_off,
         tenants::impersonate, tenants::allow_origins, tenants::delete, tenants::restore,
         explanations::explain_share, histories::of_share, histories::of_link, histories::of_file_request, ledger::audit, ledger::verify,

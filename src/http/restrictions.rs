@@ -7,7 +7,7 @@ use crate::{
     crypto::secret::SecretText,
     domain::{
         instant::Instant,
-        recipient::{Address, Recipients},
+        recipient::{Address, Note, Recipient, Recipients},
         redemption::MOST_REDEMPTIONS,
     },
     service::{AddressClass, recipients::RecipientProof},
@@ -93,9 +93,39 @@ pub struct RecipientView {
     /// Their address.
     #[schema(example = "ada@example.org")]
     pub address: String,
+    /// What their address is used for, as you have noted it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub purpose: Option<Note>,
+    /// By what they have agreed to that, as you have noted it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub consent: Option<Note>,
     /// When they claimed it (RFC 3339); lists do not say.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub claimed_at: Option<String>,
+}
+
+/// A recipient, as an owner gives them: an address alone, or with what is noted of it.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, unreachable_pub, reason = "describes what `Recipients` reads")]
+pub enum GivenRecipient {
+    /// An e-mail address alone.
+    #[schema(example = "ada@example.org")]
+    Address(String),
+    /// With what is noted of it, 200 characters each: for you, never for recipients.
+    Noted {
+        /// The e-mail address.
+        #[schema(example = "ada@example.org")]
+        address: String,
+        /// What it is used for.
+        #[schema(max_length = 200)]
+        purpose: Option<String>,
+        /// By what they have agreed to that.
+        #[schema(max_length = 200)]
+        consent: Option<String>,
+    },
 }
 
 /// The recipients, each with what is known of them.
@@ -103,10 +133,10 @@ pub(super) fn recipients(
     list: Option<Recipients>,
     claimed_by: Vec<(Address, Option<Instant>)>,
 ) -> Option<Vec<RecipientView>> {
-    let list = Vec::from(list?);
-    let view = |address: Address| {
+    let list: Vec<Recipient> = list?.into();
+    let view = |Recipient { address, purpose, consent }| {
         let claimed = claimed_by.iter().find(|(claimant, _)| *claimant == address).and_then(|(_, at)| *at);
-        RecipientView { address: address.into(), claimed_at: claimed.map(|at| at.to_string()) }
+        RecipientView { address: address.into(), purpose, consent, claimed_at: claimed.map(|at| at.to_string()) }
     };
     Some(list.into_iter().map(view).collect())
 }

@@ -8,10 +8,10 @@ use actix_web::{
 use crate::web::pages;
 
 use super::{
-    administration, api_keys, archives, artifacts, changes, console, event_sockets, events, explanations,
-    file_requests, histories, json::LARGEST_BODY, ledger, ledger_exports, links, objects, openapi, problem::Problem,
-    security_txt, session_uploads, sessions, shares, single_sign_on, tenants, uploads, users, webhook_deliveries,
-    webhooks,
+    administration, api_keys, archives, artifacts, changes, console, data_subjects, event_sockets, events,
+    explanations, file_requests, histories, json::LARGEST_BODY, ledger, ledger_exports, links, objects, openapi,
+    problem::Problem, security_txt, session_uploads, sessions, shares, single_sign_on, tenant_export, tenants, uploads,
+    users, webhook_deliveries, webhooks,
 };
 
 /// The route table.
@@ -126,6 +126,13 @@ pub fn configure(routes: &mut web::ServiceConfig) {
         )
         .service(resource("/v1/users/{id}/cut-off").route(post().to(users::cut_off)))
         .service(resource("/v1/users/{id}/reinstate").route(post().to(users::reinstate)))
+        .service(resource("/v1/export").route(get().to(tenant_export::export)))
+        .service(resource("/v1/data-subjects/export").route(post().to(data_subjects::export)))
+        .service(resource("/v1/data-subjects/erase").route(post().to(data_subjects::erase)))
+        .service(resource("/v1/data-subjects/correct").route(post().to(data_subjects::correct)))
+        .service(resource("/v1/data-subjects/find").route(post().to(data_subjects::find)))
+        .service(resource("/v1/data-subjects/erasures").route(get().to(data_subjects::erasures)))
+        .service(resource("/v1/data-subjects/erasures/{id}").route(get().to(data_subjects::erasure)))
         .service(resource("/v1/audit/verify").route(get().to(ledger::verify)))
         .service(resource("/v1/audit/checkpoints").route(post().to(ledger::checkpoint)))
         .service(resource("/v1/audit/signing-keys/{id}/replace").route(post().to(ledger::replace_signing_key)))

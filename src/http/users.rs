@@ -96,9 +96,9 @@ pub struct UserView {
     /// What every principal has.
     #[serde(flatten)]
     pub principal: PrincipalView,
-    /// Who vouches for them.
+    /// Who vouches for them; empty for whoever was erased.
     pub issuer: String,
-    /// What the issuer calls them.
+    /// What the issuer calls them; empty for whoever was erased.
     pub subject: String,
 }
 
@@ -106,12 +106,12 @@ impl UserView {
     fn new(user: Principal, usage: Option<UsageView>, tenant: Generation, now: Instant) -> Self {
         let (issuer, subject) = match &user.known_by {
             KnownBy::User { issuer, subject } => (issuer.to_string(), subject.expose().to_owned()),
-            KnownBy::ApiKey { .. } | KnownBy::Impersonation { .. } => Default::default(),
+            KnownBy::ApiKey { .. } | KnownBy::Impersonation { .. } | KnownBy::Erased { .. } => Default::default(),
         };
         Self { principal: PrincipalView::new(user, usage, tenant, now), issuer, subject }
     }
 
-    fn seen(seen: SeenPrincipal, usage: Option<UsageView>, tenant: Generation, now: Instant) -> Self {
+    pub(super) fn seen(seen: SeenPrincipal, usage: Option<UsageView>, tenant: Generation, now: Instant) -> Self {
         let view = Self::new(seen.principal, usage, tenant, now);
         Self { principal: view.principal.last_used(seen.last_used_at), ..view }
     }

@@ -23,7 +23,7 @@ pub(super) type ClientsByClass = BTreeMap<EventClass, Clients>;
 /// A row beside a segment.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct ClientsRow {
-    clients: Clients,
+    pub(super) clients: Clients,
 }
 
 impl Broker {

@@ -49,6 +49,10 @@ impl KnownPrincipals {
         (known.rows.iter().eq(rows)).then_some(known)
     }
 
+    pub(super) fn forget(&self, namespace: Namespace, id: PrincipalId) {
+        self.kept().remove(&(namespace, id));
+    }
+
     pub(super) fn keep(&self, namespace: Namespace, id: PrincipalId, known: Known) {
         let mut kept = self.kept();
         // So many at once: each is worked through again, once.

@@ -50,7 +50,11 @@ impl Between {
 }
 
 impl PageRequest {
-    pub(super) fn limit(&self) -> Result<usize, Error> {
+    /// How many items are asked for.
+    ///
+    /// # Errors
+    /// When it is not 1 to 1,000.
+    pub fn limit(&self) -> Result<usize, Error> {
         match self.limit {
             None => Ok(DEFAULT_PAGE),
             Some(limit) if (1..=LARGEST_PAGE).contains(&limit) => Ok(limit),

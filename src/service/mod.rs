@@ -17,6 +17,7 @@ mod client_details;
 pub mod console;
 mod credentials;
 mod data_keys;
+pub mod data_subjects;
 pub mod edge;
 mod error;
 pub mod event_lists;

@@ -20,6 +20,7 @@ use crate::domain::{
     artifact::{Artifact, Manifest},
     confirmation::{Confirmation, Latest},
     console::ConsoleSession,
+    erasure::Erasure,
     event::Event,
     file_request::{FileRequest, Submission},
     instant::Instant,
@@ -43,6 +44,7 @@ use super::{
     client_details::ClientsRow,
     console::Used,
     data_keys::DataKeyRow,
+    data_subjects::UnderWay,
     file_requests::FileRequestPointer,
     last_used::LastUse,
     leads::Lead,
@@ -100,6 +102,8 @@ personal! {
     Upload: "/declaration/metadata";
     // Addresses and programs of whoever asked.
     ClientsRow: "/clients";
+    // Who it is, while it is under way, and why.
+    Erasure: "/who", "/reason";
     // A secret of the tenant's, which goes with its data key.
     SigningKeyRow: "/seed";
     // Where events are sent, and what they are signed with.
@@ -123,4 +127,6 @@ plain! {
     Adoption, StoreRecord,
     // How far events have come on their way to receivers.
     Delivery, Progress, Retry, Roster,
+    // What leads to an erasure.
+    UnderWay,
 }

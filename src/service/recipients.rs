@@ -65,7 +65,7 @@ pub(super) struct Addressed {
 }
 
 impl Thing {
-    fn id(&self) -> &[u8; 16] {
+    pub(super) fn id(&self) -> &[u8; 16] {
         match self {
             Self::Share(id) => id.as_bytes(),
             Self::Link(_, id) => id.as_bytes(),
@@ -80,7 +80,7 @@ impl Thing {
     }
 
     /// Where one recipient stands; for whoever is none there is one row for all of them.
-    fn confirmation(&self, recipient: Option<&RecipientMark>) -> RowKey {
+    pub(super) fn confirmation(&self, recipient: Option<&RecipientMark>) -> RowKey {
         self.row(recipient.map_or("none".to_owned(), ToString::to_string))
     }
 
@@ -318,13 +318,13 @@ impl Broker {
     ) -> Result<Vec<(Address, Option<Instant>)>, Error> {
         // Where the list is just being changed there is nothing to tell; whoever looks again is told.
         let Ok(Some(addressed)) = self.addressed(tenant, thing.id(), conditions, list) else { return Ok(Vec::new()) };
-        let addresses = addressed.list.as_slice();
+        let addresses: Vec<_> = addressed.list.addresses().collect();
         let places: Vec<_> =
             addresses.iter().map(|address| thing.confirmation(Some(&addressed.key.recipient(address)))).collect();
         let found = self.store.get_all(&places).await?;
         let claimed =
             found.iter().map(|row| row.as_ref().and_then(|row| self.readable::<Confirmation>(row)?.claimed_at));
-        Ok(addresses.iter().cloned().zip(claimed).collect())
+        Ok(addresses.into_iter().cloned().zip(claimed).collect())
     }
 }
 
@@ -349,7 +349,7 @@ pub(super) fn is_still_addressed(
 ) -> bool {
     let (Some(addressed), Some(recipient)) = (addressed, &claim.recipient) else { return true };
     let is_as_minted = minted.sealed().restrictions.recipients == minted.under(state).restrictions.recipients;
-    is_as_minted || addressed.list.as_slice().iter().any(|address| addressed.key.recipient(address) == *recipient)
+    is_as_minted || addressed.list.addresses().any(|address| addressed.key.recipient(address) == *recipient)
 }
 
 /// For whoever asks for a code where none is needed.

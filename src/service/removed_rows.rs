@@ -7,6 +7,7 @@
 //! | `link#H` | the list of links, which keeps the hash |
 //! | `webhook#W`, `webhook-deliveries#W`, `webhook-retries#W` | the list of webhooks, and the ledger |
 //! | `webhook-namespaces` | its sort key names the tenant |
+//! | `erasing` | its sort key begins with the tenant |
 //! | `usage#T#M#S#n` | the lists of principals and file requests |
 //! | `history#T#M#R` | those lists, and the ledger: a history lasts longer than what it is of |
 //! | `key-hash#H`, `user-of#H`, `request-token#H`, `console#H`, `signing-in#A`, `handoff#X`, `event-ticket#X`, `idempotency#H`, `origin#O` | `leads#T#M` |
@@ -69,13 +70,19 @@ pub(super) struct OfDeclaration {
 /// The rows of a partition, some at a time.
 pub(super) struct Pages {
     partition: String,
+    begins_with: &'static str,
     after: Option<String>,
     is_over: bool,
 }
 
 impl Pages {
     pub(super) fn of(partition: String) -> Self {
-        Self { partition, after: None, is_over: false }
+        Self::beginning_with(partition, "")
+    }
+
+    /// Those alone whose sort key begins so.
+    pub(super) fn beginning_with(partition: String, begins_with: &'static str) -> Self {
+        Self { partition, begins_with, after: None, is_over: false }
     }
 
     /// The rows after those before; none at the end.
@@ -83,7 +90,7 @@ impl Pages {
         if self.is_over {
             return Ok(None);
         }
-        let (partition, begins_with) = (self.partition.clone(), String::new());
+        let (partition, begins_with) = (self.partition.clone(), self.begins_with.to_owned());
         let (after, direction) = (self.after.take(), Direction::Ascending);
         let found = broker.store.query(&Query { partition, begins_with, after, limit: PORTION, direction }).await?;
         self.is_over = found.len() < PORTION;
@@ -125,6 +132,9 @@ impl Removal<'_> {
             }
         }
         let Some(()) = self.row(rows::webhook_namespace(namespace)).await? else { return Ok(None) };
+        for row in self.broker.erasures_under_way(&rows::erasing_of(namespace)).await? {
+            let Some(()) = self.row(row.key).await? else { return Ok(None) };
+        }
         let mut others = accounts(namespace, Scope::Tenant);
         others.extend(rows::plain_lists(namespace));
         let Some(()) = self.partitions(others).await? else { return Ok(None) };

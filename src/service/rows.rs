@@ -43,6 +43,8 @@
 //! | `ledger-state#T#M` | `state` | how far it was verified |
 //! | `exports#T#M` | export id | an export of the ledger |
 //! | `signing-keys#T#M` | number | a key that signs checkpoints and exports |
+//! | `erasures#T#M` | data subject id | that a person was erased, or is being |
+//! | `erasing` | tenant, mode and a random number | erasures that are under way |
 //! | `webhook-namespaces` | tenant and mode | namespaces that have, or had, webhooks |
 //! | `webhooks#T#M` | `roster`, webhook id | which webhooks there are; a webhook |
 //! | `webhook#W` | `progress` | how far it has come in the ledger |
@@ -68,7 +70,7 @@ use crate::{
     domain::{
         audit_index::{Block, DRAWERS},
         event::{EventClass, Subject},
-        ids::{ArtifactId, ExportId, FileRequestId, LinkId, ShareId, TenantId, UploadId, WebhookId},
+        ids::{ArtifactId, DataSubjectId, ExportId, FileRequestId, LinkId, ShareId, TenantId, UploadId, WebhookId},
         instant::Instant,
         path::VaultPath,
         principal::PrincipalId,
@@ -356,8 +358,12 @@ pub(super) fn segment_before(first: u64) -> Option<String> {
     first.checked_sub(1).filter(|before| *before > 0).map(|before| format!("{before:016x}"))
 }
 
+pub(super) fn client_rows(namespace: Namespace) -> String {
+    format!("ledger-clients#{}", of(namespace))
+}
+
 pub(super) fn segment_clients(namespace: Namespace, first: u64, class: EventClass) -> RowKey {
-    RowKey::new(format!("ledger-clients#{}", of(namespace)), format!("{first:016x}#{}", class.as_str()))
+    RowKey::new(client_rows(namespace), format!("{first:016x}#{}", class.as_str()))
 }
 
 /// A drawer of the index, of all blocks.
@@ -395,6 +401,23 @@ pub(super) fn signing_keys(namespace: Namespace) -> String {
 
 pub(super) fn signing_key(namespace: Namespace, number: u32) -> RowKey {
     RowKey::new(signing_keys(namespace), format!("{number:08x}"))
+}
+
+pub(super) fn erasures(namespace: Namespace) -> String {
+    format!("erasures#{}", of(namespace))
+}
+
+pub(super) fn erasure(namespace: Namespace, subject: DataSubjectId) -> RowKey {
+    RowKey::new(erasures(namespace), subject.to_string())
+}
+
+pub(super) fn erasing() -> String {
+    "erasing".into()
+}
+
+/// What all rows of the list of erasures that are of a namespace begin with.
+pub(super) fn erasing_of(namespace: Namespace) -> String {
+    format!("{}#", of(namespace))
 }
 
 pub(super) fn webhook_namespaces() -> String {
@@ -445,10 +468,11 @@ pub(super) fn plain_lists(namespace: Namespace) -> Vec<String> {
         uploads(namespace),
         format!("receipts#{of}"),
         vault(namespace),
-        format!("ledger-clients#{of}"),
+        client_rows(namespace),
         format!("ledger-state#{of}"),
         exports(namespace),
         signing_keys(namespace),
+        erasures(namespace),
         all_times(namespace),
     ];
     lists.into_iter().chain((0..DRAWERS).map(|drawer| drawers(namespace, drawer))).collect()

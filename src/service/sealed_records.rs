@@ -9,8 +9,9 @@ use crate::{
     crypto::{data_key::DataKey, field::Place, lookup::LookupHash},
     domain::{
         identity::{Issuer, Subject},
-        ids::TenantId,
+        ids::{DataSubjectId, TenantId},
         instant::Instant,
+        recipient::Address,
     },
     store::{Expected, Row, RowKey, Write},
 };
@@ -99,6 +100,16 @@ impl SealedRecords<'_> {
     /// Under what the row lies that leads to a user.
     pub(super) fn user(&self, issuer: &Issuer, subject: &Subject) -> Result<LookupHash, Error> {
         Ok(LookupHash::of_user(self.key()?, issuer, subject))
+    }
+
+    /// What the person is named by who is known by an address.
+    pub(super) fn addressee(&self, address: &Address) -> Result<DataSubjectId, Error> {
+        Ok(LookupHash::of_addressee(self.key()?, address))
+    }
+
+    /// What a user is named by as a person.
+    pub(super) fn user_as_subject(&self, issuer: &Issuer, subject: &Subject) -> Result<DataSubjectId, Error> {
+        Ok(LookupHash::of_user_as_subject(self.key()?, issuer, subject))
     }
 }
 

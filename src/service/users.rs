@@ -33,8 +33,8 @@ pub struct CreateUser {
 /// What tenant, issuer and subject lead to.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct UserPointer {
-    namespace: Namespace,
-    id: UserId,
+    pub(super) namespace: Namespace,
+    pub(super) id: UserId,
 }
 
 impl Broker {

@@ -36,6 +36,7 @@ mod checkpoints;
 mod client_details;
 mod console;
 mod cross_origin;
+mod data_subjects;
 mod doctored;
 mod event_sockets;
 mod event_streams;
@@ -173,6 +174,15 @@ on_every_backend! {
         each_of_several_claimants_has_a_session_of_their_own,
         networks_are_kept_in_one_spelling,
         of_many_who_open_a_link_as_many_win_as_were_asked_for;
+    data_subjects:
+        an_export_tells_all_that_is_kept_of_somebody_and_nothing_of_others,
+        whoever_is_erased_is_gone_and_nobody_gets_more_by_it,
+        a_user_is_erased_by_either_name_and_what_they_made_lives_on_where_that_is_wanted,
+        what_is_no_request_about_somebody_is_refused,
+        whoever_tests_reaches_nobody_who_is_live,
+        a_corrected_address_takes_the_place_of_the_other_and_nobody_gains,
+        a_tenant_takes_all_it_has_along_in_pages_of_any_size,
+        why_an_address_is_kept_is_told_to_its_owner_alone_and_decides_nothing;
     recipients:
         a_recipient_redeems_with_a_code_from_their_mail_and_comes_back_without,
         each_recipient_claims_once_and_nobody_instead_of_another,

@@ -82,7 +82,9 @@ const KINDS = {
 function meant({ recipients }) {
   if (!recipients) return [];
   const who = ({ address, claimed_at: at }) => (at ? t("recipient_opened", { address, when: brief(at) }) : address);
-  return [["recipients", element("ul", { className: "pins" }, ...recipients.map((one) => element("li", {}, named(who(one)))))]];
+  const noted = ({ purpose, consent }) => [purpose, consent].map((note) => (note ? ` · ${note}` : "")).join("");
+  const line = (one) => element("li", {}, named(who(one) + noted(one)));
+  return [["recipients", element("ul", { className: "pins" }, ...recipients.map(line))]];
 }
 
 const told = (made) => (made.message ? [["message", named(made.message)]] : []);

@@ -45,7 +45,12 @@ impl Canaries {
         for field in fields {
             body[field] = match *field {
                 "metadata" => json!({ "note": self.say("metadata") }),
-                "recipients" => json!([format!("{}@recipients.example", self.mark), "other@recipients.example"]),
+                "recipients" => {
+                    let address = format!("{}@recipients.example", self.mark);
+                    let noted =
+                        json!({ "address": address, "purpose": self.say("purpose"), "consent": self.say("consent") });
+                    json!([noted, "other@recipients.example"])
+                }
                 "allowed_networks" => json!([self.network, "127.0.0.0/8", "::1"]),
                 field => json!(self.say(field)),
             };
@@ -178,6 +183,17 @@ fn nothing_that_people_say_is_found_in_the_store(backend: Backend) {
     let upload_route = format!("/v1/uploads/{}", text(&upload, "id"));
     api.call("POST", &format!("{upload_route}/complete")).bearer(api.admin()).send().expect(200);
     api.sign_in(&text(&key, "secret"));
+
+    // Somebody who is asked for, and erased.
+    let gone = json!({ "issuer": "https://id.example", "subject": said.say("gone") });
+    let mut user = gone.clone();
+    user["grants"] = grants.clone();
+    api.post(api.admin(), "/v1/users", &user).expect(201);
+    for (what, status, fields) in [("export", 200, &[][..]), ("find", 200, &[]), ("erase", 202, &["reason"])] {
+        let route = format!("/v1/data-subjects/{what}");
+        api.post(api.admin(), &route, &said.in_fields(gone.clone(), fields)).expect(status);
+        driven.extend(["subject"].iter().chain(fields).map(|field| (route.clone(), *field)));
+    }
 
     // Each is there to be read by whoever may.
     for (bearer, route, fields) in [

@@ -98,7 +98,7 @@ pub fn what_is_no_deletion_is_refused(api: &Api) {
 }
 
 /// A text that is nowhere else.
-fn mark() -> String {
+pub fn mark() -> String {
     format!("Q{}Z", base16ct::lower::encode_string(&random::<8>()))
 }
 
@@ -152,6 +152,14 @@ fn live(api: &Api, tenant: &Tenant, mark: &str) {
     let webhook = once(key, "/v1/webhooks", &receiver);
     api.post(key, &format!("/v1/webhooks/{}/test", text(&webhook, "id")), &json!({})).expect(200);
     api.sign_in(key);
+    // One that is over, and one at which nobody is.
+    let erase = |address: &str| json!({ "address": address, "reason": mark });
+    let erased = api.post(key, "/v1/data-subjects/erase", &erase(&recipient)).expect(202);
+    until("they are erased", || {
+        let seen = api.get(key, &format!("/v1/data-subjects/erasures/{}", text(&erased, "id"))).expect(200);
+        (seen["status"] == "erased").then_some(())
+    });
+    api.wait(super::data_subjects::begin(api, key, &format!("other-{recipient}"))).unwrap();
     for origins in [json!([format!("https://{}.example", mark.to_lowercase())]), json!(["https://app.example"])] {
         let route = format!("/v1/tenants/{}/allowed-origins", tenant.id);
         api.call("PUT", &route).bearer(key).json(&json!({ "origins": origins })).send().expect(200);
@@ -281,7 +289,7 @@ fn nothing_is_left(api: &Api) -> String {
 }
 
 /// Everything that this broker holds, in whatever form it lies there.
-fn raw(api: &Api, backend: Backend) -> Vec<Vec<u8>> {
+pub fn raw(api: &Api, backend: Backend) -> Vec<Vec<u8>> {
     match backend {
         Backend::Embedded => files(api.data_dir()),
         Backend::Aws => api.wait(crate::store::fixture::whole_table()),
@@ -304,7 +312,7 @@ fn files(folder: &Path) -> Vec<Vec<u8>> {
     found
 }
 
-fn holds(bytes: &[u8], wanted: &[u8]) -> bool {
+pub fn holds(bytes: &[u8], wanted: &[u8]) -> bool {
     bytes.windows(wanted.len()).any(|window| window[0] == wanted[0] && window == wanted)
 }
 

@@ -224,6 +224,35 @@ fn tenants_are_created_and_listed_by_operators() {
 }
 
 #[test]
+fn a_person_is_exported_and_erased_and_a_tenant_exported() {
+    let (place, served, key) = served();
+    let add = ["user", "add", "--issuer", "https://id.example", "--subject", "Jo-17", "docs/=write", "--label", "Jo"];
+    let id = said(&served.client(&key, &add));
+    let id = id.trim_end();
+    let export = said(&served.client(&key, &["subject", "export", "--user", id]));
+    assert!(export.contains("Jo-17") && export.contains("by_hand"), "{export}");
+    let by_subject = ["--issuer", "https://id.example", "--subject", "Jo-17"];
+    let find = [&["subject", "find"], by_subject.as_slice()].concat();
+    assert!(fault(&served.client(&key, &find)).contains("was not erased"));
+    let erased = said(&served.client(&key, &["subject", "erase", "--user", id, "--reason", "a letter"]));
+    assert!(erased.starts_with("dsu_") && erased.contains("erased") && erased.contains("1 users"), "{erased}");
+    assert_eq!(said(&served.client(&key, &find)), erased);
+    assert_eq!(said(&served.client(&key, &["subject", "erasures"])), erased);
+    assert!(!said(&served.client(&key, &["user", "list"])).contains("Jo"));
+    let nobody = said(&served.client(&key, &["subject", "erase", "--address", "nobody@example.org"]));
+    assert!(nobody.contains("nothing was held"), "{nobody}");
+    let corrected = ["subject", "correct", "--address", "a@example.org", "--to", "b@example.org"];
+    assert_eq!(said(&served.client(&key, &corrected)).trim_end(), "corrected in 0 shares and 0 links");
+    assert!(fault(&served.client(&key, &["subject", "erase"])).contains("/address"));
+    let folder = place.path("taken along");
+    let told = said(&served.client(&key, &["tenant", "export", "--to", folder.to_str().unwrap()]));
+    assert!(told.contains("1 user  user.ndjson") && told.contains("record.ndjson"), "{told}");
+    let tenant = fs::read_to_string(folder.join("tenant.ndjson")).unwrap();
+    assert!(tenant.lines().count() == 1 && tenant.contains("ten_"), "{tenant}");
+    served.stop();
+}
+
+#[test]
 fn users_are_let_in_changed_and_removed() {
     let (_place, served, key) = served();
     let add = ["user", "add", "--issuer", "https://id.example", "--subject", "1\u{e9}", "docs/=write", "--label", "Jo"];

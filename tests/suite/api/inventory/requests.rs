@@ -193,6 +193,23 @@ impl House {
             | "POST /v1/users/{id}/cut-off"
             | "POST /v1/users/{id}/reinstate" => of(&user()),
             "PATCH /v1/users/{id}" => of_with(&user(), json!({ "label": "new" })),
+            "POST /v1/data-subjects/export" | "POST /v1/data-subjects/find" => {
+                with(json!({ "address": "ada@example.org" }))
+            }
+            "POST /v1/data-subjects/erase" => {
+                with(json!({ "address": format!("{}@example.org", new_name().to_lowercase()) }))
+            }
+            "POST /v1/data-subjects/correct" => {
+                with(json!({ "address": "typo@example.org", "to": "right@example.org" }))
+            }
+            "GET /v1/data-subjects/erasures" => {
+                api.post(admin, "/v1/data-subjects/erase", &json!({ "address": "gone@example.org" })).expect(202);
+                Asked { path: pattern.to_owned(), body: None }
+            }
+            "GET /v1/data-subjects/erasures/{id}" => {
+                let gone = json!({ "address": "gone@example.org" });
+                of(&text(&api.post(admin, "/v1/data-subjects/erase", &gone).expect(202), "id"))
+            }
             "POST /v1/tenants" => with(json!({ "name": "Fourth" })),
             "GET /v1/tenants/{id}"
             | "POST /v1/tenants/{id}/suspend"
