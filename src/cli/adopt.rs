@@ -6,7 +6,10 @@ use clap::Args;
 use crate::{
     app::MissingKeys,
     config::{Given, StoreConfig},
-    domain::{standing::Standing, tenant::Namespace},
+    domain::{
+        standing::{Adoption, Standing},
+        tenant::Namespace,
+    },
 };
 
 use super::{Failed, bootstrap::open, remark, runtime, say};
@@ -81,9 +84,9 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failed> {
                         remark(format!("{tenant} ({mode}): {lost} records after {has} are lost, by its checkpoints"));
                     })
                     .await?;
-                let (tenants, lost) = (adoption.tenants, adoption.lost);
+                let Adoption { tenants, lost, erased_again, .. } = adoption;
                 say(format!(
-                    "The store is adopted. Tenants: {tenants}. Records known to be lost: {lost}.\n\n\
+                    "The store is adopted. Tenants: {tenants}. Records known to be lost: {lost}. People to be erased again, once it is served: {erased_again}.\n\n\
                      Nothing that was made before opens any more. Next:\n\n    \
                      cloakroom recover-admin              # an operator's key for you\n    \
                      cloakroom tenant cut-off TENANT      # an administrator's key for each other tenant\n    \

@@ -65,6 +65,9 @@ pub struct Adoption {
     pub tenants: u64,
     /// How many records of all ledgers are known to be lost.
     pub lost: u64,
+    /// How many people are to be erased again.
+    #[serde(default)]
+    pub erased_again: u64,
     /// Whether all of it is done.
     pub is_done: bool,
 }
@@ -72,7 +75,7 @@ pub struct Adoption {
 impl Adoption {
     /// Of which nothing was done yet.
     pub const fn begin(now: Instant) -> Self {
-        Self { begun_at: now, reached: None, tenants: 0, lost: 0, is_done: false }
+        Self { begun_at: now, reached: None, tenants: 0, lost: 0, erased_again: 0, is_done: false }
     }
 }
 

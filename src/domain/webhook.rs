@@ -125,7 +125,7 @@ impl fmt::Debug for WebhookUrl {
 }
 
 /// What event types begin with, before the full stop: whoever asks for all of a kind names one of these.
-const FAMILIES: [&str; 20] = [
+const FAMILIES: [&str; 21] = [
     "api_key",
     "archive",
     "artifact",
@@ -141,6 +141,7 @@ const FAMILIES: [&str; 20] = [
     "principals",
     "quota",
     "share",
+    "store",
     "tenant",
     "upload",
     "usage",

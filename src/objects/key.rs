@@ -5,6 +5,7 @@
 //! `checkpoints/<tenant>/<mode>/<size>` what was signed about a ledger,
 //! `exports/<tenant>/<mode>/<export id>/<name>` what was exported of it,
 //! `superseded/<tenant>/<mode>/<time and size>` what was signed about records that a restored store has lost,
+//! `erased/<tenant>/<mode>/<data subject id>` that a person was erased,
 //! `standing/<deployment>` how far the store has come, `removed/<tenant>` that a tenant is no more.
 //! The kind comes first, since the rules of a bucket go by prefix.
 //! Only those of artifacts carry a name that a client chose, as a checked [`VaultPath`]
@@ -15,7 +16,7 @@ use std::fmt;
 use sha2::{Digest, Sha256};
 
 use crate::domain::{
-    ids::{ArtifactId, ExportId, ObjectId, TenantId},
+    ids::{ArtifactId, DataSubjectId, ExportId, ObjectId, TenantId},
     instant::Instant,
     path::VaultPath,
     tenant::Namespace,
@@ -66,6 +67,8 @@ pub enum ObjectFolder {
     Checkpoints(Namespace),
     /// Checkpoints of records that the ledger lost when its store was restored.
     Superseded(Namespace),
+    /// Notes of who was erased from a namespace.
+    Erased(Namespace),
 }
 
 impl ObjectFolder {
@@ -76,6 +79,7 @@ impl ObjectFolder {
             Self::Vault(namespace) => format!("vault/{}/", within(namespace)),
             Self::Checkpoints(namespace) => format!("checkpoints/{}/", within(namespace)),
             Self::Superseded(namespace) => format!("superseded/{}/", within(namespace)),
+            Self::Erased(namespace) => format!("erased/{}/", within(namespace)),
         }
     }
 }
@@ -150,6 +154,16 @@ impl ObjectKey {
     pub fn superseded_size(&self) -> Option<u64> {
         let (_, digits) = self.0.strip_prefix("superseded/")?.rsplit_once('/')?;
         u64::from_str_radix(digits.get(16..)?, 16).ok()
+    }
+
+    /// That a person was erased.
+    pub fn erased(namespace: Namespace, subject: DataSubjectId) -> Self {
+        Self(format!("erased/{}/{subject}", within(namespace)))
+    }
+
+    /// Who was, if it is the key of such a note.
+    pub fn erased_subject(&self) -> Option<DataSubjectId> {
+        self.0.strip_prefix("erased/")?.rsplit_once('/')?.1.parse().ok()
     }
 
     /// How far the store of a deployment has come.

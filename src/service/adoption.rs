@@ -129,9 +129,23 @@ impl Broker {
             for mode in [Mode::Live, Mode::Test] {
                 ledgers.push(self.restored_ledger(Namespace { tenant: id, mode }).await?);
             }
+            let mut erased = 0;
+            if tenant.is_some() {
+                for mode in [Mode::Live, Mode::Test] {
+                    // Twice is harmless: an erasure that has begun goes on.
+                    erased += self.erase_again(Namespace { tenant: id, mode }).await?;
+                }
+            }
             let lost: u64 = ledgers.iter().map(|ledger| ledger.gap.lost()).sum();
-            let Adoption { begun_at, tenants, lost: before, .. } = adoption.value;
-            let reached = Adoption { reached: Some(id), tenants: tenants + 1, lost: before + lost, ..adoption.value };
+            let Adoption { begun_at, tenants, lost: before, erased_again, .. } = adoption.value;
+            let erased_again = erased_again + erased;
+            let reached = Adoption {
+                reached: Some(id),
+                tenants: tenants + 1,
+                lost: before + lost,
+                erased_again,
+                ..adoption.value
+            };
             let expected = Expected::Version(adoption.version);
             let attempt = self.new_attempt();
             let mut transaction = Transaction::noting(attempt, self.write_adoption(expected, &reached)?);

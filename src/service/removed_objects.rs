@@ -54,7 +54,12 @@ impl Removal<'_> {
 
     /// Removes the checkpoints of a namespace.
     pub(super) async fn checkpoints(&mut self, namespace: Namespace) -> Result<Option<()>, Error> {
-        for folder in [ObjectFolder::Superseded(namespace), ObjectFolder::Checkpoints(namespace)] {
+        let folders = [
+            ObjectFolder::Erased(namespace),
+            ObjectFolder::Superseded(namespace),
+            ObjectFolder::Checkpoints(namespace),
+        ];
+        for folder in folders {
             let Some(()) = self.erase(&Doomed::folder(folder)).await? else { return Ok(None) };
         }
         Ok(Some(()))

@@ -377,7 +377,7 @@ def who_sets_it_up_sees_no_files(made):
         for resource in as_list(statement["Resource"]):
             if resource.startswith("arn:aws:s3:::") and sid != "FindObjects":
                 prefix = resource.removeprefix("arn:aws:s3:::files/")
-                expect(prefix in {"standing/*", "removed/*", "checkpoints/*", "superseded/*"}, f"{sid}: {prefix}")
+                expect(prefix in {"standing/*", "removed/*", "erased/*", "checkpoints/*", "superseded/*"}, f"{sid}: {prefix}")
 
 
 def root_keys_are_read_by_who_starts(made):

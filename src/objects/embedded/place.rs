@@ -5,10 +5,11 @@
 //! vault/<tenant>/<mode>/obj_<6 digits>/<name>   the first six: a folder for each 4.7 hours
 //! checkpoints/<tenant>/<mode>/<12 digits>/<name>   the first twelve: a folder for each 65,536 records
 //! superseded/<tenant>/<mode>/<12 digits>/<name>    the first twelve: a folder for each minute or so
+//! erased/<tenant>/<mode>/dsu_<2 digits>/<name>    the first two
 //! hashed/<2 digits>/<2 digits>/<name>           the SHA-256 of any other key
 //! ```
 //!
-//! The first four can be listed: their keys are made of what this server drew,
+//! The first five can be listed: their keys are made of what this server drew,
 //! and nothing becomes a file name that has another character than `a` to `z`,
 //! `0` to `9` and `_`. Names of one folder have one length, and the folders
 //! between are named by how they begin, so that the order of the names is
@@ -25,7 +26,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     domain::{
-        ids::{ObjectId, TenantId},
+        ids::{DataSubjectId, ObjectId, TenantId},
         instant::Instant,
     },
     objects::{ListedObject, ObjectFolder, ObjectKey},
@@ -51,6 +52,7 @@ fn listable(key: &str) -> Option<PathBuf> {
         "inbox" => is_secret(name).then(|| &name[..2])?,
         "vault" => name.parse::<ObjectId>().ok().map(|_| &name[..10])?,
         "checkpoints" => is_number(name).then(|| &name[..12])?,
+        "erased" => name.parse::<DataSubjectId>().ok().map(|_| &name[..6])?,
         "superseded" => (name.len() == 32 && is_hexadecimal(name)).then(|| &name[..12])?,
         _ => return None,
     };

@@ -298,6 +298,7 @@ impl Erasing<'_> {
     async fn end(&mut self) -> Result<Option<()>, Error> {
         let origin = Origin { namespace: self.home, asking: None, at: self.broker.now() };
         let before = self.record.value.clone();
+        self.broker.note_erased(self.home, before.id).await?;
         let event = origin.done(EventType::DataSubjectErased, Actor::System, before.id);
         self.record.value = before.ended(origin.at);
         let transaction = self.broker.recording(&event)?.write(self.write()?);

@@ -10,6 +10,7 @@ use crate::{
     },
     service::{
         Broker, Caller, Error,
+        events::Origin,
         listing::{Page, PageRequest},
         records::{Committed, ROUNDS, committed, outrun},
         removed_rows::Pages,
@@ -78,37 +79,43 @@ impl Broker {
                 return Err(Error::conflict("own_user", "nobody erases themselves; ask another administrator"));
             }
         }
+        let asked = Asked {
+            who,
+            reason: wanted.reason,
+            by: caller.actor(),
+            by_operator: caller.operates().is_ok(),
+            keeps_minted: wanted.keeps_minted,
+        };
+        Ok((namespace, self.begin_erasing(caller.origin(self), known.id, asked).await?))
+    }
+
+    /// Begins to erase somebody, or begins again, whoever asked for it.
+    pub(super) async fn begin_erasing(
+        &self,
+        origin: Origin,
+        id: DataSubjectId,
+        asked: Asked,
+    ) -> Result<Erasure, Error> {
+        let namespace = origin.namespace;
         let sealed = self.sealed(namespace.tenant).await?;
         for _ in 0..ROUNDS {
-            let [row] = self.store.get([rows::erasure(namespace, known.id)]).await?;
+            let [row] = self.store.get([rows::erasure(namespace, id)]).await?;
             let before = sealed.decode_if::<Erasure>(row.as_ref())?;
-            let origin = caller.origin(self);
             let drawn = base16ct::lower::encode_string(&self.entropy.bytes::<16>());
             let lead = format!("{}{drawn}", rows::erasing_of(namespace));
-            let asked = Asked {
-                who: who.clone(),
-                reason: wanted.reason.clone(),
-                by: caller.actor(),
-                by_operator: caller.operates().is_ok(),
-                keeps_minted: wanted.keeps_minted,
-            };
-            let begun =
-                Erasure::begun(before.as_ref().map(|before| &before.value), known.id, asked, lead.clone(), origin.at);
+            let before_that = before.as_ref().map(|before| &before.value);
+            let begun = Erasure::begun(before_that, id, asked.clone(), lead.clone(), origin.at);
             let expected = before.map_or(Expected::Absent, |before| Expected::Version(before.version));
-            let event = origin.done(EventType::DataSubjectErasureAsked, caller.actor(), known.id);
-            let mut transaction = self.recording(&event)?.write(sealed.put(
-                rows::erasure(namespace, known.id),
-                expected,
-                &begun,
-                None,
-            )?);
+            let event = origin.done(EventType::DataSubjectErasureAsked, asked.by.clone(), id);
+            let mut transaction =
+                self.recording(&event)?.write(sealed.put(rows::erasure(namespace, id), expected, &begun, None)?);
             if begun.lead == lead {
-                let to = UnderWay { namespace, id: known.id };
+                let to = UnderWay { namespace, id };
                 transaction =
                     transaction.write(self.put(RowKey::new(rows::erasing(), lead), Expected::Absent, &to, None)?);
             }
             match committed(self.store.commit(transaction).await)? {
-                Committed::Done => return Ok((namespace, begun)),
+                Committed::Done => return Ok(begun),
                 Committed::ReadAgain => {}
             }
         }

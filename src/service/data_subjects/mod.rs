@@ -4,6 +4,7 @@
 //! Never here: who somebody is, in an event, a log or a key of a row. A person is named by a keyed hash
 //! ([`crate::crypto::lookup`]).
 
+mod again;
 mod correction;
 mod erasing;
 mod erasure;

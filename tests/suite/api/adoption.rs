@@ -6,10 +6,11 @@ use std::sync::Arc;
 use cloakroom::{
     crypto::secret::SecretText,
     domain::{
-        event::{Event, EventType},
+        event::{Actor, Event, EventType},
         ids::TenantId,
         permission::SharePermission,
         principal::PrincipalId,
+        recipient::Address,
         removal::GRACE,
         standing::Standing,
         tenant::{Mode, Namespace},
@@ -18,6 +19,7 @@ use cloakroom::{
     service::{
         Broker, Caller, Error, Progress,
         adoption::Gap,
+        data_subjects::{EraseSubject, Named},
         idempotency::Reply,
         ledger_sweep::{Extent, Swept},
         removal::Turn,
@@ -351,4 +353,38 @@ async fn a_tenant_that_was_removed_since_a_backup_is_removed_again() {
     assert!(told.iter().any(|event| event.kind == EventType::TenantDeleted && event.resource == gone.to_string()));
     let operator = broker.recover_operator().await.unwrap();
     caller(&broker, operator.secret.expose()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_person_who_was_erased_since_a_backup_is_erased_again() {
+    let laboratory = Laboratory::new().await;
+    let address = |text: &str| Address::try_from(text.to_owned()).unwrap();
+    let (ada, bob) = (address("ada@example.org"), address("bob@example.org"));
+    let minted = laboratory.mint_to(SharePermission::Read, &["a.txt"], &[&ada, &bob]).await;
+    let backup = backup_of(&laboratory);
+    let admin = laboratory.caller(&laboratory.tenant.admin).await.unwrap();
+    let wanted = EraseSubject { who: Named::Address(ada.clone()), reason: None, keeps_minted: false };
+    let (namespace, erasure) = laboratory.broker.begin_erasure(&admin, wanted).await.unwrap();
+    laboratory.broker.go_on_with_erasure(namespace, erasure.id).await.unwrap();
+    laboratory.broker.note_progress().await.unwrap();
+
+    // What somebody else says of a person counts for nothing.
+    let of_bob = laboratory.broker.find_subject(&admin, Named::Address(bob.clone())).await.unwrap().id;
+    let note = ObjectKey::erased(namespace, of_bob);
+    laboratory.objects.put(&note, &ContentType::unknown(), "erased".into()).await.unwrap();
+    let (broker, _) = restored(&laboratory, &backup);
+    assert_eq!(broker.adopt_restored(|_| ()).await.unwrap().erased_again, 1);
+    let operator = broker.recover_operator().await.unwrap();
+    let operator = caller(&broker, operator.secret.expose()).await.unwrap();
+    let seen = broker.see_erasure(&operator, erasure.id).await.unwrap();
+    assert!(seen.is_under_way() && seen.by == Actor::System);
+    broker.go_on_with_erasure(namespace, erasure.id).await.unwrap();
+    let seen = broker.see_erasure(&operator, erasure.id).await.unwrap();
+    assert!(seen.erased_at.is_some() && seen.removed.shares == 1, "{seen:?}");
+    assert!(matches!(broker.see_erasure(&operator, of_bob).await, Err(Error::NotFound)));
+    let left = broker.inspect_share(&operator, minted.share.grant.id).await.unwrap().notes.recipients.unwrap();
+    assert!(left.has(&bob) && !left.has(&ada));
+    swept(&broker, home(&laboratory)).await;
+    // Adopted once more, there is nobody left to erase.
+    assert_eq!(broker.adopt_restored(|_| ()).await.unwrap().erased_again, 0);
 }

@@ -17,6 +17,7 @@ use cloakroom::{
         network::Networks,
         path::PathPin,
         permission::SharePermission,
+        recipient::{Address, Recipients},
         restrictions::Restrictions,
         share::Pins,
         webhook::Reachable,
@@ -239,6 +240,12 @@ impl Laboratory {
 
     /// A share of these paths, minted by the administrator, with the usual lifetimes.
     pub async fn mint(&self, permission: SharePermission, paths: &[&str]) -> MintedShare {
+        self.mint_to(permission, paths, &[]).await
+    }
+
+    /// The same, for these recipients alone, if there are any.
+    pub async fn mint_to(&self, permission: SharePermission, paths: &[&str], to: &[&Address]) -> MintedShare {
+        let to: Vec<_> = to.iter().map(|address| (*address).clone()).collect();
         let now = self.clock.now();
         let wanted = MintShare {
             pins: Pins::new(paths.iter().map(|path| PathPin::parse(path).unwrap()).collect()).unwrap(),
@@ -251,7 +258,7 @@ impl Laboratory {
             not_before: None,
             redemptions: 1,
             restrictions: Restrictions::default(),
-            recipients: None,
+            recipients: (!to.is_empty()).then(|| Recipients::try_from(to).unwrap()),
             allow_missing: true,
         };
         let caller = self.caller(&self.tenant.admin).await.unwrap();
