@@ -383,8 +383,8 @@ pub async fn prepare(config: &Config) -> Result<Prepared, StartError> {
         StoreConfig::Dynamodb { .. } => MissingKeys::Refuse,
     };
     let mut parts = open(config, public_url, &content_url, missing_keys).await?;
-    parts.check_standing().await?;
     parts.broker.settings.offered = enforcement::checked(config, &parts.broker).await?;
+    parts.check_standing().await?;
     Ok(Prepared { parts, bound, certificates, workers: config.workers })
 }
 

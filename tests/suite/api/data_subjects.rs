@@ -692,6 +692,8 @@ fn an_erasure_that_is_cut_off_at_any_step_is_gone_on_with_to_its_end() {
         if is_done {
             assert_eq!(turn.unwrap().unwrap(), Turn::Done);
             assert!(steps > 20, "there were no steps to be cut off at");
+        } else if api.get(key, &format!("/v1/data-subjects/erasures/{}", begun.id)).expect(200)["status"] == "erased" {
+            // It was its end that nobody heard of: asked again, it would begin anew.
         } else if steps % 2 == 0 {
             // By a round.
             clock.advance(Duration::from_secs(61));
