@@ -18,7 +18,8 @@ const FOCUS: &str = "
     return {
       is: at === document.body ? '' : at.outerHTML.slice(0, 120),
       seen: style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) >= 2 && at.matches(':focus-visible'),
-      inside: box.top >= 0 && box.bottom <= innerHeight && box.width > 0,
+      // Pages are scrolled by whole pixels, and lines of text are not as high.
+      inside: Math.ceil(box.top) >= 0 && Math.floor(box.bottom) <= innerHeight && box.width > 0,
       uncovered: place.contains(document.elementFromPoint(box.x + box.width / 2, box.y + box.height / 2)),
       inOrder: before === document.body || !before.isConnected || Boolean(before.compareDocumentPosition(at) & Node.DIRECTION),
       found: at.matches(SELECTOR),
@@ -50,6 +51,10 @@ impl Browser {
         self.eval::<()>("window.focusedBefore = document.activeElement");
         for _ in 0..40 {
             self.types_all(keys);
+            // What has the focus is scrolled to when the page is drawn next.
+            self.eval::<bool>(
+                "return new Promise(drawn => requestAnimationFrame(() => requestAnimationFrame(() => drawn(true))))",
+            );
             let focus: serde_json::Value = self.eval(&focus);
             assert!(focus["is"] != "", "nothing more to reach before {selector}");
             for good in ["seen", "inside", "uncovered", "inOrder"] {
