@@ -284,7 +284,7 @@ mod tests {
             kind: if number % 1_000 == 7 { EventType::ShareRefused } else { EventType::ShareCreated },
             namespace: Namespace { tenant: TenantId::from_bytes([1; 16]), mode: Mode::Live },
             actor,
-            resource: if number % 3 == 0 { format!("{number} \"ü\"\n") } else { share.to_string() },
+            resource: if number.is_multiple_of(3) { format!("{number} \"ü\"\n") } else { share.to_string() },
             outcome: if number % 100 == 7 { Outcome::Refused } else { Outcome::Done },
             reason: None,
             count: None,
@@ -292,7 +292,7 @@ mod tests {
             changed: Vec::new(),
             // Not in their order.
             at: at(number ^ 3),
-            request: (number % 5 > 0).then(|| RequestId::from_bytes(bytes(number))),
+            request: (!number.is_multiple_of(5)).then(|| RequestId::from_bytes(bytes(number))),
             client: None,
             seen: None,
         }

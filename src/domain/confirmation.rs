@@ -174,7 +174,7 @@ mod tests {
     fn whoever_is_gone_has_no_code_and_gets_none() {
         let gone = Confirmation::gone();
         assert_eq!((gone.with_code(mark("a"), at(0)), gone.tried().may_be(at(0))), (None, None));
-        assert_eq!(serde_json::to_string(&Confirmation::default()).unwrap().contains("gone"), false);
+        assert!(!serde_json::to_string(&Confirmation::default()).unwrap().contains("gone"));
     }
 
     #[test]

@@ -129,8 +129,8 @@ impl Broker {
                 break;
             }
         }
-        if read > 0 {
-            looking.each = (records / read).max(1);
+        if let Some(each) = records.checked_div(read) {
+            looking.each = each.max(1);
         }
         Ok(below)
     }
