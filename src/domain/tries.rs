@@ -41,15 +41,18 @@ impl Tries {
     pub fn another(previous: Option<&Self>, now: Instant) -> Result<Self, Duration> {
         let count = match previous {
             Some(tries) if now < tries.last.plus(MEMORY) => {
-                let next = tries.last.plus(tries.wait());
-                if now < next {
+                let wait = tries.wait();
+                let next = tries.last.plus(wait);
+                // What came at the same time may have read a later clock: that is no reason to wait.
+                if !wait.is_zero() && now < next {
                     return Err(next.since(now));
                 }
                 tries.count
             }
             _ => 0,
         };
-        Ok(Self { count: count.saturating_add(1), last: now })
+        let last = previous.map_or(now, |tries| tries.last.max(now));
+        Ok(Self { count: count.saturating_add(1), last })
     }
 
     /// How long after the last try the next one may be.
@@ -85,6 +88,15 @@ mod tests {
     fn the_first_tries_are_free_and_then_each_waits_twice_as_long() {
         assert_eq!(patient(FREE_TRIES as usize).1, [0; 0]);
         assert_eq!(patient(17).1, [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 900, 900]);
+    }
+
+    #[test]
+    fn those_that_come_at_the_same_time_are_free_whichever_clock_was_read_first() {
+        let first = Tries::another(None, at(11)).unwrap();
+        assert_eq!(Tries::another(Some(&first), at(10)), Ok(Tries { count: 2, last: at(11) }));
+        let (made, _) = patient(6);
+        let earlier = Instant::from_unix_seconds(999_999);
+        assert!(Tries::another(Some(&made), earlier).is_err(), "what has to wait does not gain by an earlier clock");
     }
 
     #[test]
