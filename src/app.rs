@@ -3,6 +3,7 @@
 mod certificates;
 mod enforcement;
 mod identity_providers;
+mod key_rounds;
 mod rounds;
 
 use std::{
@@ -30,7 +31,7 @@ use crate::{
     },
     keys::{
         Keys,
-        file::{self, KeyFileError},
+        source::{KeySource, KeysError},
     },
     mail::{self, FolderMailer, Mailer, Post, SmtpMailer},
     objects::{
@@ -40,7 +41,8 @@ use crate::{
     },
     scanner::{self, Scanner},
     service::{
-        Broker, ContentOrigin, EventStreams, Limits, Offered, PasswordPool, Settings, UnderWay, Webhooks, tenants,
+        Broker, ContentOrigin, EventStreams, Limits, Offered, PasswordPool, Settings, UnderWay, Webhooks,
+        rotation::NotTaken, tenants,
     },
     store::{
         Backend, Store,
@@ -79,7 +81,7 @@ pub enum StartError {
     },
     /// The keys cannot be used.
     #[error(transparent)]
-    Keys(#[from] KeyFileError),
+    Keys(#[from] KeysError),
     /// The clock is behind what was seen before.
     #[error(transparent)]
     Clock(#[from] MarkError),
@@ -110,6 +112,9 @@ pub enum StartError {
     /// A certificate cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// A key is retired that is still used.
+    #[error(transparent)]
+    RetiredKeys(#[from] NotTaken),
     /// The store is not the one that was served last.
     #[error("{}", NOT_ADOPTED[usize::from(*.0 == Standing::Behind)])]
     NotAdopted(Standing),
@@ -189,10 +194,12 @@ pub async fn open(
 
     // Keys are made only where nothing can have been sealed under others.
     let make_keys = match missing_keys {
-        MissingKeys::Make if !config.root_keys.exists() => !tenants::is_any(&store).await?,
+        MissingKeys::Make if config.root_keys.read()?.is_none() => !tenants::is_any(&store).await?,
         _ => false,
     };
-    let Keys { keyring, edge } = file::load(&config.root_keys, make_keys, entropy.as_ref())?;
+    let document = config.root_keys.load(make_keys, clock.now(), entropy.as_ref())?;
+    let Keys { keyring, edge } =
+        document.keys().map_err(|fault| KeysError::Malformed(config.root_keys.clone(), fault))?;
 
     let mut embedded_objects = None;
     let objects: Arc<dyn ObjectStorage> = match (s3_settings(config), &sdk_config) {
@@ -229,6 +236,7 @@ pub async fn open(
         data_keys: Arc::default(),
         known_principals: Arc::default(),
         edge,
+        rotation: Arc::default(),
         clock,
         entropy,
         passwords: PasswordPool::new(hashing_at_once()),
@@ -335,7 +343,9 @@ pub struct Running {
     parts: Parts,
     listeners: Listeners,
     certificates: Certificates,
-    rounds: [tokio::task::JoinHandle<()>; 6],
+    rounds: [tokio::task::JoinHandle<()>; 8],
+    /// Told when keys are to be read at once.
+    read_keys: Arc<Notify>,
     /// Told when the store may not be served any longer.
     unfit: Arc<Notify>,
     /// Where the API is.
@@ -351,6 +361,7 @@ pub struct Prepared {
     parts: Parts,
     bound: [Bound; 3],
     certificates: Certificates,
+    root_keys: KeySource,
     workers: usize,
 }
 
@@ -385,7 +396,8 @@ pub async fn prepare(config: &Config) -> Result<Prepared, StartError> {
     let mut parts = open(config, public_url, &content_url, missing_keys).await?;
     parts.broker.settings.offered = enforcement::checked(config, &parts.broker).await?;
     parts.check_standing().await?;
-    Ok(Prepared { parts, bound, certificates, workers: config.workers })
+    parts.broker.check_retired_keys().await?;
+    Ok(Prepared { parts, bound, certificates, root_keys: config.root_keys.clone(), workers: config.workers })
 }
 
 impl Prepared {
@@ -404,23 +416,30 @@ impl Prepared {
     /// # Errors
     /// When a listener cannot be served.
     pub fn serve(self) -> Result<Running, StartError> {
-        let Self { parts, bound, certificates, workers } = self;
+        let Self { parts, bound, certificates, root_keys, workers } = self;
         let [api, content, ops] = [bound[0].address, bound[1].address, bound[2].address];
         let embedded = parts.embedded_objects.clone();
         let listeners = Listeners::serve(parts.broker.clone(), embedded, bound, Capacity::of_workers(workers));
         let listeners = listeners.map_err(StartError::Serve)?;
         let of_broker = parts.broker.clone();
         let (store, mark) = (parts.embedded_store.clone(), parts.mark.clone());
-        let unfit = Arc::new(Notify::new());
+        let [unfit, read_keys, keys_changed] = [(); 3].map(|()| Arc::new(Notify::new()));
         let rounds = [
             tokio::spawn(rounds::noting(of_broker.clone(), Arc::clone(&unfit))),
             tokio::spawn(rounds::rounds(of_broker.clone(), store, mark, certificates.clone())),
             tokio::spawn(rounds::chaining(of_broker.clone(), parts.embedded_store.is_some())),
             tokio::spawn(rounds::verifying(of_broker.clone())),
             tokio::spawn(rounds::delivering(of_broker.clone())),
-            tokio::spawn(rounds::removing(of_broker)),
+            tokio::spawn(rounds::removing(of_broker.clone())),
+            tokio::spawn(key_rounds::reading(
+                of_broker.clone(),
+                root_keys,
+                Arc::clone(&read_keys),
+                Arc::clone(&keys_changed),
+            )),
+            tokio::spawn(key_rounds::rewriting(of_broker, keys_changed)),
         ];
-        Ok(Running { parts, listeners, certificates, rounds, unfit, api, content, ops })
+        Ok(Running { parts, listeners, certificates, rounds, read_keys, unfit, api, content, ops })
     }
 }
 
@@ -437,6 +456,11 @@ impl Running {
     /// Shows other certificates from now on, where the files have others that can be used.
     pub fn renew_certificates(&self) {
         self.certificates.renew();
+    }
+
+    /// Takes other keys at once, where there are some that can be used.
+    pub fn read_keys(&self) {
+        self.read_keys.notify_one();
     }
 
     /// Waits until the store may not be served any longer: another one has taken its place.

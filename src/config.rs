@@ -27,7 +27,10 @@ pub use oidc::{OidcClient, OidcConfig, OidcGiven};
 pub use scanner::{ScannerConfig, ScannerKind};
 pub use tls::{CertificateFiles, TlsConfig};
 
-use crate::domain::{client::ClientRetention, limits::LimitTable, network::Networks};
+use crate::{
+    domain::{client::ClientRetention, limits::LimitTable, network::Networks},
+    keys::source::KeySource,
+};
 
 pub(crate) use webhooks::own as own_places;
 
@@ -129,9 +132,9 @@ pub struct Given {
     /// Whether the bucket is named in the path instead of the host
     #[arg(long, env = "CLOAKROOM_S3_PATH_STYLE", value_name = "YES", num_args = 0..=1, default_missing_value = "true")]
     pub s3_path_style: Option<bool>,
-    /// The file with the root keys [default: root-keys.json in the data folder]
-    #[arg(long, env = "CLOAKROOM_ROOT_KEYS", value_name = "FILE")]
-    pub root_keys: Option<PathBuf>,
+    /// Where the root keys are: a file, or env:NAME for a variable [default: root-keys.json in the data folder]
+    #[arg(long, env = "CLOAKROOM_ROOT_KEYS", value_name = "PLACE")]
+    pub root_keys: Option<KeySource>,
     /// What to do where the S3 storage does not enforce what its URLs say: refuse to start, downgrade (do without
     /// the method concerned), or accept (for emulators) [default: refuse]
     #[arg(long, env = "CLOAKROOM_UNENFORCED", value_name = "WHAT")]
@@ -214,7 +217,7 @@ pub struct Config {
     pub mail: Option<MailConfig>,
     pub webhook_allow_private: Networks,
     pub oidc: Vec<OidcConfig>,
-    pub root_keys: PathBuf,
+    pub root_keys: KeySource,
     pub log_format: LogFormat,
     pub log: LogLevel,
 }
@@ -284,7 +287,10 @@ impl Given {
             },
         };
         let config = Config {
-            root_keys: self.root_keys.or(file.root_keys).unwrap_or_else(|| data_dir.join("root-keys.json")),
+            root_keys: self
+                .root_keys
+                .or(file.root_keys)
+                .unwrap_or_else(|| KeySource::File(data_dir.join("root-keys.json"))),
             data_dir,
             listen: address(self.listen.or(file.listen), 8080),
             content_listen: address(self.content_listen.or(file.content_listen), 8081),

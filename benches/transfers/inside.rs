@@ -81,6 +81,14 @@ impl Backend for Commits {
         outcome
     }
 
+    async fn scan(&self, after: Option<&RowKey>, limit: usize) -> Result<Vec<Row>, Unavailable> {
+        self.store.scan(after, limit).await
+    }
+
+    async fn replace_body(&self, row: &Row, body: &[u8]) -> Result<bool, Unavailable> {
+        self.store.replace_body(row, body).await
+    }
+
     async fn count(
         &self,
         counter: &RowKey,

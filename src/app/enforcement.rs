@@ -12,6 +12,7 @@ use crate::{
     config::{Config, ObjectsConfig, StoreConfig, Unenforced},
     doctor::{self, Finding, Method, Report},
     entropy::{Entropy, SystemEntropy},
+    keys::source::KeySource,
     objects::s3::{S3Settings, S3Storage},
     service::{Broker, Offered},
 };
@@ -41,7 +42,7 @@ async fn diagnose_embedded(config: &Config) -> Result<(String, Report), StartErr
     let scratch = Scratch::new(&config.data_dir)?;
     let free = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
     let own = Config {
-        root_keys: scratch.0.join("root-keys.json"),
+        root_keys: KeySource::File(scratch.0.join("root-keys.json")),
         data_dir: scratch.0.clone(),
         listen: free,
         content_listen: free,

@@ -59,10 +59,8 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failed> {
     let Arguments { restored, moved, given } = arguments;
     let config = given.complete()?;
     // Under keys that are made now nothing opens that was written before.
-    if !config.root_keys.exists() {
-        return Err(
-            format!("{} is not there: a store is adopted with its root keys", config.root_keys.display()).into()
-        );
+    if config.root_keys.read()?.is_none() {
+        return Err(format!("{} is not there: a store is adopted with its root keys", config.root_keys).into());
     }
     runtime()?.block_on(async {
         let parts = open(&config, MissingKeys::Refuse).await?;

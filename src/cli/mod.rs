@@ -1,7 +1,7 @@
 //! The command line: one command a file.
 //!
 //! Commands are clients of the API, like everybody else. Only `serve`,
-//! `bootstrap`, `recover-admin`, `adopt` and `check-config` open the data directory, and
+//! `bootstrap`, `recover-admin`, `adopt`, `keys` and `check-config` open the data directory, and
 //! only `doctor` besides them the object storage.
 
 mod adopt;
@@ -23,6 +23,7 @@ mod fault;
 mod first_start;
 mod health;
 mod kept;
+mod keys;
 mod link;
 mod listen;
 mod local;
@@ -113,6 +114,8 @@ enum Command {
     ///
     /// Without --moved or --restored it says what is known, and changes nothing.
     Adopt(Box<adopt::Arguments>),
+    /// List root keys, and put others in their place, while the broker runs
+    Keys(keys::Arguments),
     /// Say whether the configuration can be used
     CheckConfig(Given),
     /// Say whether the broker of this machine runs, for supervisors: ends with 0 or 1
@@ -154,6 +157,7 @@ pub fn run() -> ExitCode {
         Some(Command::Bootstrap(given)) => bootstrap::first(given),
         Some(Command::RecoverAdmin(given)) => bootstrap::recover(given),
         Some(Command::Adopt(arguments)) => adopt::run(*arguments),
+        Some(Command::Keys(arguments)) => keys::run(arguments),
         Some(Command::CheckConfig(given)) => check(given),
         Some(Command::Health(given)) => health::run(given),
         Some(Command::Doctor(arguments)) => return ended(doctor::run(*arguments)),

@@ -51,7 +51,9 @@ async fn serve(config: Config) -> Result<(), Failed> {
     };
     // Before anybody hears that it is ready, and may tell it to stop.
     let mut terminate = signal(SignalKind::terminate())?;
-    let mut hang_up = prepared.has_certificates().then(|| signal(SignalKind::hangup())).transpose()?;
+    // On a terminal it says that this is closed, and ends the process as ever.
+    let renews = prepared.has_certificates() || !std::io::stdout().is_terminal();
+    let mut hang_up = renews.then(|| signal(SignalKind::hangup())).transpose()?;
     let running = prepared.serve()?;
     if std::io::stdout().is_terminal() {
         say(greeting)?;
@@ -67,8 +69,11 @@ async fn serve(config: Config) -> Result<(), Failed> {
             () = running.unfit() => { replaced = true; break }
             _ = tokio::signal::ctrl_c() => break,
             _ = terminate.recv() => break,
-            // Whoever renews certificates says so by this signal; without any, it ends the process as ever.
-            Some(()) = async { hang_up.as_mut()?.recv().await } => running.renew_certificates(),
+            // Whoever renews certificates or keys says so by this signal.
+            Some(()) = async { hang_up.as_mut()?.recv().await } => {
+                running.renew_certificates();
+                running.read_keys();
+            }
         }
     }
     remark("Stopping: requests under way may end; press Ctrl-C again to stop at once.");

@@ -22,6 +22,12 @@ pub const NAMES: [&str; 4] =
 
 const HASH_ALGORITHM: &str = "SHA256";
 
+/// What stands before the point in a SubjectPublicKeyInfo of P-256 (RFC 5480): id-ecPublicKey, secp256r1, a bit string.
+const SPKI_OF_P256: [u8; 26] = [
+    0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce,
+    0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00,
+];
+
 /// The longest policy text that is looked at.
 const LONGEST_POLICY: usize = 1024;
 
@@ -40,6 +46,13 @@ pub struct NotAdmitted;
 pub struct EdgeCookies {
     /// In the order of [`NAMES`].
     pub values: [String; 4],
+}
+
+impl EdgeCookies {
+    /// Whether they name this key.
+    pub(super) fn name(&self, key: &EdgeKey) -> bool {
+        self.values[2] == key.key_pair_id
+    }
 }
 
 impl fmt::Debug for EdgeCookies {
@@ -73,6 +86,19 @@ impl EdgeKey {
         let document = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, &SystemRandom::new())
             .map_err(|_| NotAnEdgeKey)?;
         Ok(Zeroizing::new(document.as_ref().to_vec()))
+    }
+
+    /// By what the edge knows it.
+    pub fn id(&self) -> &str {
+        &self.key_pair_id
+    }
+
+    /// The public key in PEM of a SubjectPublicKeyInfo (RFC 5480), as CloudFront takes it.
+    pub fn public_key_pem(&self) -> String {
+        let der = [SPKI_OF_P256.as_slice(), self.public_key()].concat();
+        let text = STANDARD.encode(der);
+        let lines: Vec<_> = text.as_bytes().chunks(64).map(String::from_utf8_lossy).collect();
+        format!("-----BEGIN PUBLIC KEY-----\n{}\n-----END PUBLIC KEY-----\n", lines.join("\n"))
     }
 
     /// The public key as an uncompressed point (SEC 1 section 2.3.3), 65 bytes.

@@ -152,7 +152,7 @@ impl Keyring {
     ) -> Result<Vec<u8>, SealError> {
         let root = self.sealing_key();
         let (salt, iv): ([u8; 32], [u8; 12]) = (entropy.bytes(), entropy.bytes());
-        let derived = derive(root, asked, &salt);
+        let derived = derive(&root, asked, &salt);
         let mut kept = Vec::with_capacity(HEADER + COMMITMENTS + reply.len() + 16);
         kept.push(VERSION);
         kept.extend_from_slice(&root.kid.0);
@@ -182,7 +182,7 @@ impl Keyring {
         if version != VERSION {
             return Err(NotOpened);
         }
-        let derived = derive(self.opening_key(Kid(kid)).ok_or(NotOpened)?, asked, salt);
+        let derived = derive(&*self.opening_key(Kid(kid)).ok_or(NotOpened)?, asked, salt);
         let compared = Compared {
             kept_until: Instant::from_unix_millis(u64::from_be_bytes(*until)),
             same_credential: derived.credential.ct_eq(credential).into(),

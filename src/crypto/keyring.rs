@@ -4,12 +4,16 @@
 //! A key is staged on every replica before one of them seals under it, so
 //! that a rotation rejects nothing. Where the keys come from is [`crate::keys`].
 
-use std::fmt;
+use std::{
+    fmt,
+    sync::{Arc, PoisonError, RwLock, RwLockReadGuard},
+};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use hkdf::Hkdf;
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
+use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 use crate::entropy::Entropy;
@@ -17,6 +21,15 @@ use crate::entropy::Entropy;
 /// Names a root key. Random; says nothing about the key.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Kid(pub [u8; 4]);
+
+impl Kid {
+    /// The kid with this name: 8 hexadecimal digits.
+    pub fn parse(name: &str) -> Option<Self> {
+        let mut kid = [0; 4];
+        let read = base16ct::lower::decode(name, &mut kid).ok()?;
+        (read.len() == 4).then_some(Self(kid))
+    }
+}
 
 impl fmt::Display for Kid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -118,16 +131,42 @@ pub enum NotAKeyring {
     SameKid(Kid),
 }
 
-/// All root keys of a deployment.
-#[derive(Clone, Debug)]
+/// Why other keys do not take the place of those in use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotASuccessor {
+    /// They seal for somebody else.
+    #[error("they are the keys of another deployment")]
+    OtherDeployment,
+    /// What was sealed under it would open no more.
+    #[error("the root key {0} has other bits than before")]
+    OtherBits(Kid),
+}
+
+/// All root keys of a deployment. They can be replaced while they are used: whatever is under way goes on with the key that it
+/// has begun with.
+#[derive(Debug)]
 pub struct Keyring {
     deployment: DeploymentId,
-    keys: Vec<RootKey>,
-    primary: usize,
+    ring: RwLock<Ring>,
+}
+
+#[derive(Clone, Debug)]
+struct Ring {
+    keys: Arc<[Arc<RootKey>]>,
+    primary: Arc<RootKey>,
+}
+
+impl Ring {
+    fn find(&self, kid: Kid) -> Option<&Arc<RootKey>> {
+        self.keys.iter().find(|key| key.kid == kid)
+    }
 }
 
 impl Keyring {
     /// Checks that exactly one key is primary and that all kids differ.
+    ///
+    /// # Errors
+    /// When it is not so.
     pub fn new(deployment: DeploymentId, keys: Vec<RootKey>) -> Result<Self, NotAKeyring> {
         let is_primary = |key: &&RootKey| key.state == KeyState::Primary;
         if keys.iter().filter(is_primary).count() != 1 {
@@ -138,8 +177,10 @@ impl Keyring {
                 return Err(NotAKeyring::SameKid(key.kid));
             }
         }
-        let primary = keys.iter().position(|key| key.state == KeyState::Primary).unwrap_or_default();
-        Ok(Self { deployment, keys, primary })
+        let keys: Arc<[_]> = keys.into_iter().map(Arc::new).collect();
+        let primary = keys.iter().find(|key| key.state == KeyState::Primary).ok_or(NotAKeyring::Primaries(0))?;
+        let ring = RwLock::new(Ring { primary: Arc::clone(primary), keys });
+        Ok(Self { deployment, ring })
     }
 
     /// What everything sealed here is tied to.
@@ -148,18 +189,52 @@ impl Keyring {
     }
 
     /// All keys, in the order given.
-    pub fn keys(&self) -> &[RootKey] {
-        &self.keys
+    pub fn keys(&self) -> Arc<[Arc<RootKey>]> {
+        Arc::clone(&self.ring().keys)
+    }
+
+    /// Puts these keys in the place of those in use. Tells whether that changes anything.
+    ///
+    /// # Errors
+    /// When they are not the same keys, in other states or with others beside them. Those in use stay, then.
+    pub fn replace(&self, successor: &Self) -> Result<bool, NotASuccessor> {
+        let (before, after) = (self.ring().clone(), successor.ring().clone());
+        if successor.deployment != self.deployment {
+            return Err(NotASuccessor::OtherDeployment);
+        }
+        for key in after.keys.iter() {
+            if before.find(key.kid).is_some_and(|known| !bool::from(known.secret.ct_eq(key.secret.as_ref()))) {
+                return Err(NotASuccessor::OtherBits(key.kid));
+            }
+        }
+        let states = |ring: &Ring| ring.keys.iter().map(|key| (key.kid, key.state)).collect::<Vec<_>>();
+        if states(&before) == states(&after) {
+            return Ok(false);
+        }
+        *self.ring.write().unwrap_or_else(PoisonError::into_inner) = after;
+        Ok(true)
+    }
+
+    /// Those keys that open here what they would open no more if these took their place.
+    pub fn retired_by(&self, successor: &Self) -> Vec<Kid> {
+        let (before, after) = (self.ring().clone(), successor.ring().clone());
+        let opens = |kid| after.find(kid).is_some_and(|key| key.state.opens());
+        before.keys.iter().filter(|key| key.state.opens() && !opens(key.kid)).map(|key| key.kid).collect()
     }
 
     /// The key that seals.
-    pub(super) fn sealing_key(&self) -> &RootKey {
-        &self.keys[self.primary]
+    pub(super) fn sealing_key(&self) -> Arc<RootKey> {
+        Arc::clone(&self.ring().primary)
     }
 
     /// The key with exactly this kid, unless it is retired. No other is tried.
-    pub(super) fn opening_key(&self, kid: Kid) -> Option<&RootKey> {
-        self.keys.iter().find(|key| key.kid == kid && key.state.opens())
+    pub(super) fn opening_key(&self, kid: Kid) -> Option<Arc<RootKey>> {
+        self.ring().find(kid).filter(|key| key.state.opens()).cloned()
+    }
+
+    fn ring(&self) -> RwLockReadGuard<'_, Ring> {
+        // A panic elsewhere leaves one ring or the other.
+        self.ring.read().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -185,6 +260,31 @@ pub(crate) mod tests {
         assert_eq!(Keyring::new(deployment, two).unwrap_err(), NotAKeyring::Primaries(2));
         let twins = vec![primary, key(2, KeyState::Retired)];
         assert_eq!(Keyring::new(deployment, twins).unwrap_err(), NotAKeyring::SameKid(Kid([2; 4])));
+    }
+
+    #[test]
+    fn keys_are_replaced_by_the_same_ones_in_other_states() {
+        use KeyState::{AcceptOnly, Primary, Retired, Staged};
+        let ring = keyring(vec![key(1, Primary), key(2, Staged)]);
+        assert_eq!(ring.replace(&keyring(vec![key(1, Primary), key(2, Staged)])), Ok(false));
+        let promoted = keyring(vec![key(1, AcceptOnly), key(2, Primary)]);
+        assert!(ring.retired_by(&promoted).is_empty());
+        let held = ring.sealing_key();
+        assert_eq!(ring.replace(&promoted), Ok(true));
+        assert_eq!((held.kid, ring.sealing_key().kid), (Kid([1; 4]), Kid([2; 4])));
+        for without in [vec![key(2, Primary)], vec![key(1, Retired), key(2, Primary)]] {
+            assert_eq!(ring.retired_by(&keyring(without)), [Kid([1; 4])]);
+        }
+    }
+
+    #[test]
+    fn other_keys_do_not_take_their_place() {
+        let ring = keyring(vec![key(1, KeyState::Primary)]);
+        let other = RootKey::new(Kid([1; 4]), KeyState::Primary, Zeroizing::new([2; 32]));
+        assert_eq!(ring.replace(&keyring(vec![other])), Err(NotASuccessor::OtherBits(Kid([1; 4]))));
+        let elsewhere = Keyring::new(DeploymentId([8; 16]), vec![key(1, KeyState::Primary)]).unwrap();
+        assert_eq!(ring.replace(&elsewhere), Err(NotASuccessor::OtherDeployment));
+        assert!(ring.opening_key(Kid([1; 4])).unwrap().secret[0] == 1);
     }
 
     #[test]

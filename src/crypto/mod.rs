@@ -10,6 +10,7 @@ pub mod data_key;
 pub mod digest;
 pub mod ed25519;
 pub mod edge_cookie;
+pub mod edge_keys;
 pub mod field;
 pub mod grant_hash;
 pub mod kept_reply;

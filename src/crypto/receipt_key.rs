@@ -50,7 +50,7 @@ impl ReceiptKey {
 impl Keyring {
     /// The key that signs this tenant's receipts now.
     pub fn receipt_key(&self, tenant: TenantId) -> ReceiptKey {
-        self.derive(self.sealing_key(), tenant)
+        self.derive(&self.sealing_key(), tenant)
     }
 
     /// All keys that this tenant's receipts may have been signed with.

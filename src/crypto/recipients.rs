@@ -38,14 +38,14 @@ pub struct RecipientKey {
 impl Keyring {
     /// The key for a new list.
     pub fn recipient_key(&self, tenant: TenantId, thing: &[u8; 16]) -> RecipientKey {
-        RecipientKey::derived(self.sealing_key(), tenant, thing)
+        RecipientKey::derived(&self.sealing_key(), tenant, thing)
     }
 
     /// The key that a list was marked with; none when it is retired or gone.
     pub fn recipient_key_of(&self, list: &ListMark, tenant: TenantId, thing: &[u8; 16]) -> Option<RecipientKey> {
         let mut kid = [0; 4];
         base16ct::lower::decode(list.0.split_once('.')?.0, &mut kid).ok().filter(|read| read.len() == 4)?;
-        Some(RecipientKey::derived(self.opening_key(Kid(kid))?, tenant, thing))
+        Some(RecipientKey::derived(&*self.opening_key(Kid(kid))?, tenant, thing))
     }
 }
 

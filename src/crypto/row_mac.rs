@@ -35,7 +35,7 @@ impl Keyring {
     /// The body with its kid and MAC before it.
     pub fn authenticate(&self, partition: &str, sort: &str, body: &[u8]) -> Vec<u8> {
         let root = self.sealing_key();
-        let tag = mac(self, root, partition, sort, body).finalize().into_bytes();
+        let tag = mac(self, &root, partition, sort, body).finalize().into_bytes();
         let mut authentic = Vec::with_capacity(KID + MAC + body.len());
         authentic.extend_from_slice(&root.kid.0);
         authentic.extend_from_slice(&tag);
@@ -51,7 +51,7 @@ impl Keyring {
         let (kid, rest) = row.split_first_chunk::<KID>().ok_or(NotAuthentic)?;
         let (tag, body) = rest.split_first_chunk::<MAC>().ok_or(NotAuthentic)?;
         let root = self.opening_key(Kid(*kid)).ok_or(NotAuthentic)?;
-        mac(self, root, partition, sort, body).verify_slice(tag).map_err(|_| NotAuthentic)?;
+        mac(self, &root, partition, sort, body).verify_slice(tag).map_err(|_| NotAuthentic)?;
         Ok(body)
     }
 

@@ -170,7 +170,7 @@ impl Keyring {
         let root = self.sealing_key();
         let salt: [u8; 32] = entropy.bytes();
         let iv: [u8; 12] = entropy.bytes();
-        let Derived { cipher, commitment } = derive(root, purpose, &salt);
+        let Derived { cipher, commitment } = derive(&root, purpose, &salt);
 
         let mut token = Vec::with_capacity(OVERHEAD + plaintext.len());
         token.extend_from_slice(&[VERSION, SUITE]);
@@ -207,7 +207,7 @@ impl Keyring {
         }
 
         let root = self.opening_key(Kid(kid)).ok_or(NotOpened)?;
-        let derived = derive(root, purpose, salt);
+        let derived = derive(&root, purpose, salt);
         if !bool::from(derived.commitment.ct_eq(commitment)) {
             return Err(NotOpened);
         }
@@ -330,7 +330,7 @@ mod tests {
         // everything but the commitment check passes.
         let ring = keyring(vec![key(1, KeyState::Primary)]);
         let root = ring.sealing_key();
-        let derived = derive(root, Purpose::Share, &[3; 32]);
+        let derived = derive(&root, Purpose::Share, &[3; 32]);
         let mut token = vec![VERSION, SUITE];
         token.extend(root.kid.0);
         token.extend([3; 32]);

@@ -12,7 +12,13 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
-use crate::service::{Broker, EventStreamFigures, LedgerFigures, Refused, Security, SecurityEvent, WebhookFigures};
+use crate::{
+    domain::instant::Instant,
+    service::{
+        Broker, EventStreamFigures, LedgerFigures, Refused, Security, SecurityEvent, WebhookFigures,
+        rotation::KnownKeys,
+    },
+};
 
 use super::{problem::Problem, request_figures::RequestFigures};
 
@@ -32,6 +38,11 @@ pub(super) async fn read(
     registry.register_collector(Box::new(OfLedgers(broker.ledger_figures())));
     registry.register_collector(Box::new(OfEventStreams(broker.event_streams.figures())));
     registry.register_collector(Box::new(OfWebhooks(broker.webhook_figures())));
+    registry.register_collector(Box::new(OfKeys {
+        known: broker.rotation.known(),
+        figures: broker.rotation.figures(),
+        now: broker.now(),
+    }));
     let mut written = String::new();
     text::encode(&mut written, &registry)
         .map_err(|fault| Problem::from(crate::service::Error::Internal(fault.to_string())))?;
@@ -137,6 +148,38 @@ impl Collector for OfWebhooks {
         let unit = Unit::Seconds;
         let since = encoder.encode_descriptor("webhook_waiting", help, Some(&unit), MetricType::Gauge)?;
         ConstGauge::new(waiting_seconds).encode(since)
+    }
+}
+
+/// The keys, since when they are what they are, and what came of replacing them.
+#[derive(Debug)]
+struct OfKeys {
+    known: KnownKeys,
+    figures: [u64; 2],
+    now: Instant,
+}
+
+impl Collector for OfKeys {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let (help, unit) = ("For how long a key has been in its state", Unit::Seconds);
+        let mut ages = encoder.encode_descriptor("key_state", help, Some(&unit), MetricType::Gauge)?;
+        for key in &self.known.listed {
+            let Some(since) = key.since else { continue };
+            let labels = [("kind", key.kind.as_str()), ("name", &key.name), ("state", key.state.as_str())];
+            ConstGauge::new(self.now.since(since).as_secs()).encode(ages.encode_family(&labels)?)?;
+        }
+        let help = "Whether a row may be vouched for with a root key";
+        let mut used = encoder.encode_descriptor("root_key_used", help, None, MetricType::Gauge)?;
+        for (name, is_used) in &self.known.used {
+            ConstGauge::new(u64::from(*is_used)).encode(used.encode_family(&[("name", name.as_str())])?)?;
+        }
+        let [rewritten, refused] = self.figures;
+        let help = "Rows vouched for anew under the primary root key";
+        let rows = encoder.encode_descriptor("rows_rewritten", help, None, MetricType::Counter)?;
+        ConstCounter::new(rewritten).encode(rows)?;
+        let help = "How often keys were read that could not be taken";
+        let times = encoder.encode_descriptor("keys_not_taken", help, None, MetricType::Counter)?;
+        ConstCounter::new(refused).encode(times)
     }
 }
 

@@ -120,6 +120,18 @@ impl Broker {
         Ok(Ok(key))
     }
 
+    /// Wraps the data key of a tenant under the root key that is primary now, if it is not; and vouches for its row so.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub(super) async fn wrap_data_key_anew(&self, tenant: TenantId) -> Result<(), Error> {
+        let [row] = self.store.get([rows::data_key(tenant)]).await?;
+        if let Ok((key, found)) = self.unwrapped(tenant, row.as_ref()) {
+            self.wrap_anew(&key, tenant, Expected::Version(found.version)).await;
+        }
+        Ok(())
+    }
+
     fn unwrapped(&self, tenant: TenantId, row: Option<&Row>) -> Result<(DataKey, Record<DataKeyRow>), NoDataKey> {
         let row = row.ok_or(NoDataKey::Missing)?;
         let found = self.decode::<DataKeyRow>(row).map_err(|_| NoDataKey::Altered)?;

@@ -55,6 +55,8 @@ pub mod redemption_proof;
 pub mod removal;
 mod removed_objects;
 mod removed_rows;
+pub mod rewriting;
+pub mod rotation;
 mod rows;
 mod sealed_records;
 pub mod security;
@@ -85,7 +87,7 @@ use std::sync::Arc;
 
 use crate::{
     clock::Clock,
-    crypto::{edge_cookie::EdgeKey, keyring::Keyring},
+    crypto::{edge_keys::EdgeKeys, keyring::Keyring},
     domain::{client::ClientRetention, instant::Instant, network::Networks, upload::Method},
     entropy::Entropy,
     mail::Post,
@@ -106,6 +108,7 @@ pub use last_used::{LastUsed, SeenPrincipal};
 pub use ledger_sweep::LedgerFigures;
 pub use limits::{AddressClass, Limits, RouteTaken, SessionSpender, Spent};
 pub use passwords::PasswordPool;
+pub use rotation::Rotation;
 pub use security::{Refused, Security, SecurityEvent, TokenMark};
 pub use standing::Progress;
 pub use tallies::Tallies;
@@ -192,7 +195,9 @@ pub struct Broker {
     /// Principals whose rows this process has worked through lately.
     pub known_principals: Arc<KnownPrincipals>,
     /// Signs edge cookies.
-    pub edge: Arc<EdgeKey>,
+    pub edge: Arc<EdgeKeys>,
+    /// How these keys are replaced.
+    pub rotation: Arc<Rotation>,
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
     /// Gives randomness.

@@ -52,6 +52,8 @@ use super::{
     links::{LinkPointer, LinkRow},
     origins::NamedOrigin,
     removed_rows::OfUpload,
+    rewriting::RewritingRow,
+    rotation::{ReplicaRow, RewrittenRow},
     shares::{self, ShareRow},
     signing_keys::SigningKeyRow,
     tenants,
@@ -123,8 +125,8 @@ plain! {
     // An upload as far as it is known without what of it is personal.
     OfUpload,
     Event, Export, LedgerState,
-    // Where the store is at home.
-    Adoption, StoreRecord,
+    // Where the store is at home, and under which keys it is.
+    Adoption, ReplicaRow, RewritingRow, RewrittenRow, StoreRecord,
     // How far events have come on their way to receivers.
     Delivery, Progress, Retry, Roster,
     // What leads to an erasure.

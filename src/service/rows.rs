@@ -6,6 +6,8 @@
 //! | `tenant#T` | `tenant` | the tenant |
 //! | `tenant-key#T` | `field` | the key under which its personal data is sealed |
 //! | `store#D` | `standing`, `adoption` | where the store is at home, and how far it has come; an adoption of it |
+//! | `store#D` | `replica#P` | which keys a replica has |
+//! | `store#D` | `rewriting`, `rewritten#K` | how far rows are vouched for anew; that none is with root key K any more |
 //! | `deletions` | tenant id | that a tenant is to be removed, or is being |
 //! | `tombstones` | tenant id | what remains of a tenant |
 //! | `leads#T#M` | a random number | where a row of the namespace lies that nothing else of it names |
@@ -52,7 +54,7 @@
 //! | `webhook-retries#W` | time, number of a record | when deliveries are tried again |
 //! | `outbox#T#M#n` | attempt and number | events on their way to the ledger |
 //!
-//! `D` deployment, `T` tenant, `M` mode, `H` SHA-256, `R` the mark of a recipient (or `none`, `asked`, `tries`: of all of them). Tenant
+//! `D` deployment, `P` replica, `T` tenant, `M` mode, `H` SHA-256, `R` the mark of a recipient (or `none`, `asked`, `tries`: of all of them). Tenant
 //! ids have one length, so that no partition of one tenant is the beginning of another's. Nothing in a key of a row is
 //! personal ([`super::personal`]). Whatever is new here has to be found when its tenant is removed: [`super::removed_rows`].
 
@@ -63,7 +65,7 @@ use crate::{
         claim::ClaimHash,
         digest::Sha256Digest,
         kept_reply::AskedOnce,
-        keyring::DeploymentId,
+        keyring::{DeploymentId, Kid},
         lookup::LookupHash,
         opaque::{ApiKeyHash, ConsoleSecretHash, FileRequestTokenHash, LinkTokenHash},
     },
@@ -94,6 +96,23 @@ pub(super) fn store_adoption(deployment: DeploymentId) -> RowKey {
     RowKey::new(of_store(deployment), "adoption")
 }
 
+/// Where replicas tell of themselves, and how each begins there.
+pub(super) fn replicas(deployment: DeploymentId) -> (String, String) {
+    (of_store(deployment), "replica#".into())
+}
+
+pub(super) fn replica(deployment: DeploymentId, replica: &str) -> RowKey {
+    RowKey::new(of_store(deployment), format!("replica#{replica}"))
+}
+
+pub(super) fn rewriting(deployment: DeploymentId) -> RowKey {
+    RowKey::new(of_store(deployment), "rewriting")
+}
+
+pub(super) fn rewritten(deployment: DeploymentId, kid: Kid) -> RowKey {
+    RowKey::new(of_store(deployment), format!("rewritten#{kid}"))
+}
+
 fn of_store(deployment: DeploymentId) -> String {
     format!("store#{}", base16ct::lower::encode_string(&deployment.0))
 }
@@ -111,7 +130,14 @@ pub(super) fn tenant(tenant: TenantId) -> RowKey {
 }
 
 pub(super) fn data_key(tenant: TenantId) -> RowKey {
-    RowKey::new(format!("tenant-key#{tenant}"), "field")
+    RowKey::new(format!("{DATA_KEYS}{tenant}"), "field")
+}
+
+const DATA_KEYS: &str = "tenant-key#";
+
+/// Whose data key a row is, if it is one.
+pub(super) fn tenant_of_data_key(key: &RowKey) -> Option<TenantId> {
+    key.partition.strip_prefix(DATA_KEYS)?.parse().ok()
 }
 
 pub(super) fn deletions() -> String {
@@ -122,8 +148,12 @@ pub(super) fn deletion(tenant: TenantId) -> RowKey {
     RowKey::new(deletions(), tenant.to_string())
 }
 
+pub(super) fn tombstones() -> String {
+    "tombstones".into()
+}
+
 pub(super) fn tombstone(tenant: TenantId) -> RowKey {
-    RowKey::new("tombstones", tenant.to_string())
+    RowKey::new(tombstones(), tenant.to_string())
 }
 
 pub(super) fn leads(ledger: &str) -> String {

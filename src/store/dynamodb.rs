@@ -17,6 +17,7 @@ use aws_config::{BehaviorVersion, SdkConfig};
 use aws_sdk_dynamodb::{
     Client,
     config::{retry::RetryConfig, timeout::TimeoutConfig},
+    operation::update_item::UpdateItemError,
     types::{
         AttributeValue, Delete, KeysAndAttributes, Put, ReturnValue, ReturnValuesOnConditionCheckFailure,
         TransactWriteItem,
@@ -225,6 +226,43 @@ impl Backend for DynamoStore {
                 let conditional = transaction.writes().len() + transaction.taken().len();
                 outcome::of_commit(error, conditional, transaction.is_proven())
             }
+        }
+    }
+
+    async fn scan(&self, after: Option<&RowKey>, limit: usize) -> Result<Vec<Row>, Unavailable> {
+        let mut start = after.map(item::key);
+        loop {
+            let request = self.reading.scan().table_name(&self.table).consistent_read(true);
+            // Counters are no rows.
+            let request = request.filter_expression("attribute_exists(b)");
+            let request = request.limit(i32::try_from(limit).unwrap_or(i32::MAX)).set_exclusive_start_key(start);
+            let page = request.send().await.map_err(unavailable)?;
+            let rows = page.items.into_iter().flatten().map(item::row).collect::<Result<Vec<_>, _>>()?;
+            start = page.last_evaluated_key;
+            if start.is_none() || !rows.is_empty() {
+                return Ok(rows);
+            }
+        }
+    }
+
+    async fn replace_body(&self, row: &Row, body: &[u8]) -> Result<bool, Unavailable> {
+        let request = self
+            .reading
+            .update_item()
+            .table_name(&self.table)
+            .set_key(Some(item::key(&row.key)))
+            .update_expression("SET b = :body")
+            .condition_expression("v = :v")
+            .expression_attribute_values(":body", item::body(body))
+            .expression_attribute_values(":v", item::number(row.version.number()));
+        match request.send().await {
+            Ok(_) => Ok(true),
+            Err(fault)
+                if fault.as_service_error().is_some_and(UpdateItemError::is_conditional_check_failed_exception) =>
+            {
+                Ok(false)
+            }
+            Err(fault) => Err(unavailable(fault)),
         }
     }
 

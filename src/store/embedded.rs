@@ -182,6 +182,17 @@ impl Backend for EmbeddedStore {
         self.ask(|answer| Job::Commit { prepared, answer }).await.map_err(unknown)?
     }
 
+    async fn scan(&self, after: Option<&RowKey>, limit: usize) -> Result<Vec<Row>, Unavailable> {
+        let after = after.map_or(Bound::Unbounded, |after| Bound::Excluded(codec::row_key(after)));
+        let entries = self.database.fjall.snapshot().range(&self.database.rows, (after, Bound::Unbounded));
+        entries.take(limit).map(read_row).collect()
+    }
+
+    async fn replace_body(&self, row: &Row, body: &[u8]) -> Result<bool, Unavailable> {
+        let (key, version, body) = (codec::row_key(&row.key), row.version, body.to_vec());
+        self.ask(|answer| Job::ReplaceBody { key, version, body, answer }).await?
+    }
+
     async fn count(&self, counter: &RowKey, amount: u64, purge_after: Instant) -> Result<u64, Unavailable> {
         Ok(self.counters.add(counter, amount, purge_after))
     }

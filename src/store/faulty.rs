@@ -147,6 +147,18 @@ impl<B: Backend> Backend for FaultyStore<B> {
         }
     }
 
+    async fn scan(&self, after: Option<&RowKey>, limit: usize) -> Result<Vec<Row>, Unavailable> {
+        self.readable()?;
+        self.backend.scan(after, limit).await
+    }
+
+    async fn replace_body(&self, row: &Row, body: &[u8]) -> Result<bool, Unavailable> {
+        if self.commits_fail.load(Ordering::SeqCst) {
+            return Err(Unavailable("planned by a test".into()));
+        }
+        self.backend.replace_body(row, body).await
+    }
+
     async fn count(&self, counter: &RowKey, amount: u64, purge_after: Instant) -> Result<u64, Unavailable> {
         if self.commits_fail.load(Ordering::SeqCst) {
             return Err(Unavailable("planned by a test".into()));

@@ -5,6 +5,7 @@
 
 use std::{
     collections::BTreeMap,
+    ops::Bound,
     sync::{
         Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -136,6 +137,19 @@ impl Backend for MemoryStore {
             rows.insert(key, (Version::FIRST, body.to_vec()));
         }
         Ok(())
+    }
+
+    async fn scan(&self, after: Option<&RowKey>, limit: usize) -> Result<Vec<Row>, Unavailable> {
+        let after = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let rows = self.rows();
+        let found = rows.range::<RowKey, _>((after, Bound::Unbounded)).take(limit);
+        Ok(found.map(|(key, stored)| row(key, stored)).collect())
+    }
+
+    async fn replace_body(&self, row: &Row, body: &[u8]) -> Result<bool, Unavailable> {
+        let mut rows = self.rows();
+        let found = rows.get_mut(&row.key).filter(|(version, _)| *version == row.version);
+        Ok(found.map(|(_, stored)| *stored = body.to_vec()).is_some())
     }
 
     async fn count(&self, counter: &RowKey, amount: u64, purge_after: Instant) -> Result<u64, Unavailable> {

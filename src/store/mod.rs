@@ -24,7 +24,9 @@ use crate::domain::{instant::Instant, standing::StoreIdentity};
 
 pub use resend::DEADLINE;
 pub use row::{Direction, Query, Row, RowKey, Version};
-pub use transaction::{Expected, MOST_TAKEN, OutboxEvent, Transaction, Write, event_sort, outbox_partitions};
+pub use transaction::{
+    Expected, MOST_TAKEN, OutboxEvent, Transaction, Write, event_sort, is_outbox, outbox_partitions,
+};
 
 /// The store could not answer; nothing may be concluded from it.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -89,6 +91,16 @@ pub trait Backend: Send + Sync + 'static {
     /// as they have not, at any time.
     async fn try_commit(&self, transaction: &Transaction) -> Result<(), Failure>;
 
+    /// Up to `limit` rows after this one, of all partitions, in an order of the backend's own that stays the same, strongly
+    /// consistent. What is written meanwhile may be among them or not. Fewer rows say nothing; none, that it was the end.
+    async fn scan(&self, after: Option<&RowKey>, limit: usize) -> Result<Vec<Row>, Unavailable>;
+
+    /// Puts another body in the place of this row's, which says the same, if it is still the row that was read. It keeps its
+    /// version and purge date: whoever has read it goes on. Tells whether it did.
+    ///
+    /// Where the answer is lost, nobody can tell; doing it again is harmless.
+    async fn replace_body(&self, row: &Row, body: &[u8]) -> Result<bool, Unavailable>;
+
     /// Adds to a counter, which is no row and begins at zero, and answers what it then is.
     ///
     /// No part of a transaction, and recorded nowhere: for limits, and for nothing that anybody is
@@ -124,6 +136,14 @@ impl<B: Backend + ?Sized> Backend for Arc<B> {
 
     async fn try_commit(&self, transaction: &Transaction) -> Result<(), Failure> {
         (**self).try_commit(transaction).await
+    }
+
+    async fn scan(&self, after: Option<&RowKey>, limit: usize) -> Result<Vec<Row>, Unavailable> {
+        (**self).scan(after, limit).await
+    }
+
+    async fn replace_body(&self, row: &Row, body: &[u8]) -> Result<bool, Unavailable> {
+        (**self).replace_body(row, body).await
     }
 
     async fn count(&self, counter: &RowKey, amount: u64, purge_after: Instant) -> Result<u64, Unavailable> {
@@ -189,6 +209,16 @@ impl Store {
     /// Rows of one partition in the order of their sort keys.
     pub async fn query(&self, query: &Query) -> Result<Vec<Row>, Unavailable> {
         self.backend.query(query).await
+    }
+
+    /// Rows of all partitions, as [`Backend::scan`] says.
+    pub async fn scan(&self, after: Option<&RowKey>, limit: usize) -> Result<Vec<Row>, Unavailable> {
+        self.backend.scan(after, limit).await
+    }
+
+    /// The same row with another body that says the same, as [`Backend::replace_body`] says.
+    pub async fn replace_body(&self, row: &Row, body: &[u8]) -> Result<bool, Unavailable> {
+        self.backend.replace_body(row, body).await
     }
 
     /// Commits, resending the identical transaction until the answer is definite.

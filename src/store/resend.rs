@@ -113,6 +113,14 @@ mod tests {
             if answers.len() > 1 { answers.pop_front().unwrap() } else { answers[0].clone() }
         }
 
+        async fn scan(&self, _: Option<&RowKey>, _: usize) -> Result<Vec<Row>, Unavailable> {
+            panic!("an unknown outcome is never resolved by reading")
+        }
+
+        async fn replace_body(&self, _: &Row, _: &[u8]) -> Result<bool, Unavailable> {
+            panic!("no commit replaces a body")
+        }
+
         async fn count(&self, _: &RowKey, _: u64, _: Instant) -> Result<u64, Unavailable> {
             panic!("no commit counts")
         }

@@ -74,6 +74,11 @@ const OUTBOX_SHARDS: u8 = 4;
 /// How the partitions begin in which events wait.
 pub(super) const OUTBOX: &str = "outbox#";
 
+/// Whether this is an event on its way to a ledger.
+pub fn is_outbox(key: &RowKey) -> bool {
+    key.partition.starts_with(OUTBOX)
+}
+
 /// The partitions in which the events of a ledger wait.
 pub fn outbox_partitions(ledger: &str) -> impl Iterator<Item = String> {
     (0..OUTBOX_SHARDS).map(move |shard| outbox_partition(ledger, shard))

@@ -76,6 +76,7 @@ mod redemptions_proven;
 mod removal;
 mod request_figures;
 mod restrictions;
+mod rotation;
 mod sealing;
 mod smoke;
 mod tenants_apart;

@@ -24,6 +24,7 @@ mod monitored;
 mod receipts;
 mod refusing_to_start;
 mod restoring;
+mod rotating;
 mod scanned;
 mod security_txt;
 mod starting_again;

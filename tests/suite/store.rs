@@ -12,6 +12,7 @@ pub mod fixture;
 mod querying;
 mod racing;
 mod reading;
+mod rewriting;
 
 use fixture::Fixture;
 
@@ -75,4 +76,7 @@ conformance! {
         a_counter_loses_no_increment
         a_limit_counts_every_addition_once
         rows_written_together_are_seen_together;
+    rewriting:
+        a_scan_comes_to_every_row_once
+        another_body_leaves_everything_else_as_it_was;
 }

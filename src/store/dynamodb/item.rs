@@ -26,11 +26,15 @@ pub(super) fn key(key: &RowKey) -> Item {
 pub(super) fn item(at: &RowKey, version: Version, body: &[u8], purge_after: Option<Instant>) -> Item {
     let mut item = key(at);
     item.insert("v".to_owned(), number(version.number()));
-    item.insert("b".to_owned(), AttributeValue::B(Blob::new(body)));
+    item.insert("b".to_owned(), self::body(body));
     if let Some(purge_after) = purge_after {
         item.insert(TTL.to_owned(), ttl(purge_after));
     }
     item
+}
+
+pub(super) fn body(body: &[u8]) -> AttributeValue {
+    AttributeValue::B(Blob::new(body))
 }
 
 /// Rounded up: a row is kept up to its purge date.

@@ -35,6 +35,8 @@ pub(super) enum Job {
     Commit { prepared: Prepared, answer: oneshot::Sender<Result<(), Failure>> },
     /// Remove the rows behind these index entries, those that are due by now.
     Sweep { due: Vec<Slice>, now: Instant, answer: oneshot::Sender<Result<usize, Unavailable>> },
+    /// Put another body in the place of that of this version of a row.
+    ReplaceBody { key: Slice, version: Version, body: Vec<u8>, answer: oneshot::Sender<Result<bool, Unavailable>> },
     /// Show that the writer is at work.
     Ping(oneshot::Sender<()>),
     /// Take no more jobs, finish those handed in, and end.
@@ -108,6 +110,9 @@ impl Writer {
                 match job {
                     Job::Commit { prepared, answer } => answers.push(Answer::Commit(group.admit(prepared), answer)),
                     Job::Sweep { due, now, answer } => answers.push(Answer::Sweep(group.sweep(&due, now), answer)),
+                    Job::ReplaceBody { key, version, body, answer } => {
+                        answers.push(Answer::ReplaceBody(group.replace_body(key, version, &body), answer));
+                    }
                     Job::Ping(answer) => answers.push(Answer::Ping(answer)),
                     Job::Close(answer) => {
                         jobs.close();
@@ -129,6 +134,7 @@ impl Writer {
 enum Answer {
     Commit(Result<(), Failure>, oneshot::Sender<Result<(), Failure>>),
     Sweep(Result<usize, Unavailable>, oneshot::Sender<Result<usize, Unavailable>>),
+    ReplaceBody(Result<bool, Unavailable>, oneshot::Sender<Result<bool, Unavailable>>),
     Ping(oneshot::Sender<()>),
 }
 
@@ -138,6 +144,7 @@ impl Answer {
         let _heard = match self {
             Self::Commit(outcome, answer) => answer.send(outcome).is_ok(),
             Self::Sweep(outcome, answer) => answer.send(outcome).is_ok(),
+            Self::ReplaceBody(outcome, answer) => answer.send(outcome).is_ok(),
             Self::Ping(answer) => answer.send(()).is_ok(),
         };
     }
@@ -235,6 +242,18 @@ impl<'a> Group<'a> {
             }
         }
         Ok(removed)
+    }
+
+    /// Gives a row another body, unless it was written since that version. Tells whether it did.
+    fn replace_body(&mut self, key: Slice, version: Version, body: &[u8]) -> Result<bool, Unavailable> {
+        let Some(value) = self.current(&key)? else { return Ok(false) };
+        let header = codec::header(&value)?;
+        if header.version != version {
+            return Ok(false);
+        }
+        let next = Next { value: codec::value(header, body), purge_after: header.purge_after };
+        self.change(key, header.purge_after, Some(next));
+        Ok(true)
     }
 
     /// The row as it is after the jobs before this one.

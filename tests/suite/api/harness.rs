@@ -9,10 +9,10 @@ use std::{
 
 use cloakroom::{
     app::{self, Running},
+    clock::{Clock, SystemClock},
     config::{Config, Given, ObjectsKind, StoreKind, Unenforced},
     entropy::SystemEntropy,
     http::server::Listeners,
-    keys,
     service::{Broker, tenants::CreatedTenant},
 };
 use tempfile::TempDir;
@@ -95,7 +95,7 @@ impl Api {
         let config = given(backend, folder.path()).complete().unwrap();
         if backend == Backend::Aws {
             // Keys are made only where nothing can have been sealed under others, and no table shows that.
-            keys::file::load(&config.root_keys, true, &SystemEntropy).unwrap();
+            config.root_keys.load(true, SystemClock::default().now(), &SystemEntropy).unwrap();
         }
         Self::with(config, folder, if backend == Backend::Embedded { 8 } else { 2 })
     }
@@ -113,7 +113,7 @@ impl Api {
     pub fn start_with_the_keys_of(other: &Self) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let config = given(Backend::Embedded, folder.path()).complete().unwrap();
-        fs::copy(other.data_dir().join("root-keys.json"), &config.root_keys).unwrap();
+        fs::copy(other.data_dir().join("root-keys.json"), config.data_dir.join("root-keys.json")).unwrap();
         Self::with(config, folder, 8)
     }
 

@@ -286,6 +286,14 @@ impl<B: Backend> Backend for Counting<B> {
         self.inner.try_commit(transaction).await
     }
 
+    async fn scan(&self, after: Option<&RowKey>, limit: usize) -> Result<Vec<Row>, Unavailable> {
+        self.inner.scan(after, limit).await
+    }
+
+    async fn replace_body(&self, row: &Row, body: &[u8]) -> Result<bool, Unavailable> {
+        self.inner.replace_body(row, body).await
+    }
+
     async fn count(&self, counter: &RowKey, amount: u64, purge_after: Instant) -> Result<u64, Unavailable> {
         self.inner.count(counter, amount, purge_after).await
     }

@@ -68,7 +68,8 @@ impl Laboratory {
         let clock = Arc::new(ManualClock::at(now));
         let faults = Arc::new(FaultyStore::new(MemoryStore::new()));
         let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
-        let Keys { keyring, edge } = keys::file::load(&folder.path().join("keys"), true, entropy.as_ref()).unwrap();
+        let Keys { keyring, edge } =
+            keys::file::load(&folder.path().join("keys"), true, clock.now(), entropy.as_ref()).unwrap();
         let (of_objects, clock_of_objects) = (folder.path().join("objects"), Arc::<ManualClock>::clone(&clock));
         let objects =
             EmbeddedStorage::open(&of_objects, keyring.clone(), clock_of_objects, entropy.clone(), content_url);
@@ -85,6 +86,7 @@ impl Laboratory {
             data_keys: Arc::default(),
             known_principals: Arc::default(),
             edge,
+            rotation: Arc::default(),
             clock: clock.clone(),
             entropy,
             passwords: PasswordPool::new(1),
@@ -245,6 +247,21 @@ impl Laboratory {
 
     /// The same, for these recipients alone, if there are any.
     pub async fn mint_to(&self, permission: SharePermission, paths: &[&str], to: &[&Address]) -> MintedShare {
+        self.minted_at(&self.broker, permission, paths, to).await
+    }
+
+    /// The same, at another replica.
+    pub async fn mint_at(&self, replica: &Broker, permission: SharePermission, paths: &[&str]) -> MintedShare {
+        self.minted_at(replica, permission, paths, &[]).await
+    }
+
+    async fn minted_at(
+        &self,
+        replica: &Broker,
+        permission: SharePermission,
+        paths: &[&str],
+        to: &[&Address],
+    ) -> MintedShare {
         let to: Vec<_> = to.iter().map(|address| (*address).clone()).collect();
         let now = self.clock.now();
         let wanted = MintShare {
@@ -262,11 +279,21 @@ impl Laboratory {
             allow_missing: true,
         };
         let caller = self.caller(&self.tenant.admin).await.unwrap();
-        self.broker.mint_share(&caller, wanted, &Reply::unkept()).await.unwrap()
+        replica.mint_share(&caller, wanted, &Reply::unkept()).await.unwrap()
     }
 
     pub async fn redeem(&self, minted: &MintedShare, claimant: &Claimant) -> Result<OpenedSession, Error> {
-        self.broker.redeem_share(&SecretText::new(minted.token.expose()), &claimant.key(), None, asking()).await
+        self.redeem_at(&self.broker, minted, claimant).await
+    }
+
+    /// The same, at another replica.
+    pub async fn redeem_at(
+        &self,
+        replica: &Broker,
+        minted: &MintedShare,
+        claimant: &Claimant,
+    ) -> Result<OpenedSession, Error> {
+        replica.redeem_share(&SecretText::new(minted.token.expose()), &claimant.key(), None, asking()).await
     }
 
     /// The events of the first tenant.

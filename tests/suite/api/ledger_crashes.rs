@@ -55,6 +55,14 @@ impl<B: Backend> Backend for Halting<B> {
         done
     }
 
+    async fn scan(&self, after: Option<&RowKey>, limit: usize) -> Result<Vec<Row>, Unavailable> {
+        self.0.scan(after, limit).await
+    }
+
+    async fn replace_body(&self, row: &Row, body: &[u8]) -> Result<bool, Unavailable> {
+        self.0.replace_body(row, body).await
+    }
+
     async fn count(&self, counter: &RowKey, amount: u64, purge_after: Instant) -> Result<u64, Unavailable> {
         self.0.count(counter, amount, purge_after).await
     }

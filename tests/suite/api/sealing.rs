@@ -167,6 +167,10 @@ fn replica(api: &Api, keys: Vec<RootKey>) -> Broker {
     Broker { keyring, data_keys: Arc::default(), known_principals: Arc::default(), ..broker.clone() }
 }
 
+fn keys_of(api: &Api) -> Vec<RootKey> {
+    api.broker().keyring.keys().iter().map(|key| RootKey::clone(key)).collect()
+}
+
 fn in_state(keys: &[RootKey], state: KeyState) -> Vec<RootKey> {
     let mut keys = keys.to_vec();
     keys.iter_mut().for_each(|key| key.state = state);
@@ -183,7 +187,7 @@ fn a_data_key_is_wrapped_anew_when_another_root_key_is_primary() {
         let body = ring.authentic(&row.key.partition, &row.key.sort, &row.body).unwrap();
         text(&serde_json::from_slice(body).unwrap(), "wrapped")
     };
-    let old = api.broker().keyring.keys().to_vec();
+    let old = keys_of(&api);
     let new = RootKey::generate(KeyState::Primary, &SystemEntropy);
     let with = |state, primary: &RootKey| [in_state(&old, state), vec![primary.clone()]].concat();
     let call = |broker: &Broker| api.wait(broker.with_key(&secret, Asking::here(RequestId::from_bytes(random()))));
@@ -222,7 +226,7 @@ fn a_data_key_that_cannot_be_wrapped_anew_yet_still_opens() {
     let (api, _, faults) = Laboratory::served();
     let key = labelled_key(&api, api.admin(), "a label");
     let secret = ApiKeySecret::parse(&SecretText::new(key.secret.as_str())).unwrap();
-    let keys = in_state(api.broker().keyring.keys(), KeyState::AcceptOnly);
+    let keys = in_state(&keys_of(&api), KeyState::AcceptOnly);
     let promoted = replica(&api, [keys, vec![RootKey::generate(KeyState::Primary, &SystemEntropy)]].concat());
     let before = data_key_row(&api, &api.tenant.id);
     faults.fail_commits(true);

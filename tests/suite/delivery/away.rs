@@ -224,7 +224,8 @@ pub fn served_at(clock: Arc<dyn Clock>) -> (Api, Arc<AwayStorage>) {
     let ports = [&bound[0], &bound[1], &bound[2]].map(|bound| bound.address.port());
     let authority = format!("localhost:{}", ports[1]);
     let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
-    let Keys { keyring, edge } = keys::file::load(&folder.path().join("keys"), true, entropy.as_ref()).unwrap();
+    let Keys { keyring, edge } =
+        keys::file::load(&folder.path().join("keys"), true, clock.now(), entropy.as_ref()).unwrap();
     let (kept, url) = (folder.path().join("objects"), format!("http://{authority}"));
     let storage = EmbeddedStorage::open(&kept, keyring.clone(), clock.clone(), entropy.clone(), &url).unwrap();
     let storage = Arc::new(storage);
@@ -236,6 +237,7 @@ pub fn served_at(clock: Arc<dyn Clock>) -> (Api, Arc<AwayStorage>) {
         data_keys: Arc::default(),
         known_principals: Arc::default(),
         edge,
+        rotation: Arc::default(),
         clock,
         entropy,
         passwords: PasswordPool::new(1),

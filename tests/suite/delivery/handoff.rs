@@ -127,7 +127,8 @@ fn verified_by_openssl(broker: &Broker, host: &str, [policy, signature, _, hash]
     let file = |name: &str| folder.path().join(name);
     // SubjectPublicKeyInfo of a P-256 point (RFC 5480).
     let prefix = "3059301306072a8648ce3d020106082a8648ce3d030107034200";
-    let der = [base16ct::lower::decode_vec(prefix).unwrap(), broker.edge.public_key().to_vec()].concat();
+    let der =
+        [base16ct::lower::decode_vec(prefix).unwrap(), broker.edge.primary().unwrap().public_key().to_vec()].concat();
     let pem = format!("-----BEGIN PUBLIC KEY-----\n{}\n-----END PUBLIC KEY-----\n", STANDARD.encode(der));
     fs::write(file("key.pem"), pem).unwrap();
     fs::write(file("signature"), decoded(signature)).unwrap();

@@ -1,0 +1,121 @@
+//! All keys of the edge: one signs cookies, those beside it are accepted. On CloudFront these are the public keys of a key
+//! group; each is known there by an id that CloudFront gives it.
+//!
+//! They go through the same four states as root keys ([`super::keyring`]), and are replaced while they are used.
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use crate::domain::instant::Instant;
+
+use super::{
+    edge_cookie::{EdgeCookies, EdgeKey, NotAdmitted, NotAnEdgeKey},
+    keyring::KeyState,
+};
+
+/// The keys of the edge, of which exactly one is primary.
+#[derive(Debug)]
+pub struct EdgeKeys(RwLock<Arc<[(KeyState, Arc<EdgeKey>)]>>);
+
+impl EdgeKeys {
+    /// These keys; none where not exactly one is primary, or two have one id.
+    pub fn new(keys: Vec<(KeyState, EdgeKey)>) -> Option<Self> {
+        let primaries = keys.iter().filter(|(state, _)| *state == KeyState::Primary).count();
+        let is_twice = |index: usize, key: &EdgeKey| keys[..index].iter().any(|(_, other)| other.id() == key.id());
+        if primaries != 1 || keys.iter().enumerate().any(|(index, (_, key))| is_twice(index, key)) {
+            return None;
+        }
+        let keys = keys.into_iter().map(|(state, key)| (state, Arc::new(key)));
+        Some(Self(RwLock::new(keys.collect())))
+    }
+
+    /// Puts other keys in the place of those in use. Tells whether that changes anything.
+    pub fn replace(&self, successor: &Self) -> bool {
+        let (before, after) = (self.keys(), successor.keys());
+        let named = |keys: &[(KeyState, Arc<EdgeKey>)]| {
+            keys.iter().map(|(state, key)| (*state, key.id().to_owned(), key.public_key().to_vec())).collect::<Vec<_>>()
+        };
+        if named(&before) == named(&after) {
+            return false;
+        }
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = after;
+        true
+    }
+
+    /// The id of the key that signs.
+    ///
+    /// # Errors
+    /// Never: one is primary.
+    pub fn primary(&self) -> Result<Arc<EdgeKey>, NotAnEdgeKey> {
+        let keys = self.keys();
+        let primary = keys.iter().find(|(state, _)| *state == KeyState::Primary);
+        primary.map(|(_, key)| Arc::clone(key)).ok_or(NotAnEdgeKey)
+    }
+
+    /// As [`EdgeKey::sign`], with the primary key.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn sign(&self, origin: &str, until: Instant) -> Result<EdgeCookies, NotAnEdgeKey> {
+        self.primary()?.sign(origin, until)
+    }
+
+    /// As [`EdgeKey::verify`], with the key that the cookies name.
+    ///
+    /// # Errors
+    /// As there; also for a key that is retired or not known.
+    pub fn verify(&self, cookies: &EdgeCookies, origin: &str, now: Instant) -> Result<Instant, NotAdmitted> {
+        let keys = self.keys();
+        let named = keys.iter().find(|(state, key)| *state != KeyState::Retired && cookies.name(key));
+        named.ok_or(NotAdmitted)?.1.verify(cookies, origin, now)
+    }
+
+    fn keys(&self) -> Arc<[(KeyState, Arc<EdgeKey>)]> {
+        // A panic elsewhere leaves one or the other.
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ORIGIN: &str = "https://abc.content.example";
+
+    fn pair() -> [Vec<u8>; 2] {
+        [(); 2].map(|()| EdgeKey::generate_pkcs8().unwrap().to_vec())
+    }
+
+    fn keys(of: &[Vec<u8>; 2], states: [KeyState; 2]) -> EdgeKeys {
+        let key = |index: usize| (states[index], EdgeKey::from_pkcs8(format!("K{index}"), &of[index]).unwrap());
+        EdgeKeys::new(vec![key(0), key(1)]).unwrap()
+    }
+
+    #[test]
+    fn a_rotation_rejects_no_cookie_until_its_key_is_retired() {
+        use KeyState::{AcceptOnly, Primary, Retired, Staged};
+        let (pair, now) = (pair(), Instant::from_unix_seconds(1));
+        let in_use = keys(&pair, [Primary, Staged]);
+        let cookies = in_use.sign(ORIGIN, Instant::from_unix_seconds(9)).unwrap();
+        assert!(!in_use.replace(&keys(&pair, [Primary, Staged])));
+        // A replica that is not as far yet takes what one signs that is.
+        let ahead = keys(&pair, [AcceptOnly, Primary]).sign(ORIGIN, Instant::from_unix_seconds(9)).unwrap();
+        assert!(in_use.verify(&ahead, ORIGIN, now).is_ok());
+        assert!(in_use.replace(&keys(&pair, [AcceptOnly, Primary])));
+        assert!(in_use.verify(&cookies, ORIGIN, now).is_ok());
+        assert_eq!(in_use.sign(ORIGIN, now).unwrap().values[2], "K1");
+        assert!(in_use.replace(&keys(&pair, [Retired, Primary])));
+        assert!(in_use.verify(&cookies, ORIGIN, now).is_err());
+        assert!(in_use.verify(&ahead, ORIGIN, now).is_ok());
+    }
+
+    #[test]
+    fn one_is_primary_and_each_has_an_id_of_its_own() {
+        let [one, other] = pair();
+        let key = |id: &str, of: &[u8]| EdgeKey::from_pkcs8(id, of).unwrap();
+        for states in [[KeyState::Primary; 2], [KeyState::Staged; 2]] {
+            assert!(EdgeKeys::new(vec![(states[0], key("K0", &one)), (states[1], key("K1", &other))]).is_none());
+        }
+        let twins = vec![(KeyState::Primary, key("K0", &one)), (KeyState::Staged, key("K0", &other))];
+        assert!(EdgeKeys::new(twins).is_none());
+    }
+}

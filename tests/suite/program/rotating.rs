@@ -1,0 +1,136 @@
+//! Root keys are replaced on the command line while the broker runs and is used: nothing that is asked for meanwhile fails.
+
+use std::{
+    process::Output,
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
+    thread,
+};
+
+use serde_json::json;
+
+use super::process::{Place, Served, fault, outcome, said, until};
+
+/// A command about the keys of the broker that runs here.
+fn keys(place: &Place, served: &Served, arguments: &[&str]) -> Output {
+    let mut command = place.command("keys");
+    command.args(arguments).env("CLOAKROOM_OPS_LISTEN", format!("127.0.0.1:{}", served.ports[2]));
+    outcome(&mut command)
+}
+
+fn claim(served: &Served, token: &str) -> u16 {
+    let body = json!({ "token": token, "claim_key": "a".repeat(42) + "A" });
+    served.ask("POST", "/v1/shares/redeem", "", Some(&body)).0
+}
+
+/// Has it read its keys, and waits until the metrics say that one is in this state.
+fn read(served: &Served, name: &str, state: &str) {
+    served.signal("HUP");
+    let line = format!("cloakroom_key_state_seconds{{kind=\"root\",name=\"{name}\",state=\"{state}\"}}");
+    until("the broker takes other keys", || served.metrics().contains(&line).then_some(()));
+}
+
+#[test]
+fn a_root_key_is_replaced_under_load_and_nothing_is_rejected() {
+    let place = Place::new();
+    let served = place.serve();
+    let admin = place.admin_key();
+    let listed = said(&keys(&place, &served, &["list"]));
+    let first = listed.lines().next().unwrap().split_whitespace().nth(1).unwrap().to_owned();
+    assert!(listed.contains("primary") && !listed.contains("accept-only"), "{listed}");
+    let (is_over, done) = (AtomicBool::new(false), AtomicUsize::new(0));
+    let second = thread::scope(|threads| {
+        for _ in 0..2 {
+            threads.spawn(|| {
+                let mut minted = served.mint(&admin, "a.txt").1;
+                while !is_over.load(Ordering::SeqCst) {
+                    // What was sealed a moment ago, perhaps under another key.
+                    let next = served.mint(&admin, "a.txt").1;
+                    assert_eq!(claim(&served, &minted), 200, "{}", served.log());
+                    assert_eq!(served.ask("GET", "/v1/shares?limit=2", &admin, None).0, 200);
+                    minted = next;
+                    done.fetch_add(1, Ordering::SeqCst);
+                }
+            });
+        }
+        let second = said(&keys(&place, &served, &["stage"]));
+        assert!(fault(&keys(&place, &served, &["stage"])).contains("staged already"));
+        assert!(fault(&keys(&place, &served, &["retire", &first])).contains("primary"));
+        read(&served, &second, "staged");
+        said(&keys(&place, &served, &["promote", &second]));
+        read(&served, &second, "primary");
+        let unused = || said(&keys(&place, &served, &["list"])).contains("no row is under it").then_some(());
+        until("all rows are vouched for anew", unused);
+        let after = done.load(Ordering::SeqCst) + 4;
+        until("some more are minted and claimed", || (done.load(Ordering::SeqCst) >= after).then_some(()));
+        is_over.store(true, Ordering::SeqCst);
+        second
+    });
+    let (_, before) = served.mint(&admin, "a.txt");
+    let early = fault(&keys(&place, &served, &["retire", &first]));
+    assert!(early.contains("may be good until") && early.contains("--leaked"), "{early}");
+    said(&keys(&place, &served, &["retire", &first, "--leaked"]));
+    read(&served, &first, "retired");
+    assert_eq!(claim(&served, &before), 200);
+    let (status, seen) = served.ask("GET", "/v1/audit/verify", &admin, None);
+    assert_eq!((status, &seen["intact"]), (200, &json!(true)), "{seen}");
+    served.stop();
+
+    let served = place.serve();
+    let (_, fresh) = served.mint(&admin, "a.txt");
+    assert_eq!(claim(&served, &fresh), 200);
+    assert!(said(&keys(&place, &served, &["list"])).contains(&second));
+    served.stop();
+}
+
+#[test]
+fn a_key_that_rows_are_under_is_not_given_up_whatever_the_file_says() {
+    let place = Place::new();
+    let served = place.serve();
+    let admin = place.admin_key();
+    let second = said(&keys(&place, &served, &["stage"]));
+    let file = place.data_dir().join("root-keys.json");
+    let staged = std::fs::read_to_string(&file).unwrap();
+    // Somebody who does not know better.
+    let mut by_hand: serde_json::Value = serde_json::from_str(&staged).unwrap();
+    by_hand["root_keys"][0]["state"] = "retired".into();
+    by_hand["root_keys"][1]["state"] = "primary".into();
+    std::fs::write(&file, by_hand.to_string()).unwrap();
+    served.signal("HUP");
+    until("it says so", || served.log().contains("keys_not_taken").then_some(()));
+    assert!(served.metrics().contains("cloakroom_keys_not_taken_total 1"));
+    assert_eq!(served.ask("GET", "/v1/shares", &admin, None).0, 200);
+    served.stop();
+    let refused = fault(&place.run("serve"));
+    assert!(refused.contains("is retired") && refused.contains("accept-only"), "{refused}");
+    std::fs::write(&file, staged).unwrap();
+    let served = place.serve();
+    assert_eq!(served.ask("GET", "/v1/shares", &admin, None).0, 200);
+    assert!(said(&keys(&place, &served, &["list"])).contains(&second));
+    served.stop();
+}
+
+#[test]
+fn keys_of_the_environment_are_used_and_not_changed() {
+    let place = Place::new();
+    place.serve().stop();
+    let file = place.data_dir().join("root-keys.json");
+    let document = std::fs::read_to_string(&file).unwrap();
+    std::fs::remove_file(&file).unwrap();
+    let with = |name: &str| {
+        let mut command = place.command(name);
+        command.env("CLOAKROOM_ROOT_KEYS", "env:KEYS_OF_CLOAKROOM").env("KEYS_OF_CLOAKROOM", &document);
+        command
+    };
+    let served = place.serve_as(with("serve"));
+    let admin = place.admin_key();
+    let (_, token) = served.mint(&admin, "a.txt");
+    assert_eq!(claim(&served, &token), 200);
+    served.stop();
+    let refused = fault(&outcome(with("keys").arg("stage")));
+    assert!(refused.contains("cannot be changed from here"), "{refused}");
+    let damaged = document.replace("primary", "prim");
+    let refused = fault(&outcome(with("serve").env("KEYS_OF_CLOAKROOM", damaged)));
+    let secret = document.split("\"secret\": \"").nth(1).unwrap().split('"').next().unwrap();
+    assert!(refused.contains("env:KEYS_OF_CLOAKROOM") && !refused.contains(secret), "{refused}");
+    assert!(!file.exists());
+}
