@@ -394,9 +394,9 @@ pub async fn prepare(config: &Config) -> Result<Prepared, StartError> {
         StoreConfig::Dynamodb { .. } => MissingKeys::Refuse,
     };
     let mut parts = open(config, public_url, &content_url, missing_keys).await?;
+    parts.broker.check_retired_keys().await?;
     parts.broker.settings.offered = enforcement::checked(config, &parts.broker).await?;
     parts.check_standing().await?;
-    parts.broker.check_retired_keys().await?;
     Ok(Prepared { parts, bound, certificates, root_keys: config.root_keys.clone(), workers: config.workers })
 }
 

@@ -6,7 +6,7 @@ use tokio::sync::Notify;
 
 use crate::{
     keys::source::{KeySource, KeysError},
-    service::Broker,
+    service::{Broker, rewriting::Rewriting},
 };
 
 /// How often keys are read again, and a replica tells which it has.
@@ -14,6 +14,9 @@ const READING: Duration = Duration::from_secs(30);
 
 /// How often it is looked whether rows are to be vouched for anew.
 const REWRITING: Duration = Duration::from_secs(60);
+
+/// The same, while it is waited for other replicas, or for events.
+const REWRITING_LATER: Duration = Duration::from_secs(3);
 
 /// Reads the keys again, from time to time and whenever somebody wants it, and tells the others.
 pub(super) async fn reading(broker: Broker, source: KeySource, wanted: Arc<Notify>, changed: Arc<Notify>) {
@@ -46,7 +49,7 @@ async fn read(broker: &Broker, source: KeySource) -> bool {
     });
     let taken = match read.await {
         Ok(Ok((keys, listed))) => {
-            let taken = broker.take_keys(&keys).await;
+            let taken = broker.take_keys(&keys.keyring, &keys.edge).await;
             if taken.is_ok() {
                 broker.rotation.listed(listed);
             }
@@ -73,15 +76,18 @@ async fn read(broker: &Broker, source: KeySource) -> bool {
 
 /// Vouches for rows anew, where there are some under a key that is accepted only.
 pub(super) async fn rewriting(broker: Broker, changed: Arc<Notify>) {
-    let mut ticks = tokio::time::interval(REWRITING);
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
+        let pause = match broker.rewrite_rows().await {
+            Ok(Rewriting::Done) => REWRITING,
+            Ok(Rewriting::Later) => REWRITING_LATER,
+            Err(fault) => {
+                tracing::warn!(%fault, "rows could not be vouched for anew yet");
+                REWRITING
+            }
+        };
         tokio::select! {
-            _ = ticks.tick() => {}
+            () = tokio::time::sleep(pause) => {}
             () = changed.notified() => {}
-        }
-        if let Err(fault) = broker.rewrite_rows().await {
-            tracing::warn!(%fault, "rows could not be vouched for anew yet");
         }
     }
 }

@@ -16,7 +16,7 @@ use sha2::Sha256;
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
-use crate::entropy::Entropy;
+use crate::{domain::instant::Instant, entropy::Entropy};
 
 /// Names a root key. Random; says nothing about the key.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -71,6 +71,38 @@ impl KeyState {
     fn opens(self) -> bool {
         !matches!(self, Self::Retired)
     }
+}
+
+/// What a key is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyKind {
+    /// Seals tokens, vouches for rows.
+    Root,
+    /// Signs cookies of the edge.
+    Edge,
+}
+
+impl KeyKind {
+    /// How commands call it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Root => "root",
+            Self::Edge => "edge",
+        }
+    }
+}
+
+/// A key, without its secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListedKey {
+    /// What it is for.
+    pub kind: KeyKind,
+    /// Its kid, or by what the edge knows it.
+    pub name: String,
+    /// What it may be used for.
+    pub state: KeyState,
+    /// Since when, where that is known.
+    pub since: Option<Instant>,
 }
 
 /// Ties every sealed token and row to one deployment.

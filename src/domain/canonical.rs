@@ -80,18 +80,22 @@ pub fn plain(value: &str) -> Option<&str> {
     value.strip_prefix('"')?.strip_suffix('"').filter(|text| !text.contains('\\'))
 }
 
-/// How many bytes there are, eight at a time, before eight that hold a quote, a backslash or a control character.
+/// How many bytes there are before a quote, a backslash or a control character; looked at eight at a time.
 fn plain_bytes(bytes: &[u8]) -> usize {
     const EACH: u64 = 0x0101_0101_0101_0101;
-    // The high bit of each byte that is zero, and maybe of some after that: "one of them is" is all that is asked.
-    let has_zero = |word: u64| word.wrapping_sub(EACH) & !word & (EACH << 7);
-    let (words, _) = bytes.as_chunks::<8>();
-    let is_plain = |word: &&[u8; 8]| {
-        let word = u64::from_ne_bytes(**word);
-        let control = word.wrapping_sub(EACH * 0x20) & !word & (EACH << 7);
-        has_zero(word ^ (EACH * u64::from(b'"'))) | has_zero(word ^ (EACH * u64::from(b'\\'))) | control == 0
-    };
-    words.iter().take_while(is_plain).count() * 8
+    // The high bit of each byte that is below this limit, and maybe of some after the first that is: the first is right.
+    let below = |word: u64, limit: u64| word.wrapping_sub(EACH * limit) & !word & (EACH << 7);
+    let mut at = 0;
+    while let Some(word) = bytes[at..].first_chunk() {
+        let word = u64::from_le_bytes(*word);
+        let quote = below(word ^ (EACH * u64::from(b'"')), 1);
+        let found = quote | below(word ^ (EACH * u64::from(b'\\')), 1) | below(word, 0x20);
+        if found != 0 {
+            return at + (found.trailing_zeros() / 8) as usize;
+        }
+        at += 8;
+    }
+    at + bytes[at..].iter().take_while(|byte| !matches!(byte, b'"' | b'\\' | 0..0x20)).count()
 }
 
 struct Scan<'a> {
@@ -124,7 +128,7 @@ impl<'a> Scan<'a> {
     fn value(&mut self, depth: usize) -> Result<(), NotCanonical> {
         match self.peek()? {
             _ if depth > DEEPEST => Err(NotCanonical),
-            b'"' => self.string(),
+            b'"' => self.string().map(drop),
             b'{' => self.object(depth, |_, _| ()),
             b'[' => self.list(depth),
             _ => self.number(),
@@ -139,8 +143,11 @@ impl<'a> Scan<'a> {
         let mut last = None;
         loop {
             let begin = self.at;
-            self.string()?;
-            let name = plain(&self.text[begin..self.at]).filter(|name| name.is_ascii()).ok_or(NotCanonical)?;
+            let is_plain = self.string()?;
+            let name = &self.text[begin + 1..self.at - 1];
+            if !is_plain || !name.is_ascii() {
+                return Err(NotCanonical);
+            }
             if last.is_some_and(|last| last >= name) {
                 return Err(NotCanonical);
             }
@@ -181,15 +188,19 @@ impl<'a> Scan<'a> {
         if is_shortest && is_whole { Ok(()) } else { Err(NotCanonical) }
     }
 
-    fn string(&mut self) -> Result<(), NotCanonical> {
+    /// Passes a string. Tells whether nothing in it is escaped.
+    fn string(&mut self) -> Result<bool, NotCanonical> {
         self.expect(b'"')?;
+        let mut is_plain = true;
         loop {
             self.at += plain_bytes(self.text.as_bytes().get(self.at..).unwrap_or_default());
             match self.next()? {
-                b'"' => return Ok(()),
-                b'\\' => self.escape()?,
-                0..0x20 => return Err(NotCanonical),
-                _ => {}
+                b'"' => return Ok(is_plain),
+                b'\\' => {
+                    is_plain = false;
+                    self.escape()?;
+                }
+                _ => return Err(NotCanonical),
             }
         }
     }

@@ -12,7 +12,7 @@ use crate::{
     crypto::{
         edge_cookie::EdgeKey,
         edge_keys::EdgeKeys,
-        keyring::{DeploymentId, KeyState, Keyring, Kid, RootKey},
+        keyring::{DeploymentId, KeyKind, KeyState, Keyring, Kid, ListedKey, RootKey},
     },
     domain::{instant::Instant, lifetime},
     entropy::Entropy,
@@ -31,38 +31,6 @@ pub const SEALED_FOR: Duration = Duration::from_secs(
 
 /// The same for a key of the edge, whose cookies are renewed.
 pub const SIGNED_FOR: Duration = Duration::from_secs(lifetime::CREDENTIAL.as_secs() + lifetime::CLOCK_SKEW.as_secs());
-
-/// What a key is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum KeyKind {
-    /// Seals tokens, vouches for rows.
-    Root,
-    /// Signs cookies of the edge.
-    Edge,
-}
-
-impl KeyKind {
-    /// How commands call it.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Root => "root",
-            Self::Edge => "edge",
-        }
-    }
-}
-
-/// A key, without its secret.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ListedKey {
-    /// What it is for.
-    pub kind: KeyKind,
-    /// Its kid, or by what the edge knows it.
-    pub name: String,
-    /// What it may be used for.
-    pub state: KeyState,
-    /// Since when, where that is known.
-    pub since: Option<Instant>,
-}
 
 /// Why a text is no document of keys.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

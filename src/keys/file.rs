@@ -169,7 +169,10 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;
-    use crate::{crypto::sealed::Purpose, entropy::SystemEntropy, keys::document::KeyKind};
+    use crate::{
+        crypto::{keyring::KeyKind, sealed::Purpose},
+        entropy::SystemEntropy,
+    };
 
     const NOW: Instant = Instant::from_unix_seconds(1_800_000_000);
 

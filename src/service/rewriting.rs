@@ -47,6 +47,16 @@ pub(super) struct RewritingRow {
     after: Option<(String, String)>,
     /// How many were under another key.
     rewritten: u64,
+    /// How many events under another key waited for their ledger, which is to have them first.
+    waiting: u64,
+}
+
+/// What was to be done about a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Found {
+    Nothing,
+    Rewritten,
+    Waiting,
 }
 
 /// What came of a round.
@@ -54,7 +64,7 @@ pub(super) struct RewritingRow {
 pub enum Rewriting {
     /// There is nothing to be done.
     Done,
-    /// Another replica seals under another key still, or is at it.
+    /// Another replica seals under another key still, or is at it; or events wait for their ledger.
     Later,
 }
 
@@ -86,11 +96,12 @@ impl Broker {
             return Ok(Rewriting::Later);
         }
         loop {
-            let Some(rewritten) = self.pass(primary.kid).await? else { return Ok(Rewriting::Later) };
-            if rewritten == 0 {
-                break;
+            let Some(pass) = self.pass(primary.kid).await? else { return Ok(Rewriting::Later) };
+            match (pass.rewritten, pass.waiting) {
+                (0, 0) => break,
+                (0, _) => return Ok(Rewriting::Later),
+                (rows, _) => tracing::info!(rows, under = %name, "rows were vouched for anew"),
             }
-            tracing::info!(rows = rewritten, under = %name, "rows were vouched for anew");
         }
         for kid in left {
             self.note_rewritten(kid, Some(self.now())).await?;
@@ -100,20 +111,20 @@ impl Broker {
         Ok(Rewriting::Done)
     }
 
-    /// One pass from its beginning, or from where somebody left it; how many rows it found. None where somebody else is at it.
-    async fn pass(&self, primary: Kid) -> Result<Option<u64>, Error> {
+    /// One pass from its beginning, or from where somebody left it, and what it found. None where somebody else is at it.
+    async fn pass(&self, primary: Kid) -> Result<Option<RewritingRow>, Error> {
         let key = rows::rewriting(self.keyring.deployment());
         let [row] = self.store.get([key.clone()]).await?;
         let found = self.decode_if::<RewritingRow>(row.as_ref())?;
         let (under, by, now) = (primary.to_string(), self.replica().to_owned(), self.now());
         let expected = found.as_ref().map_or(Expected::Absent, |found| Expected::Version(found.version));
-        let begun = RewritingRow { under, by, touched_at: now, after: None, rewritten: 0 };
+        let begun = RewritingRow { under, by, touched_at: now, after: None, rewritten: 0, waiting: 0 };
         let mut pass = match found {
             Some(Record { value, .. }) if value.after.is_some() && value.under == begun.under => {
                 if value.by != begun.by && now < value.touched_at.plus(LEFT) {
                     return Ok(None);
                 }
-                RewritingRow { after: value.after, rewritten: value.rewritten, ..begun }
+                RewritingRow { by: begun.by, touched_at: now, ..value }
             }
             _ => begun,
         };
@@ -125,7 +136,11 @@ impl Broker {
             pass.after = Some((last.key.partition.clone(), last.key.sort.clone()));
             let mut rewritten = 0;
             for row in &page {
-                rewritten += u64::from(self.rewrite_row(row, primary).await?);
+                match self.rewrite_row(row, primary).await? {
+                    Found::Nothing => {}
+                    Found::Rewritten => rewritten += 1,
+                    Found::Waiting => pass.waiting += 1,
+                }
             }
             pass.rewritten += rewritten;
             self.rotation.rewritten.fetch_add(rewritten, Ordering::Relaxed);
@@ -140,9 +155,8 @@ impl Broker {
             tokio::task::yield_now().await;
         }
         self.rewrite_notes().await?;
-        let rewritten = pass.rewritten;
-        let ended = RewritingRow { after: None, rewritten: 0, ..pass };
-        Ok(self.step(&ended, expected).await?.map(|_| rewritten))
+        let ended = RewritingRow { after: None, ..pass };
+        Ok(self.step(&ended, expected).await?.map(|_| ended))
     }
 
     /// Notes how far a pass has come; none where somebody else has gone on with it.
@@ -156,25 +170,30 @@ impl Broker {
     }
 
     /// Vouches for a row under the primary key, if it is under another. What was written since it was read is under that.
-    async fn rewrite_row(&self, row: &Row, primary: Kid) -> Result<bool, Error> {
-        // Events are gone within a second, and not vouched for.
-        if is_outbox(&row.key) || row.body.starts_with(&primary.0) {
-            return Ok(false);
+    async fn rewrite_row(&self, row: &Row, primary: Kid) -> Result<Found, Error> {
+        if row.body.starts_with(&primary.0) {
+            return Ok(Found::Nothing);
+        }
+        if is_outbox(&row.key) {
+            return Ok(if self.keyring.has_key_of_row(&row.body) { Found::Waiting } else { Found::Nothing });
         }
         let Ok(body) = self.keyring.authentic(&row.key.partition, &row.key.sort, &row.body) else {
             // Nobody can read it now, nor could afterwards.
-            return Ok(false);
+            return Ok(Found::Nothing);
         };
         if let Some(tenant) = rows::tenant_of_data_key(&row.key) {
             self.wrap_data_key_anew(tenant).await?;
-            return Ok(true);
+            return Ok(Found::Rewritten);
         }
         let anew = self.keyring.authenticate(&row.key.partition, &row.key.sort, body);
-        Ok(self.store.replace_body(row, &anew).await?)
+        let replaced = self.store.replace_body(row, &anew).await?;
+        // Or somebody has written it meanwhile, which is to be looked at once more.
+        Ok(if replaced { Found::Rewritten } else { Found::Waiting })
     }
 
-    /// Puts notes anew that are looked for in years: of tenants that were removed, and people who were erased.
+    /// Puts notes anew: of how far the store has come, of tenants that were removed, and of people who were erased.
     async fn rewrite_notes(&self) -> Result<(), Error> {
+        self.rewrite_note(&ObjectKey::standing(&self.keyring.deployment().0)).await?;
         for partition in [rows::tenants(), rows::tombstones()] {
             let mut pages = Pages::of(partition);
             while let Some(page) = pages.next(self).await? {

@@ -16,9 +16,11 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    crypto::keyring::{KeyState, Kid, NotASuccessor},
+    crypto::{
+        edge_keys::EdgeKeys,
+        keyring::{KeyState, Keyring, Kid, ListedKey, NotASuccessor},
+    },
     domain::{ids::AttemptId, instant::Instant},
-    keys::{Keys, document::ListedKey},
     store::{Direction, Expected, Query, Transaction},
 };
 
@@ -132,14 +134,14 @@ impl Broker {
     ///
     /// # Errors
     /// When a key would be given up that is still used, or they are other keys. Those in use stay, then.
-    pub async fn take_keys(&self, keys: &Keys) -> Result<bool, NotTaken> {
-        for kid in self.keyring.retired_by(&keys.keyring) {
+    pub async fn take_keys(&self, keyring: &Keyring, edge: &EdgeKeys) -> Result<bool, NotTaken> {
+        for kid in self.keyring.retired_by(keyring) {
             if self.rewritten_at(kid).await?.is_none() {
                 return Err(NotTaken::StillUsed(kid));
             }
         }
-        let edge = self.edge.replace(&keys.edge);
-        Ok(self.keyring.replace(&keys.keyring)? | edge)
+        let is_other = self.keyring.replace(keyring)?;
+        Ok(self.edge.replace(edge) || is_other)
     }
 
     /// Whether all keys that are retired are used no more: else rows cannot be read.
@@ -161,7 +163,8 @@ impl Broker {
     /// When the store does not answer.
     pub async fn rewritten_at(&self, kid: Kid) -> Result<Option<Instant>, Error> {
         let [row] = self.store.get([rows::rewritten(self.keyring.deployment(), kid)]).await?;
-        Ok(self.decode_if::<RewrittenRow>(row.as_ref())?.and_then(|row| row.value.at))
+        // What is vouched for with the key in question, once that is retired, says that it is used.
+        Ok(row.and_then(|row| self.readable::<RewrittenRow>(&row)?.at))
     }
 
     /// Tells the others which keys this process has.

@@ -11,7 +11,7 @@ const MAY_IMPORT: [(&str, &[&str]); 15] = [
     ("crypto", &["crypto", "domain", "entropy"]),
     ("store", &["store", "domain"]),
     ("objects", &["objects", "crypto", "domain", "clock", "entropy"]),
-    ("keys", &["keys", "crypto", "entropy"]),
+    ("keys", &["keys", "domain", "crypto", "entropy"]),
     ("outward", &[]),
     ("tls", &[]),
     ("doctor", &["doctor", "objects", "domain", "clock", "entropy", "outward"]),
