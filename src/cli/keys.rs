@@ -13,6 +13,7 @@ use crate::{
     config::{Config, Given, StoreConfig},
     crypto::keyring::{KeyKind, KeyState, Kid, ListedKey},
     entropy::SystemEntropy,
+    keys::document::KeyDocument,
     outward,
     service::rotation::ReplicaRow,
     store::embedded::OpenError,
@@ -48,6 +49,22 @@ enum Action {
         #[command(flatten)]
         given: Box<Given>,
     },
+    /// Print the public half of a key of the edge, in PEM, as CloudFront wants it
+    EdgeKey {
+        /// Its name
+        name: String,
+        #[command(flatten)]
+        given: Box<Given>,
+    },
+    /// Call a key of the edge what CloudFront calls it
+    Rename {
+        /// Its name
+        name: String,
+        /// The id that CloudFront has given it
+        id: String,
+        #[command(flatten)]
+        given: Box<Given>,
+    },
     /// Accept a key no more, once nothing is good that it sealed
     Retire {
         /// Its name
@@ -75,6 +92,16 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failed> {
         Action::List(given) => list(&given.complete()?),
         Action::Stage { edge, given } => stage(&given.complete()?, if edge { KeyKind::Edge } else { KeyKind::Root }),
         Action::Promote { name, renamed, given } => promote(&given.complete()?, &name, renamed.as_deref()),
+        Action::EdgeKey { name, given } => {
+            let config = given.complete()?;
+            say(document_of(&config)?.public_edge_key(&name)?.trim_end())
+        }
+        Action::Rename { name, id, given } => {
+            let config = given.complete()?;
+            config.root_keys.change(|document| document.rename(&name, &id))?;
+            remark(format!("{name} is called {id} from now on. {NEXT_READ}"));
+            Ok(())
+        }
         Action::Retire { name, leaked, given } => retire(&given.complete()?, &name, leaked),
     }
 }
@@ -83,9 +110,12 @@ fn now() -> crate::domain::instant::Instant {
     SystemClock::default().now()
 }
 
+fn document_of(config: &Config) -> Result<KeyDocument, Failed> {
+    Ok(config.root_keys.read()?.ok_or_else(|| format!("there are no keys in {} yet", config.root_keys))?)
+}
+
 fn keys_of(config: &Config) -> Result<Vec<ListedKey>, Failed> {
-    let document = config.root_keys.read()?;
-    Ok(document.ok_or_else(|| format!("there are no keys in {} yet", config.root_keys))?.listed())
+    Ok(document_of(config)?.listed())
 }
 
 fn list(config: &Config) -> Result<(), Failed> {

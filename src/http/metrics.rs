@@ -33,6 +33,7 @@ pub(super) async fn read(
     let version = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
     registry.register("build", "What runs", version);
     requests.register(&mut registry);
+    registry.register_collector(Box::new(OfStore(broker.store.failures())));
     registry.register_collector(Box::new(OfSecurity(Arc::clone(&broker.security))));
     registry.register_collector(Box::new(OfMail(broker.mails())));
     registry.register_collector(Box::new(OfLedgers(broker.ledger_figures())));
@@ -47,6 +48,18 @@ pub(super) async fn read(
     text::encode(&mut written, &registry)
         .map_err(|fault| Problem::from(crate::service::Error::Internal(fault.to_string())))?;
     Ok(HttpResponse::Ok().content_type(CONTENT_TYPE).body(written))
+}
+
+/// What the store did not answer.
+#[derive(Debug)]
+struct OfStore(u64);
+
+impl Collector for OfStore {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let help = "Reads and commits that the store did not answer, after all that was tried";
+        let failures = encoder.encode_descriptor("store_failures", help, None, MetricType::Counter)?;
+        ConstCounter::new(self.0).encode(failures)
+    }
 }
 
 /// What was refused to strangers, and what of it looked like an attack.
@@ -86,7 +99,7 @@ struct OfLedgers(LedgerFigures);
 
 impl Collector for OfLedgers {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let LedgerFigures { intact, broken, broken_now, records, unproven_now } = self.0;
+        let LedgerFigures { intact, broken, broken_now, records, unproven_now, waiting_seconds } = self.0;
         let outcomes = [([("outcome", "intact")], intact), ([("outcome", "broken")], broken)];
         counted(&mut encoder, "ledger_verifications", "What verifying ledgers came to", outcomes)?;
         let verified =
@@ -98,7 +111,10 @@ impl Collector for OfLedgers {
         let help =
             "Ledgers that lack records of redemptions, or have too many, of those that this process has verified";
         let now = encoder.encode_descriptor("ledgers_unproven", help, None, MetricType::Gauge)?;
-        ConstGauge::new(unproven_now).encode(now)
+        ConstGauge::new(unproven_now).encode(now)?;
+        let (help, unit) = ("For how long some event has waited for its ledger", Unit::Seconds);
+        let waiting = encoder.encode_descriptor("ledger_waiting", help, Some(&unit), MetricType::Gauge)?;
+        ConstGauge::new(waiting_seconds).encode(waiting)
     }
 }
 

@@ -67,9 +67,6 @@ pub enum NotPossible {
         /// Until when.
         until: Instant,
     },
-    /// The edge knows a key by what it was called there.
-    #[error("the edge calls its keys by names of its own: say --as, with the id that CloudFront has given this key")]
-    NotNamed,
     /// Keys could not be made, or made use of.
     #[error("{0}")]
     Unusable(String),
@@ -269,6 +266,16 @@ impl KeyDocument {
         Ok(EdgeKey::from_pkcs8(name, &pkcs8).map_err(|_| unusable())?.public_key_pem())
     }
 
+    /// Calls an edge key what CloudFront calls it.
+    ///
+    /// # Errors
+    /// When there is no such edge key, or another is called so.
+    pub fn rename(&mut self, name: &str, id: &str) -> Result<(), NotPossible> {
+        let entry = self.edges.iter_mut().find(|entry| entry.id == name);
+        id.clone_into(&mut entry.ok_or_else(|| NotPossible::NoSuchKey(name.into()))?.id);
+        self.keys().map(drop).map_err(|fault| NotPossible::Unusable(fault.to_string()))
+    }
+
     /// Makes a key primary that all replicas accept, and the one before accepted only. An edge key is known to CloudFront `as`
     /// this from then on. Promoted again, a key that was primary before takes its place back.
     ///
@@ -295,8 +302,8 @@ impl KeyDocument {
             }
             KeyKind::Edge => {
                 self.edges.iter_mut().for_each(|entry| next(&mut entry.state, &mut entry.since, entry.id == name));
-                if let (Some(id), Some(entry)) = (renamed, self.edges.iter_mut().find(|entry| entry.id == name)) {
-                    id.clone_into(&mut entry.id);
+                if let Some(id) = renamed {
+                    self.rename(name, id)?;
                 }
             }
         }

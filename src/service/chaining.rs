@@ -60,6 +60,8 @@ pub struct Ledgers {
     lately: Mutex<HashMap<Namespace, Look>>,
     /// Those in which blocks were completed that are to be indexed: from which size to which.
     completed: Mutex<HashMap<Namespace, (u64, u64)>>,
+    /// Since when the oldest event waits that this process has found waiting.
+    waiting: Mutex<HashMap<Namespace, Instant>>,
     pub(super) watch: Watch,
 }
 
@@ -79,6 +81,21 @@ impl Ledgers {
     fn completed(&self) -> MutexGuard<'_, HashMap<Namespace, (u64, u64)>> {
         // As above.
         self.completed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The oldest event of a ledger that waits happened then; or none waits.
+    fn waits(&self, namespace: Namespace, since: Option<Instant>) {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        match since {
+            Some(since) => drop(waiting.insert(namespace, since)),
+            None => drop(waiting.remove(&namespace)),
+        }
+    }
+
+    /// For how long events have waited to be chained, where there are some.
+    pub(super) fn longest_wait(&self, now: Instant) -> Duration {
+        let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.values().map(|since| now.since(*since)).max().unwrap_or_default()
     }
 
     /// A ledger has grown from one size to another.
@@ -196,6 +213,7 @@ impl Broker {
         let (mut chained, mut outrun_by) = (0, 0);
         while outrun_by < ROUNDS {
             let mut waiting = self.waiting(namespace).await?;
+            self.ledgers.waits(namespace, waiting.front().map(|oldest| oldest.event.at));
             if waiting.is_empty() || self.is_removed(namespace.tenant).await? {
                 return Ok(chained);
             }

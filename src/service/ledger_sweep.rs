@@ -86,6 +86,8 @@ pub struct LedgerFigures {
     pub records: u64,
     /// How many ledgers lack records of redemptions now, or have too many, as far as it has looked.
     pub unproven_now: u64,
+    /// For how many seconds some event has waited to be chained.
+    pub waiting_seconds: u64,
 }
 
 /// Ledgers that are to be swept by this process, and what it found.
@@ -160,6 +162,7 @@ impl Watch {
             broken_now: self.broken_now().len() as u64,
             records: self.records.load(Ordering::Relaxed),
             unproven_now: self.unproven_now().len() as u64,
+            waiting_seconds: 0,
         }
     }
 }
@@ -167,7 +170,8 @@ impl Watch {
 impl Broker {
     /// What sweeps of this process have found.
     pub fn ledger_figures(&self) -> LedgerFigures {
-        self.ledgers.watch.figures()
+        let waiting_seconds = self.ledgers.longest_wait(self.now()).as_secs();
+        LedgerFigures { waiting_seconds, ..self.ledgers.watch.figures() }
     }
 
     /// Sweeps the ledgers that this process has written to, each when it is time.
@@ -365,7 +369,8 @@ mod tests {
         assert!(watch.found(namespace(1), 10, true));
         assert!(!watch.found(namespace(1), 10, true));
         assert!(!watch.found(namespace(2), 5, false));
-        let figures = LedgerFigures { intact: 1, broken: 2, broken_now: 1, records: 25, unproven_now: 0 };
+        let figures =
+            LedgerFigures { intact: 1, broken: 2, broken_now: 1, records: 25, unproven_now: 0, waiting_seconds: 0 };
         assert_eq!(watch.figures(), figures);
         assert!(!watch.found(namespace(1), 10, false));
         assert_eq!(watch.figures().broken_now, 0);

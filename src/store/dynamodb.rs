@@ -17,10 +17,10 @@ use aws_config::{BehaviorVersion, SdkConfig};
 use aws_sdk_dynamodb::{
     Client,
     config::{retry::RetryConfig, timeout::TimeoutConfig},
-    operation::update_item::UpdateItemError,
+    operation::transact_write_items::TransactWriteItemsError,
     types::{
         AttributeValue, Delete, KeysAndAttributes, Put, ReturnValue, ReturnValuesOnConditionCheckFailure,
-        TransactWriteItem,
+        TransactWriteItem, Update,
     },
 };
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
@@ -245,20 +245,23 @@ impl Backend for DynamoStore {
         }
     }
 
+    /// In a transaction, though it is one row: rows are changed in no other way, and roles allow no other.
     async fn replace_body(&self, row: &Row, body: &[u8]) -> Result<bool, Unavailable> {
-        let request = self
-            .reading
-            .update_item()
+        let update = Update::builder()
             .table_name(&self.table)
             .set_key(Some(item::key(&row.key)))
             .update_expression("SET b = :body")
             .condition_expression("v = :v")
             .expression_attribute_values(":body", item::body(body))
-            .expression_attribute_values(":v", item::number(row.version.number()));
-        match request.send().await {
+            .expression_attribute_values(":v", item::number(row.version.number()))
+            .build()
+            .map_err(|error| Unavailable(error.to_string()))?;
+        let update = TransactWriteItem::builder().update(update).build();
+        match self.reading.transact_write_items().transact_items(update).send().await {
             Ok(_) => Ok(true),
+            // Somebody has written it, or is about to.
             Err(fault)
-                if fault.as_service_error().is_some_and(UpdateItemError::is_conditional_check_failed_exception) =>
+                if fault.as_service_error().is_some_and(TransactWriteItemsError::is_transaction_canceled_exception) =>
             {
                 Ok(false)
             }

@@ -16,7 +16,10 @@ mod resend;
 mod row;
 mod transaction;
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
 
 use async_trait::async_trait;
 
@@ -182,17 +185,30 @@ fn check_keys(keys: &[RowKey]) -> Result<(), Unavailable> {
 #[derive(Clone)]
 pub struct Store {
     backend: Arc<dyn Backend>,
+    failures: Arc<AtomicU64>,
 }
 
 impl Store {
     /// A store on this backend.
     pub fn new(backend: Arc<dyn Backend>) -> Self {
-        Self { backend }
+        Self { backend, failures: Arc::default() }
+    }
+
+    /// How often it did not answer, after all that was tried.
+    pub fn failures(&self) -> u64 {
+        self.failures.load(Ordering::Relaxed)
+    }
+
+    fn counted<T, E>(&self, answer: Result<T, E>, failed: impl Fn(&E) -> bool) -> Result<T, E> {
+        if answer.as_ref().err().is_some_and(failed) {
+            self.failures.fetch_add(1, Ordering::Relaxed);
+        }
+        answer
     }
 
     /// The rows under these keys, in the order asked for, strongly consistent.
     pub async fn get<const N: usize>(&self, keys: [RowKey; N]) -> Result<[Option<Row>; N], Unavailable> {
-        let rows = self.backend.get(&keys).await?;
+        let rows = self.counted(self.backend.get(&keys).await, |_| true)?;
         rows.try_into().map_err(|_| Unavailable("a backend answered for other keys".into()))
     }
 
@@ -201,14 +217,14 @@ impl Store {
     pub async fn get_all(&self, keys: &[RowKey]) -> Result<Vec<Option<Row>>, Unavailable> {
         let mut rows = Vec::with_capacity(keys.len());
         for portion in keys.chunks(MOST_KEYS) {
-            rows.extend(self.backend.get(portion).await?);
+            rows.extend(self.counted(self.backend.get(portion).await, |_| true)?);
         }
         Ok(rows)
     }
 
     /// Rows of one partition in the order of their sort keys.
     pub async fn query(&self, query: &Query) -> Result<Vec<Row>, Unavailable> {
-        self.backend.query(query).await
+        self.counted(self.backend.query(query).await, |_| true)
     }
 
     /// Rows of all partitions, as [`Backend::scan`] says.
@@ -223,7 +239,8 @@ impl Store {
 
     /// Commits, resending the identical transaction until the answer is definite.
     pub async fn commit(&self, transaction: Transaction) -> Result<(), CommitError> {
-        resend::until_definite(self.backend.as_ref(), &transaction, DEADLINE).await
+        let answer = resend::until_definite(self.backend.as_ref(), &transaction, DEADLINE).await;
+        self.counted(answer, |fault| matches!(fault, CommitError::Unavailable(_)))
     }
 
     /// Adds to a counter and answers what it then is, as [`Backend::count`] says.
