@@ -1,6 +1,7 @@
 //! The composition root: the only place that names a backend.
 
 mod certificates;
+pub mod control;
 mod enforcement;
 mod identity_providers;
 mod key_rounds;
@@ -343,7 +344,7 @@ pub struct Running {
     parts: Parts,
     listeners: Listeners,
     certificates: Certificates,
-    rounds: [tokio::task::JoinHandle<()>; 8],
+    rounds: Vec<tokio::task::JoinHandle<()>>,
     /// Told when keys are to be read at once.
     read_keys: Arc<Notify>,
     /// Told when the store may not be served any longer.
@@ -362,6 +363,7 @@ pub struct Prepared {
     bound: [Bound; 3],
     certificates: Certificates,
     root_keys: KeySource,
+    data_dir: PathBuf,
     workers: usize,
 }
 
@@ -397,7 +399,14 @@ pub async fn prepare(config: &Config) -> Result<Prepared, StartError> {
     parts.broker.check_retired_keys().await?;
     parts.broker.settings.offered = enforcement::checked(config, &parts.broker).await?;
     parts.check_standing().await?;
-    Ok(Prepared { parts, bound, certificates, root_keys: config.root_keys.clone(), workers: config.workers })
+    Ok(Prepared {
+        parts,
+        bound,
+        certificates,
+        root_keys: config.root_keys.clone(),
+        data_dir: config.data_dir.clone(),
+        workers: config.workers,
+    })
 }
 
 impl Prepared {
@@ -416,7 +425,7 @@ impl Prepared {
     /// # Errors
     /// When a listener cannot be served.
     pub fn serve(self) -> Result<Running, StartError> {
-        let Self { parts, bound, certificates, root_keys, workers } = self;
+        let Self { parts, bound, certificates, root_keys, data_dir, workers } = self;
         let [api, content, ops] = [bound[0].address, bound[1].address, bound[2].address];
         let embedded = parts.embedded_objects.clone();
         let listeners = Listeners::serve(parts.broker.clone(), embedded, bound, Capacity::of_workers(workers));
@@ -424,7 +433,16 @@ impl Prepared {
         let of_broker = parts.broker.clone();
         let (store, mark) = (parts.embedded_store.clone(), parts.mark.clone());
         let [unfit, read_keys, keys_changed] = [(); 3].map(|()| Arc::new(Notify::new()));
-        let rounds = [
+        let control = match &store {
+            Some(store) => {
+                let listener = control::listen(&data_dir);
+                let folder = data_dir.clone();
+                let listener = listener.map_err(|source| StartError::DataDirectory { folder, source })?;
+                Some((listener, Arc::clone(store)))
+            }
+            None => None,
+        };
+        let mut rounds = vec![
             tokio::spawn(rounds::noting(of_broker.clone(), Arc::clone(&unfit))),
             tokio::spawn(rounds::rounds(of_broker.clone(), store, mark, certificates.clone())),
             tokio::spawn(rounds::chaining(of_broker.clone(), parts.embedded_store.is_some())),
@@ -437,8 +455,11 @@ impl Prepared {
                 Arc::clone(&read_keys),
                 Arc::clone(&keys_changed),
             )),
-            tokio::spawn(key_rounds::rewriting(of_broker, keys_changed)),
+            tokio::spawn(key_rounds::rewriting(of_broker.clone(), keys_changed)),
         ];
+        if let Some((listener, store)) = control {
+            rounds.push(tokio::spawn(control::answering(listener, store, of_broker.clock, data_dir)));
+        }
         Ok(Running { parts, listeners, certificates, rounds, read_keys, unfit, api, content, ops })
     }
 }

@@ -1,7 +1,7 @@
 //! The command line: one command a file.
 //!
 //! Commands are clients of the API, like everybody else. Only `serve`,
-//! `bootstrap`, `recover-admin`, `adopt`, `keys` and `check-config` open the data directory, and
+//! `bootstrap`, `recover-admin`, `adopt`, `backup`, `restore`, `keys` and `check-config` open the data directory, and
 //! only `doctor` besides them the object storage.
 
 mod adopt;
@@ -9,6 +9,7 @@ mod ahead;
 mod api_key;
 mod audit;
 mod audit_export;
+mod backup;
 mod bootstrap;
 mod change;
 mod checksum;
@@ -110,6 +111,12 @@ enum Command {
     Bootstrap(Given),
     /// Make another operator's key, when the first is lost
     RecoverAdmin(Given),
+    /// Make a backup of the data directory, also while the broker runs
+    ///
+    /// In a folder that is not there yet, whole or not at all. Without the root keys.
+    Backup(Box<backup::Arguments>),
+    /// Put a backup into an empty data directory; it has to be adopted before it is served
+    Restore(Box<backup::Arguments>),
     /// Take over a store that was moved, or restored from a backup
     ///
     /// Without --moved or --restored it says what is known, and changes nothing.
@@ -156,6 +163,8 @@ pub fn run() -> ExitCode {
         Some(Command::Tenant(arguments)) => tenant::run(&arguments),
         Some(Command::Bootstrap(given)) => bootstrap::first(given),
         Some(Command::RecoverAdmin(given)) => bootstrap::recover(given),
+        Some(Command::Backup(arguments)) => backup::make(*arguments),
+        Some(Command::Restore(arguments)) => backup::restore(*arguments),
         Some(Command::Adopt(arguments)) => adopt::run(*arguments),
         Some(Command::Keys(arguments)) => keys::run(arguments),
         Some(Command::CheckConfig(given)) => check(given),

@@ -12,6 +12,7 @@ mod codec;
 mod directory;
 mod forgetting;
 mod row_cache;
+mod rows_file;
 mod writer;
 
 use std::{
@@ -36,6 +37,7 @@ use directory::Database;
 use writer::{Job, Prepared, Writer};
 
 pub use directory::OpenError;
+pub use rows_file::NotRestored;
 
 /// How many jobs may wait for the writer before callers wait to hand one in.
 const WAITING_JOBS: usize = 1_024;

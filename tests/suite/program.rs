@@ -7,6 +7,7 @@ mod crossing;
 mod pretending;
 pub mod process;
 
+mod backing_up;
 mod commands;
 mod contained;
 mod delivering;

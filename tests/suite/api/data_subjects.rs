@@ -249,6 +249,11 @@ pub fn whoever_is_erased_is_gone_and_nobody_gets_more_by_it(api: &Api) {
     let before = api.get(key, "/v1/audit/verify").expect(200);
     let proof = code(api, &text(&person.alone, "token"), &person.address);
     let done = erased(api, key, &person.by_address());
+    // The code that was on its way to them is none, in the store as well.
+    let codes = api.rows(&format!("share#{}", text(&person.alone, "id")));
+    let codes = codes.iter().filter(|row| row.key.sort.starts_with("code#"));
+    let bodies: Vec<_> = codes.map(|row| String::from_utf8_lossy(&row.body).into_owned()).collect();
+    assert!(!bodies.is_empty() && bodies.iter().all(|body| !body.contains("\"mark\"")), "{bodies:?}");
     let removed = &done["removed"];
     assert_eq!((&removed["shares"], &removed["links"], &removed["users"]), (&json!(2), &json!(1), &json!(1)), "{done}");
     assert!(removed["client_details"].as_u64().unwrap() >= 4 && removed["unreadable"] == 0, "{done}");

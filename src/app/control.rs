@@ -1,0 +1,141 @@
+//! A socket in the data directory, by which commands of whoever owns that ask the broker that has the store open.
+//!
+//! One request a connection, one line each way, JSON. Who may open the socket is for the file system to say: it is in a folder of mode
+//! 0700, and has mode 0600 itself.
+//!
+//! Never here: what anybody could ask for over the network.
+
+use std::{
+    fs, io,
+    os::unix::{fs::PermissionsExt, net::UnixStream as BlockingStream},
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use serde::{Deserialize, Serialize};
+use tokio::{
+    io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
+    net::{UnixListener, UnixStream},
+};
+
+use crate::{
+    backup::{self, Manifest},
+    clock::Clock,
+    store::embedded::EmbeddedStore,
+};
+
+/// Longer than any path.
+const LONGEST: u64 = 16 * 1024;
+
+/// A client that says nothing for so long is none.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What is asked for.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Request {
+    /// A backup in this folder, named from the root.
+    Backup(PathBuf),
+}
+
+/// What is answered.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Answer {
+    /// The backup that was made.
+    Backup(Manifest),
+    /// Why it was not, for people.
+    Fault(String),
+}
+
+fn socket(data_dir: &Path) -> PathBuf {
+    data_dir.join("control")
+}
+
+/// Opens the socket. The store's lock says that nobody else uses it.
+pub(super) fn listen(data_dir: &Path) -> io::Result<UnixListener> {
+    let socket = socket(data_dir);
+    match fs::remove_file(&socket) {
+        Err(fault) if fault.kind() != io::ErrorKind::NotFound => return Err(fault),
+        _ => {}
+    }
+    let listener = UnixListener::bind(&socket)?;
+    fs::set_permissions(&socket, fs::Permissions::from_mode(0o600))?;
+    Ok(listener)
+}
+
+/// Answers one after the other, for ever.
+pub(super) async fn answering(
+    listener: UnixListener,
+    store: Arc<EmbeddedStore>,
+    clock: Arc<dyn Clock>,
+    data_dir: PathBuf,
+) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                if let Err(fault) = answer(stream, &store, &clock, &data_dir).await {
+                    tracing::warn!(%fault, "a command on this machine was not answered");
+                }
+            }
+            Err(fault) => {
+                tracing::warn!(%fault, "commands on this machine cannot be answered");
+                tokio::time::sleep(PATIENCE).await;
+            }
+        }
+    }
+}
+
+async fn answer(
+    stream: UnixStream,
+    store: &Arc<EmbeddedStore>,
+    clock: &Arc<dyn Clock>,
+    data_dir: &Path,
+) -> io::Result<()> {
+    use tokio::io::AsyncReadExt;
+    let (reading, mut writing) = stream.into_split();
+    let mut line = String::new();
+    let mut bounded = BufReader::new(reading.take(LONGEST));
+    tokio::time::timeout(PATIENCE, bounded.read_line(&mut line)).await??;
+    let answer = match serde_json::from_str(&line) {
+        Ok(Request::Backup(folder)) if folder.is_absolute() => {
+            let (store, data_dir, now) = (Arc::clone(store), data_dir.to_owned(), clock.now());
+            let made = tokio::task::spawn_blocking(move || backup::make(&store, &data_dir, &folder, now)).await;
+            match made {
+                Ok(Ok(manifest)) => {
+                    tracing::info!(rows = manifest.rows, objects = manifest.objects, "a backup was made");
+                    Answer::Backup(manifest)
+                }
+                Ok(Err(fault)) => Answer::Fault(fault.to_string()),
+                Err(_) => Answer::Fault("it did not come to its end; the log says why".into()),
+            }
+        }
+        Ok(Request::Backup(_)) => Answer::Fault("name the folder from the root".into()),
+        Err(_) => Answer::Fault("the broker that runs is another version: it does not know this command".into()),
+    };
+    let mut text = serde_json::to_vec(&answer)?;
+    text.push(b'\n');
+    writing.write_all(&text).await
+}
+
+/// Asks the broker that runs on this data directory; none where none does. Blocks, for as long as it takes.
+///
+/// # Errors
+/// When it does not answer.
+pub fn ask(data_dir: &Path, request: &Request) -> io::Result<Option<Answer>> {
+    use std::io::{BufRead, BufReader, Write};
+    let mut stream = match BlockingStream::connect(socket(data_dir)) {
+        Ok(stream) => stream,
+        Err(fault) if matches!(fault.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => {
+            return Ok(None);
+        }
+        Err(fault) => return Err(fault),
+    };
+    let mut line = serde_json::to_vec(request)?;
+    line.push(b'\n');
+    stream.write_all(&line)?;
+    let mut answer = String::new();
+    BufReader::new(stream).read_line(&mut answer)?;
+    Ok(Some(serde_json::from_str(&answer)?))
+}
