@@ -38,9 +38,34 @@ impl Fault {
     pub const ALL: [Self; 4] = [Self::Ok, Self::Failed, Self::FailedButApplied, Self::AppliedLate];
 }
 
+/// What was asked of a backend, as often as its clients would have to ask a service.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Asked {
+    /// Reads of rows by their keys, each of up to 100.
+    pub gets: u64,
+    /// How many keys these named together.
+    pub keys: u64,
+    /// Queries of a partition.
+    pub queries: u64,
+    /// Attempts to commit.
+    pub commits: u64,
+    /// How many rows these wrote, took or put together, events included.
+    pub rows: u64,
+    /// Additions to counters.
+    pub counts: u64,
+}
+
+impl Asked {
+    /// How many calls these are.
+    pub const fn calls(&self) -> u64 {
+        self.gets + self.queries + self.commits + self.counts
+    }
+}
+
 /// A backend with planned faults.
 pub struct FaultyStore<B> {
     backend: B,
+    asked: Mutex<Asked>,
     plan: Mutex<VecDeque<Fault>>,
     late: Mutex<Vec<Transaction>>,
     reads_fail: AtomicBool,
@@ -53,6 +78,7 @@ impl<B: Backend> FaultyStore<B> {
     pub fn new(backend: B) -> Self {
         Self {
             backend,
+            asked: Mutex::default(),
             plan: Mutex::default(),
             late: Mutex::default(),
             reads_fail: AtomicBool::new(false),
@@ -64,6 +90,11 @@ impl<B: Backend> FaultyStore<B> {
     /// The backend without its faults.
     pub fn backend(&self) -> &B {
         &self.backend
+    }
+
+    /// What was asked since this was called last.
+    pub fn take_asked(&self) -> Asked {
+        mem::take(&mut lock(&self.asked))
     }
 
     /// Plans what becomes of the coming commits, one after the other, after
@@ -101,6 +132,10 @@ impl<B: Backend> FaultyStore<B> {
         }
     }
 
+    fn note(&self, note: impl FnOnce(&mut Asked)) {
+        note(&mut lock(&self.asked));
+    }
+
     fn readable(&self) -> Result<(), Unavailable> {
         match self.reads_fail.load(Ordering::SeqCst) {
             true => Err(Unavailable("planned by a test".into())),
@@ -116,16 +151,26 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[async_trait]
 impl<B: Backend> Backend for FaultyStore<B> {
     async fn get(&self, keys: &[RowKey]) -> Result<Vec<Option<Row>>, Unavailable> {
+        self.note(|asked| {
+            asked.gets += 1;
+            asked.keys += keys.len() as u64;
+        });
         self.readable()?;
         self.backend.get(keys).await
     }
 
     async fn query(&self, query: &Query) -> Result<Vec<Row>, Unavailable> {
+        self.note(|asked| asked.queries += 1);
         self.readable()?;
         self.backend.query(query).await
     }
 
     async fn try_commit(&self, transaction: &Transaction) -> Result<(), Failure> {
+        self.note(|asked| {
+            asked.commits += 1;
+            let rows = transaction.writes().len() + transaction.taken().len() + transaction.outbox().count();
+            asked.rows += rows as u64;
+        });
         if self.commits_fail.load(Ordering::SeqCst) {
             return Err(Failure::Refused("planned by a test".into()));
         }
@@ -160,6 +205,7 @@ impl<B: Backend> Backend for FaultyStore<B> {
     }
 
     async fn count(&self, counter: &RowKey, amount: u64, purge_after: Instant) -> Result<u64, Unavailable> {
+        self.note(|asked| asked.counts += 1);
         if self.commits_fail.load(Ordering::SeqCst) {
             return Err(Unavailable("planned by a test".into()));
         }

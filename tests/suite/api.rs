@@ -30,6 +30,7 @@ macro_rules! on_every_backend {
 }
 
 mod adoption;
+mod asked_of_the_store;
 mod bad_input;
 mod browser_defences;
 mod checkpoints;

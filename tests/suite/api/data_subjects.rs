@@ -249,6 +249,8 @@ pub fn whoever_is_erased_is_gone_and_nobody_gets_more_by_it(api: &Api) {
     let before = api.get(key, "/v1/audit/verify").expect(200);
     let proof = code(api, &text(&person.alone, "token"), &person.address);
     let done = erased(api, key, &person.by_address());
+    // Nothing leads to an erasure that has come to its end.
+    assert!(api.rows("erasing").iter().all(|row| !row.key.sort.starts_with(&tenant.id)));
     // The code that was on its way to them is none, in the store as well.
     let codes = api.rows(&format!("share#{}", text(&person.alone, "id")));
     let codes = codes.iter().filter(|row| row.key.sort.starts_with("code#"));
@@ -295,6 +297,7 @@ pub fn whoever_is_erased_is_gone_and_nobody_gets_more_by_it(api: &Api) {
     };
     let claimed = told("share.claimed");
     assert_eq!((&claimed[0]["client"]["user_agent"], &claimed[1]["client"]), (&json!(AGENT), &Value::Null));
+    assert!(told("share.created").iter().any(|record| record["client"].is_object()), "others' is still told");
     assert_eq!((told("data_subject.erasure_asked").len(), told("data_subject.erased").len()), (1, 1));
     assert_eq!(told("data_subject.erased")[0]["resource"], done["id"]);
     assert_eq!(told("share.revoked").len(), 1);
