@@ -10,7 +10,20 @@
 #![expect(unreachable_pub, reason = "modules of one binary share by plain pub")]
 
 mod large_file;
+mod many_rotations;
 
 #[path = "../suite/program/process.rs"]
 #[expect(dead_code, reason = "it is shared with the other tests, which use all of it")]
 mod process;
+
+#[path = "../suite/program/balancer.rs"]
+mod balancer;
+
+#[path = "../suite/program/replica_load.rs"]
+mod replica_load;
+
+#[path = "../suite/program/replicated.rs"]
+mod replicated;
+
+#[path = "../suite/program/rehearsal.rs"]
+mod rehearsal;
