@@ -22,8 +22,8 @@ const CLAIMANTS: usize = 4;
 /// How often a request is repeated of which the answer was lost.
 const REPETITIONS: usize = 20;
 
-/// So many rounds a tenant has, well within the limit of its requests.
-const ROUNDS_OF_A_TENANT: usize = 40;
+/// So many rounds a tenant has, of up to five requests each: well within the limit of its requests.
+const ROUNDS_OF_A_TENANT: usize = 10;
 
 /// So many wrong passwords are tried at once.
 const GUESSES: usize = 9;
@@ -249,7 +249,7 @@ impl<'a> Load<'a> {
         (won, lost)
     }
 
-    fn round(&self, tenant: &Tenant, number: usize) {
+    fn share_once(&self, tenant: &Tenant, number: usize) {
         let (id, token) = self.mint(tenant, Fate::Claimed);
         let (won, lost) = self.race(&token);
         assert_eq!(won.len(), 1, "winners of {id}: {won:?}");
@@ -275,37 +275,43 @@ impl<'a> Load<'a> {
         assert!(declared.text("url").starts_with("http"));
     }
 
-    /// Shares, claimants and uploads, until it is over.
-    pub fn share(&self) {
+    /// Rounds of one tenant after the other, until it is over.
+    fn rounds(&self, round: impl Fn(&Tenant, usize)) {
         while !self.is_over() {
             let tenant = self.looked_after();
-            (0..ROUNDS_OF_A_TENANT).take_while(|_| !self.is_over()).for_each(|number| self.round(&tenant, number));
+            (0..ROUNDS_OF_A_TENANT).take_while(|_| !self.is_over()).for_each(|number| round(&tenant, number));
         }
+    }
+
+    /// Shares, claimants and uploads.
+    pub fn share(&self) {
+        self.rounds(|tenant, number| self.share_once(tenant, number));
     }
 
     /// Guesses at passwords: of all replicas together no more are looked at than one would.
     pub fn guess(&self) {
-        let tenant = self.looked_after();
-        while !self.is_over() {
-            let wanted = json!({ "folder": "in/", "password": "open sesame" });
-            let token = self.create(&tenant.key, "/v1/file-requests", &wanted).text("token");
-            let began = Instant::now();
-            let guess = || {
-                let body = json!({ "token": token, "claim_key": random(), "password": "wrong" });
-                self.ask("POST", "/v1/file-requests/redeem", &[], Some(&body))
-            };
-            let answers: Vec<_> = scope(|threads| {
-                let guessing: Vec<_> = (0..GUESSES).map(|_| threads.spawn(guess)).collect();
-                guessing.into_iter().map(|guess| guess.join().unwrap()).collect()
-            });
-            let looked_at = answers.iter().filter(|answer| answer.is(403, "password_wrong")).count();
-            let refused = answers.iter().filter(|answer| answer.is(429, "too_many_tries")).count();
-            assert_eq!(looked_at + refused, GUESSES, "{answers:?}");
-            let most = tries_within(began.elapsed());
-            assert!(looked_at <= most, "{looked_at} guesses were looked at instead of {most}");
-            // Hashing takes processors from all others.
-            self.goes_on(100);
-        }
+        self.rounds(|tenant, _| self.guess_once(tenant));
+    }
+
+    fn guess_once(&self, tenant: &Tenant) {
+        let wanted = json!({ "folder": "in/", "password": "open sesame" });
+        let token = self.create(&tenant.key, "/v1/file-requests", &wanted).text("token");
+        let began = Instant::now();
+        let guess = || {
+            let body = json!({ "token": token, "claim_key": random(), "password": "wrong" });
+            self.ask("POST", "/v1/file-requests/redeem", &[], Some(&body))
+        };
+        let answers: Vec<_> = scope(|threads| {
+            let guessing: Vec<_> = (0..GUESSES).map(|_| threads.spawn(guess)).collect();
+            guessing.into_iter().map(|guess| guess.join().unwrap()).collect()
+        });
+        let looked_at = answers.iter().filter(|answer| answer.is(403, "password_wrong")).count();
+        let refused = answers.iter().filter(|answer| answer.is(429, "too_many_tries")).count();
+        assert_eq!(looked_at + refused, GUESSES, "{answers:?}");
+        let most = tries_within(began.elapsed());
+        assert!(looked_at <= most, "{looked_at} guesses were looked at instead of {most}");
+        // Hashing takes processors from all others.
+        self.goes_on(100);
     }
 
     /// Asks as a tenant that is near its limit: how often it was answered before it was refused, and once it was over.
