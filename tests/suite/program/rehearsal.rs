@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{
     process::until,
-    replica_load::{Fate, Load, Lost, Over, Tenant},
+    replica_load::{Fate, Load, Lost, Over, Tenant, now},
     replicated::{Disturbance, REPLICAS, Replicas},
 };
 
@@ -55,10 +55,9 @@ pub fn rehearse(rotations: usize) -> String {
     format!("{} requests answered, {} lost on their way, {shares} shares", load.answered(), lost.len())
 }
 
-/// By the clock of limits.
+/// The day, by which limits are counted here.
 fn today() -> usize {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
-    usize::try_from(now.as_secs() / 86_400).unwrap()
+    usize::try_from(now().as_unix_seconds() / 86_400).unwrap()
 }
 
 /// Nobody has lost an answer but who had asked a replica that was killed or held still meanwhile.

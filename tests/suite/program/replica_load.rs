@@ -7,11 +7,15 @@ use std::{
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     thread::scope,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use cloakroom::entropy::{Entropy, SystemEntropy};
+use cloakroom::{
+    clock::{Clock, SystemClock},
+    domain::instant::Instant,
+    entropy::{Entropy, SystemEntropy},
+};
 use serde_json::{Value, json};
 
 use super::process::until;
@@ -61,6 +65,9 @@ impl Answer {
     }
 }
 
+/// A claim key, and what it was answered.
+type Claimant = (String, Answer);
+
 /// A tenant of the load.
 #[derive(Clone, Debug)]
 pub struct Tenant {
@@ -88,6 +95,11 @@ pub struct Load<'a> {
     pub tenants: Mutex<Vec<Tenant>>,
     /// Every share that was minted: whose, and how it has to have ended.
     pub shares: Mutex<BTreeMap<String, (Tenant, Fate)>>,
+}
+
+/// By the clock of brokers.
+pub fn now() -> Instant {
+    SystemClock::default().now()
 }
 
 /// 32 random bytes, as claimants make them.
@@ -155,7 +167,7 @@ impl<'a> Load<'a> {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let began = Instant::now();
+        let began = now();
         let sent = match body {
             Some(body) => {
                 self.agent.run(request.header("content-type", "application/json").body(body.to_string()).unwrap())
@@ -176,7 +188,7 @@ impl<'a> Load<'a> {
             Ok((answer, _)) => answer.status().to_string(),
             Err(fault) => fault.to_string(),
         };
-        let (ended, what) = (Instant::now(), format!("{method} {path}: {what}"));
+        let (ended, what) = (now(), format!("{method} {path}: {what}"));
         self.lost.lock().unwrap().push(Lost { number, began, ended, what });
         None
     }
@@ -232,7 +244,7 @@ impl<'a> Load<'a> {
     }
 
     /// All at once, each with a claim key of their own and until they know: who is let in, and who is not.
-    fn race(&self, token: &str) -> (Vec<(String, Answer)>, Vec<(String, Answer)>) {
+    fn race(&self, token: &str) -> (Vec<Claimant>, Vec<Claimant>) {
         let answers: Vec<_> = scope(|threads| {
             let claim = || {
                 let key = random();
@@ -296,7 +308,7 @@ impl<'a> Load<'a> {
     fn guess_once(&self, tenant: &Tenant) {
         let wanted = json!({ "folder": "in/", "password": "open sesame" });
         let token = self.create(&tenant.key, "/v1/file-requests", &wanted).text("token");
-        let began = Instant::now();
+        let began = now();
         let guess = || {
             let body = json!({ "token": token, "claim_key": random(), "password": "wrong" });
             self.ask("POST", "/v1/file-requests/redeem", &[], Some(&body))
@@ -308,7 +320,7 @@ impl<'a> Load<'a> {
         let looked_at = answers.iter().filter(|answer| answer.is(403, "password_wrong")).count();
         let refused = answers.iter().filter(|answer| answer.is(429, "too_many_tries")).count();
         assert_eq!(looked_at + refused, GUESSES, "{answers:?}");
-        let most = tries_within(began.elapsed());
+        let most = tries_within(now().since(began));
         assert!(looked_at <= most, "{looked_at} guesses were looked at instead of {most}");
         // Hashing takes processors from all others.
         self.goes_on(100);

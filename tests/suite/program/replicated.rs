@@ -1,8 +1,9 @@
 //! Three replicas of a broker on one table and one bucket, behind a load balancer, and what befalls them.
 
-use std::{process::Command, sync::Arc, thread, time::Instant};
+use std::{process::Command, sync::Arc, thread};
 
 use cloakroom::{
+    domain::instant::Instant,
     entropy::{Entropy, SystemEntropy},
     store::{
         Direction, Query, Store,
@@ -15,6 +16,7 @@ use serde_json::json;
 use super::{
     balancer::{ADDRESS, Balancer, free_port},
     process::{Place, Served, outcome, until, wrote},
+    replica_load::now,
 };
 
 /// How many replicas there are.
@@ -135,9 +137,9 @@ impl Replicas {
 
     /// Kills one, and starts it again. `away` lasts as long as it is to be away.
     pub fn kill(&mut self, replica: usize, away: impl FnOnce()) {
-        let from = Instant::now();
+        let from = now();
         self.served[replica].take().unwrap().kill();
-        self.disturbances.push(Disturbance { replica, from, to: Instant::now() });
+        self.disturbances.push(Disturbance { replica, from, to: now() });
         self.until_sent_to(replica, false);
         away();
         self.begin(replica);
@@ -146,11 +148,11 @@ impl Replicas {
 
     /// Holds one still until the load balancer has given up on it, and longer; then lets it go on with what it was at.
     pub fn pause(&mut self, replica: usize, away: impl FnOnce()) {
-        let from = Instant::now();
+        let from = now();
         self.served[replica].as_ref().unwrap().signal("STOP");
         self.until_sent_to(replica, false);
         self.balancer.give_up_on(replica);
-        self.disturbances.push(Disturbance { replica, from, to: Instant::now() });
+        self.disturbances.push(Disturbance { replica, from, to: now() });
         away();
         self.served[replica].as_ref().unwrap().signal("CONT");
         self.until_sent_to(replica, true);
