@@ -12,6 +12,7 @@ use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use crate::{
@@ -487,6 +488,19 @@ impl Running {
     /// Waits until the store may not be served any longer: another one has taken its place.
     pub async fn unfit(&self) {
         self.unfit.notified().await;
+    }
+
+    /// Says for so long that it is about to stop, and goes on answering, so that a load balancer sends nothing here
+    /// any more when listeners are closed.
+    pub async fn give_notice(&self, notice: Duration) {
+        if !notice.is_zero() {
+            self.listeners.begin_to_leave();
+            tokio::select! {
+                () = tokio::time::sleep(notice) => {}
+                // Not a moment longer.
+                () = self.unfit() => {}
+            }
+        }
     }
 
     /// Lets requests under way end, then ends everything.

@@ -15,6 +15,7 @@ mod webhooks;
 use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use clap::Args;
@@ -102,6 +103,10 @@ pub struct Given {
     /// The largest upload, in bytes [default: 5497558138880, 5 TiB]
     #[arg(long, env = "CLOAKROOM_LARGEST_UPLOAD", value_name = "BYTES")]
     pub largest_upload: Option<u64>,
+    /// For how long a broker that was told to stop goes on answering, and says that it is not ready: longer than a load
+    /// balancer takes to find that out [default: 0]
+    #[arg(long, env = "CLOAKROOM_STOP_NOTICE", value_name = "SECONDS")]
+    pub stop_notice: Option<u64>,
     /// What to do about paths of credentials, private keys and the like: protect or off [default: protect]
     #[arg(long, env = "CLOAKROOM_PATH_POLICY", value_name = "POLICY")]
     pub path_policy: Option<PathPolicy>,
@@ -208,6 +213,7 @@ pub struct Config {
     pub trusted_proxies: Networks,
     pub limits: LimitTable,
     pub largest_upload: u64,
+    pub stop_notice: Duration,
     pub path_policy: PathPolicy,
     pub workers: usize,
     pub store: StoreConfig,
@@ -313,6 +319,7 @@ impl Given {
             trusted_proxies: clients::trusted_proxies(self.trusted_proxies.or(file.trusted_proxies))?,
             limits: clients::limits(self.limits.or(file.limits))?,
             largest_upload: self.largest_upload.or(file.largest_upload).unwrap_or(LARGEST_UPLOAD),
+            stop_notice: clients::notice(self.stop_notice.or(file.stop_notice))?,
             path_policy: self.path_policy.or(file.path_policy).unwrap_or_default(),
             workers: self.workers.or(file.workers).unwrap_or_else(processors),
             store,
@@ -427,6 +434,7 @@ mod tests {
     #[test]
     fn nothing_needs_to_be_set() {
         let config = Given::default().complete().unwrap();
+        assert_eq!(config.stop_notice, Duration::ZERO);
         assert_eq!(config.listen.to_string(), "127.0.0.1:8080");
         assert_eq!((config.store, config.objects), (StoreConfig::Embedded, ObjectsConfig::Embedded));
     }

@@ -1,6 +1,6 @@
 //! `cloakroom serve`: run the broker until it is told to stop.
 
-use std::io::IsTerminal;
+use std::{io::IsTerminal, time::Duration};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
@@ -62,13 +62,14 @@ async fn serve(config: Config) -> Result<(), Failed> {
     }
     tracing::info!(api = %running.api, content = %running.content, ops = %running.ops, "ready");
 
-    let mut replaced = false;
+    let (mut replaced, mut notice) = (false, Duration::ZERO);
     loop {
         tokio::select! {
             // Nothing that it says can be trusted: whoever starts it again is told what to do.
             () = running.unfit() => { replaced = true; break }
             _ = tokio::signal::ctrl_c() => break,
-            _ = terminate.recv() => break,
+            // By whoever looks after several, while others go on.
+            _ = terminate.recv() => { notice = config.stop_notice; break }
             // Whoever renews certificates or keys says so by this signal.
             Some(()) = async { hang_up.as_mut()?.recv().await } => {
                 running.renew_certificates();
@@ -77,8 +78,12 @@ async fn serve(config: Config) -> Result<(), Failed> {
         }
     }
     remark("Stopping: requests under way may end; press Ctrl-C again to stop at once.");
+    let stopped = async {
+        running.give_notice(notice).await;
+        running.stop().await;
+    };
     tokio::select! {
-        () = running.stop() => match replaced {
+        () = stopped => match replaced {
             true => Err("another store has taken the place of the one that was served".into()),
             false => Ok(()),
         },

@@ -1,6 +1,6 @@
 //! What is told of clients: through which proxies they come, and how much they may ask.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use serde::Deserialize;
 
@@ -18,6 +18,8 @@ use super::{ConfigError, wrong};
 const LIMITS: &str = "CLOAKROOM_LIMITS";
 const TRUSTED_PROXIES: &str = "CLOAKROOM_TRUSTED_PROXIES";
 
+const STOP_NOTICE: &str = "CLOAKROOM_STOP_NOTICE";
+
 const CLIENT_DETAILS_DAYS: &str = "CLOAKROOM_CLIENT_DETAILS_DAYS";
 
 const CLIENT_DETAILS_BY_CLASS: &str = "CLOAKROOM_CLIENT_DETAILS_BY_CLASS";
@@ -27,6 +29,14 @@ pub(super) fn details(days: Option<u16>, by_class: Option<String>) -> Result<Cli
     let (days, by_class) = (days.unwrap_or(90), by_class.unwrap_or_default());
     ClientRetention::in_days(days, "").map_err(|fault| wrong(CLIENT_DETAILS_DAYS, fault.to_string()))?;
     ClientRetention::in_days(days, &by_class).map_err(|fault| wrong(CLIENT_DETAILS_BY_CLASS, fault.to_string()))
+}
+
+/// For how long it is told that it stops before it does.
+pub(super) fn notice(seconds: Option<u64>) -> Result<Duration, ConfigError> {
+    match seconds.unwrap_or(0) {
+        seconds @ 0..=300 => Ok(Duration::from_secs(seconds)),
+        _ => Err(wrong(STOP_NOTICE, "must be 0 to 300 seconds")),
+    }
 }
 
 /// Limits as they are given.
@@ -95,6 +105,12 @@ mod tests {
     fn of_file(text: &str) -> Result<super::super::Config, String> {
         let given: Given = toml::from_str(text).map_err(|fault| fault.to_string())?;
         given.complete().map_err(|fault| fault.to_string())
+    }
+
+    #[test]
+    fn stopping_is_told_five_minutes_before_at_most() {
+        assert_eq!(of_file("stop_notice = 300").unwrap().stop_notice.as_secs(), 300);
+        assert!(of_file("stop_notice = 301").unwrap_err().contains("CLOAKROOM_STOP_NOTICE"));
     }
 
     #[test]

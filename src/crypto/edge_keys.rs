@@ -12,9 +12,12 @@ use super::{
     keyring::KeyState,
 };
 
+/// Keys, each in its state.
+type Held = Arc<[(KeyState, Arc<EdgeKey>)]>;
+
 /// The keys of the edge, of which exactly one is primary.
 #[derive(Debug)]
-pub struct EdgeKeys(RwLock<Arc<[(KeyState, Arc<EdgeKey>)]>>);
+pub struct EdgeKeys(RwLock<Held>);
 
 impl EdgeKeys {
     /// These keys; none where not exactly one is primary, or two have one id.
@@ -69,7 +72,7 @@ impl EdgeKeys {
         named.ok_or(NotAdmitted)?.1.verify(cookies, origin, now)
     }
 
-    fn keys(&self) -> Arc<[(KeyState, Arc<EdgeKey>)]> {
+    fn keys(&self) -> Held {
         // A panic elsewhere leaves one or the other.
         Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
     }

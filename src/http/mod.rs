@@ -30,6 +30,7 @@ pub mod histories;
 mod hosts;
 pub mod idempotency;
 pub mod json;
+mod leaving;
 pub mod ledger;
 pub mod ledger_exports;
 mod limits;

@@ -7,7 +7,7 @@ use tokio::time::timeout;
 
 use crate::service::Broker;
 
-use super::metrics;
+use super::{leaving::Leaving, metrics};
 
 /// Within so long a backend answers, or counts as away.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -25,8 +25,11 @@ async fn health() -> HttpResponse {
     HttpResponse::Ok().content_type("text/plain; charset=utf-8").body("ok\n")
 }
 
-/// The backends answer.
-async fn readiness(broker: web::Data<Broker>) -> HttpResponse {
+/// The backends answer, and it is not about to stop.
+async fn readiness(broker: web::Data<Broker>, leaving: web::Data<Leaving>) -> HttpResponse {
+    if leaving.has_begun() {
+        return HttpResponse::ServiceUnavailable().json(serde_json::json!({ "stopping": true }));
+    }
     // One that hangs is as good as away, and whoever asks must not hang with it.
     let store = async { matches!(timeout(PATIENCE, broker.store.ping()).await, Ok(Ok(()))) };
     let objects = async { matches!(timeout(PATIENCE, broker.objects.ping()).await, Ok(Ok(()))) };

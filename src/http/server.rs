@@ -20,7 +20,9 @@ use crate::{
 
 use super::{
     content::{self, AllowedOrigins},
-    edge, guards, hang_up, hosts, ops,
+    edge, guards, hang_up, hosts,
+    leaving::{self, Leaving},
+    ops,
     problem::Problem,
     request_figures,
     request_figures::RequestFigures,
@@ -32,6 +34,17 @@ pub const DRAIN: Duration = Duration::from_secs(20);
 
 /// How long a client may take to send the head of a request.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// For how long a connection stays open on which nothing is asked.
+const KEEP_ALIVE: Duration = Duration::from_secs(5);
+
+/// The same behind proxies: longer than they keep one (Amazon's for 60 seconds), since a request that is on its way when
+/// a connection is closed gets no answer.
+const KEEP_ALIVE_BEHIND_PROXIES: Duration = Duration::from_secs(75);
+
+fn keep_alive(broker: &Broker) -> Duration {
+    if broker.settings.trusted_proxies.is_empty() { KEEP_ALIVE } else { KEEP_ALIVE_BEHIND_PROXIES }
+}
 
 /// At most so many connections to the API are open at a time; more wait until one is closed. A head has 128 KiB at most,
 /// so that those that are on their way take half a gibibyte.
@@ -91,6 +104,7 @@ pub struct Listeners {
     handles: Vec<ServerHandle>,
     running: Vec<tokio::task::JoinHandle<std::io::Result<()>>>,
     event_streams: Arc<EventStreams>,
+    leaving: web::Data<Leaving>,
 }
 
 impl Listeners {
@@ -106,14 +120,21 @@ impl Listeners {
     ) -> std::io::Result<Self> {
         let event_streams = Arc::clone(&broker.event_streams);
         let figures = web::Data::new(RequestFigures::default());
+        let leaving = web::Data::new(Leaving::default());
+        let told = || (figures.clone(), leaving.clone());
         let servers = [
-            serve_api(broker.clone(), figures.clone(), api, capacity)?,
-            serve_content(broker.clone(), embedded, figures.clone(), content, capacity)?,
-            serve_ops(broker, figures, ops)?,
+            serve_api(broker.clone(), told(), api, capacity)?,
+            serve_content(broker.clone(), embedded, told(), content, capacity)?,
+            serve_ops(broker, told(), ops)?,
         ];
         let handles = servers.iter().map(Server::handle).collect();
         let running = servers.into_iter().map(tokio::spawn).collect();
-        Ok(Self { handles, running, event_streams })
+        Ok(Self { handles, running, event_streams, leaving })
+    }
+
+    /// Says from now on that it is not ready, and goes on answering.
+    pub fn begin_to_leave(&self) {
+        self.leaving.begin();
     }
 
     /// Takes no more connections, lets requests under way end, and stops.
@@ -125,19 +146,25 @@ impl Listeners {
     }
 }
 
+/// What all threads of a listener share beside the broker.
+type Told = (web::Data<RequestFigures>, web::Data<Leaving>);
+
 fn serve_api(
     broker: Broker,
-    figures: web::Data<RequestFigures>,
+    (figures, leaving): Told,
     bound: Bound,
     Capacity { workers, api_connections, .. }: Capacity,
 ) -> std::io::Result<Server> {
+    let keep_alive = keep_alive(&broker);
     let broker = web::Data::new(broker);
     let server = HttpServer::new(move || {
         App::new()
             .app_data(broker.clone())
             .app_data(figures.clone())
+            .app_data(leaving.clone())
             .wrap(from_fn(guards::api))
             .wrap(from_fn(request_figures::api))
+            .wrap(from_fn(leaving::last_answers))
             .configure(routes::configure)
     });
     let server = server
@@ -145,6 +172,7 @@ fn serve_api(
         // Counted by each worker for itself.
         .max_connections(api_connections.div_ceil(workers))
         .on_connect(hang_up::note)
+        .keep_alive(keep_alive)
         .client_request_timeout(HEAD_TIMEOUT)
         .shutdown_timeout(DRAIN.as_secs())
         .disable_signals();
@@ -158,12 +186,13 @@ fn serve_api(
 fn serve_content(
     broker: Broker,
     embedded: Option<Arc<EmbeddedStorage>>,
-    figures: web::Data<RequestFigures>,
+    (figures, leaving): Told,
     bound: Bound,
     Capacity { workers, content_connections, .. }: Capacity,
 ) -> std::io::Result<Server> {
     let authority = broker.settings.content.authority.clone();
     let origins = AllowedOrigins::new([broker.settings.public_url.clone()]);
+    let keep_alive = keep_alive(&broker);
     let broker = web::Data::new(broker);
     let server = HttpServer::new(move || {
         let (authority, embedded, origins) = (authority.clone(), embedded.clone(), origins.clone());
@@ -171,8 +200,10 @@ fn serve_content(
         App::new()
             .app_data(broker.clone())
             .app_data(figures.clone())
+            .app_data(leaving.clone())
             .wrap(from_fn(guards::content))
             .wrap(from_fn(request_figures::content))
+            .wrap(from_fn(leaving::last_answers))
             .configure(|routes| edge::configure(routes, authority))
             .service(
                 web::scope("")
@@ -189,6 +220,7 @@ fn serve_content(
     let server = server
         .workers(workers)
         .max_connections(content_connections.div_ceil(workers))
+        .keep_alive(keep_alive)
         .client_request_timeout(HEAD_TIMEOUT)
         .shutdown_timeout(DRAIN.as_secs())
         .disable_signals();
@@ -207,12 +239,13 @@ async fn wrong_host() -> Result<HttpResponse, Problem> {
     Err(hosts::misdirected())
 }
 
-fn serve_ops(broker: Broker, figures: web::Data<RequestFigures>, bound: Bound) -> std::io::Result<Server> {
+fn serve_ops(broker: Broker, (figures, leaving): Told, bound: Bound) -> std::io::Result<Server> {
     let broker = web::Data::new(broker);
     let server = HttpServer::new(move || {
         App::new()
             .app_data(broker.clone())
             .app_data(figures.clone())
+            .app_data(leaving.clone())
             .wrap(NormalizePath::trim())
             .wrap(from_fn(guards::operator))
             .configure(ops::configure)

@@ -3,6 +3,7 @@
 
 #![allow(
     clippy::unwrap_used,
+    clippy::expect_used,
     clippy::panic,
     clippy::print_stdout,
     reason = "a test fails by panicking, and tells what it measured"
@@ -10,7 +11,20 @@
 #![expect(unreachable_pub, reason = "modules of one binary share by plain pub")]
 
 mod large_file;
+mod many_rotations;
 
 #[path = "../suite/program/process.rs"]
 #[expect(dead_code, reason = "it is shared with the other tests, which use all of it")]
 mod process;
+
+#[path = "../suite/program/balancer.rs"]
+mod balancer;
+
+#[path = "../suite/program/replica_load.rs"]
+mod replica_load;
+
+#[path = "../suite/program/replicated.rs"]
+mod replicated;
+
+#[path = "../suite/program/rehearsal.rs"]
+mod rehearsal;

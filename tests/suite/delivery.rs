@@ -34,6 +34,7 @@ mod batches;
 mod browsing;
 mod completion;
 mod contracts;
+mod edge_cookies;
 mod file_requests;
 mod handoff;
 mod links;

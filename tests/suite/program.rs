@@ -3,9 +3,13 @@
 //! Each test has a data directory and ports of its own, and ends the processes
 //! that it started, each by its own id.
 
+mod balancer;
 mod crossing;
 mod pretending;
 pub mod process;
+mod rehearsal;
+mod replica_load;
+mod replicated;
 
 mod backing_up;
 mod commands;
@@ -24,6 +28,7 @@ mod many_files;
 mod monitored;
 mod receipts;
 mod refusing_to_start;
+mod replicas;
 mod restoring;
 mod rotating;
 mod scanned;

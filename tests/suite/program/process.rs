@@ -175,8 +175,14 @@ impl Served {
     }
 
     #[track_caller]
-    pub fn stop(mut self) {
+    pub fn stop(self) {
         self.signal("TERM");
+        self.stops();
+    }
+
+    /// Waits until it has ended well, since it was told to.
+    #[track_caller]
+    pub fn stops(mut self) {
         assert_eq!(self.ended(), Some(0), "{}", self.log());
         // Whatever a test has done: no credential is in what was written meanwhile.
         for secret in ["crk_", "crs_", "crl_", "crf_", "cst_", "cet_", "Bearer", "open sesame"] {
