@@ -51,7 +51,7 @@ fn every_operation_asks_as_much_as_is_said() {
     });
     measure("complete an upload", &mut || {
         let declared = api.declare(admin, "/v1/uploads", completed.next().unwrap(), b"x");
-        api.put(&declared, b"x").status;
+        api.put(&declared, b"x");
         take();
         api.post(admin, &format!("/v1/uploads/{}/complete", text(&declared, "id")), &json!({})).expect(200);
     });
