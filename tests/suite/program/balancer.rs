@@ -39,7 +39,7 @@ impl Balancer {
         let (folder, port) = (tempfile::tempdir().unwrap(), free_port());
         let mut configuration = format!(
             "global\n  stats socket {socket} mode 600 level admin\n  log stdout format raw local0\n\
-             defaults\n  mode http\n  timeout connect 2s\n  timeout client 60s\n  timeout server 60s\n  timeout check 2s\n  \
+             defaults\n  mode http\n  timeout connect 2s\n  timeout client 60s\n  timeout server 60s\n  timeout check 4s\n  \
              option forwardfor\n  option redispatch 1\n  retries 3\n  \
              retry-on conn-failure empty-response response-timeout\n\
              frontend api\n  bind 127.0.0.1:{port}\n  log global\n  http-request capture req.hdr(x-number) len 16\n  \
@@ -48,7 +48,7 @@ impl Balancer {
              http-request disable-l7-retry unless {{ method GET HEAD }}\n  default_backend replicas\n\
              backend replicas\n  balance roundrobin\n  source {ADDRESS}\n  option httpchk\n  \
              http-check send meth GET uri /readyz ver HTTP/1.1 hdr Host localhost\n  http-check expect status 200\n  \
-             default-server check inter 250ms fall 2 rise 2\n",
+             default-server check inter 500ms fall 3 rise 2\n",
             socket = folder.path().join("socket").display(),
         );
         for (number, [api, ops]) in replicas.iter().enumerate() {

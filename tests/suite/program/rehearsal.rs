@@ -1,7 +1,7 @@
 //! Three replicas behind a load balancer: what holds for one holds for all of them together, while they are killed, held
 //! still and told to stop, one after the other, under load; and nobody notices but who was being answered.
 
-use std::{collections::BTreeMap, thread::scope};
+use std::{collections::BTreeMap, sync::atomic::Ordering, thread::scope};
 
 use serde_json::Value;
 
@@ -50,9 +50,12 @@ pub fn rehearse(rotations: usize) -> String {
     for lost in lost.iter() {
         assert_on_its_way(&replicas, lost);
     }
+    let unavailable = load.unavailable.load(Ordering::SeqCst);
+    assert!(unavailable <= replicas.too_slow(), "{unavailable} requests were refused, and no emulator was too slow");
     replicas.end();
     let shares = load.shares.lock().unwrap().len();
-    format!("{} requests answered, {} lost on their way, {shares} shares", load.answered(), lost.len())
+    let (answered, lost) = (load.answered(), lost.len());
+    format!("{answered} requests answered, {lost} lost on their way, {unavailable} too slow, {shares} shares")
 }
 
 /// The day, by which limits are counted here.

@@ -23,9 +23,6 @@ use super::process::until;
 /// How many claimants ask for one share at once.
 const CLAIMANTS: usize = 4;
 
-/// How often a request is repeated of which the answer was lost.
-const REPETITIONS: usize = 20;
-
 /// So many rounds a tenant has, of up to five requests each: well within the limit of its requests.
 const ROUNDS_OF_A_TENANT: usize = 10;
 
@@ -91,6 +88,8 @@ pub struct Load<'a> {
     numbers: AtomicU64,
     answered: AtomicUsize,
     over: AtomicBool,
+    /// How often a broker has said that its storage does not answer.
+    pub unavailable: AtomicUsize,
     pub lost: Mutex<Vec<Lost>>,
     pub tenants: Mutex<Vec<Tenant>>,
     /// Every share that was minted: whose, and how it has to have ended.
@@ -136,6 +135,7 @@ impl<'a> Load<'a> {
             numbers: AtomicU64::new(0),
             answered: AtomicUsize::new(0),
             over: AtomicBool::new(false),
+            unavailable: AtomicUsize::new(0),
             lost: Mutex::default(),
             tenants: Mutex::default(),
             shares: Mutex::default(),
@@ -193,10 +193,14 @@ impl<'a> Load<'a> {
         None
     }
 
-    /// One request, again and again until it is answered.
+    /// One request, again and again until it is answered by more than that the storage does not answer.
     fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)], body: Option<&Value>) -> Answer {
-        let mut tries = (0..REPETITIONS).map(|_| self.try_once(method, path, headers, body));
-        tries.find_map(|answer| answer).unwrap_or_else(|| panic!("no replica answers {method} {path}"))
+        until("a replica answers", || {
+            let answer = self.try_once(method, path, headers, body)?;
+            let unavailable = answer.is(503, "unavailable");
+            self.unavailable.fetch_add(usize::from(unavailable), Ordering::SeqCst);
+            (!unavailable).then_some(answer)
+        })
     }
 
     pub fn get(&self, key: &str, path: &str) -> Answer {

@@ -1,6 +1,6 @@
 //! Three replicas of a broker on one table and one bucket, behind a load balancer, and what befalls them.
 
-use std::{process::Command, sync::Arc, thread};
+use std::{fs, process::Command, sync::Arc, thread};
 
 use cloakroom::{
     domain::instant::Instant,
@@ -11,7 +11,7 @@ use cloakroom::{
         outbox_partitions,
     },
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{
     balancer::{ADDRESS, Balancer, free_port},
@@ -38,6 +38,8 @@ pub struct Replicas {
     /// The operator's key.
     pub operator: String,
     pub disturbances: Vec<Disturbance>,
+    /// What those have logged that were started again since.
+    logs: String,
     places: Vec<Place>,
     /// None while it does not run.
     served: Vec<Option<Served>>,
@@ -102,7 +104,8 @@ impl Replicas {
         ]);
         let (disturbances, served) = (Vec::new(), (0..REPLICAS).map(|_| None).collect());
         let operator = String::new();
-        let mut replicas = Self { balancer, operator, disturbances, places, served, ports, settings, table };
+        let logs = String::new();
+        let mut replicas = Self { balancer, operator, disturbances, logs, places, served, ports, settings, table };
         wrote(&outcome(&mut replicas.command(0, "bootstrap")), 0);
         replicas.operator = replicas.places[0].admin_key();
         let served = thread::scope(|threads| {
@@ -125,7 +128,13 @@ impl Replicas {
         command
     }
 
+    fn log(&self, replica: usize) -> String {
+        fs::read_to_string(self.places[replica].path("log")).unwrap()
+    }
+
     fn begin(&mut self, replica: usize) {
+        let log = self.log(replica);
+        self.logs += &log;
         self.served[replica] = Some(self.places[replica].serve_as(self.command(replica, "serve")));
     }
 
@@ -174,6 +183,19 @@ impl Replicas {
         let served: Vec<_> = self.served.iter_mut().filter_map(Option::take).collect();
         served.iter().for_each(|served| served.signal("TERM"));
         served.into_iter().for_each(Served::stops);
+    }
+
+    /// How often a replica had no answer since an emulator was too slow, which says nothing about replicas. Other
+    /// reasons not to answer are none here.
+    pub fn too_slow(&self) -> usize {
+        let logs = (0..REPLICAS).fold(self.logs.clone(), |logs, replica| logs + &self.log(replica));
+        let lines = logs.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let lines: Vec<_> = lines.filter(|line| line["message"] == "a backend did not answer").collect();
+        for line in &lines {
+            let reason = line["reason"].as_str().unwrap();
+            assert!(reason.contains("timed out") || reason.contains("before the deadline"), "{line}");
+        }
+        lines.len()
     }
 
     /// How many events of this ledger have not left the outbox.

@@ -94,7 +94,8 @@ fn asked_on(connection: &mut TcpStream, path: &str) -> String {
 
 fn noticing(place: &Place, seconds: &str) -> Served {
     let mut command = place.command("serve");
-    command.env("CLOAKROOM_STOP_NOTICE", seconds);
+    // A connection that is kept has time.
+    command.env("CLOAKROOM_STOP_NOTICE", seconds).env("CLOAKROOM_TRUSTED_PROXIES", "127.0.0.1");
     place.serve_as(command)
 }
 
