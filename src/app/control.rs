@@ -53,27 +53,35 @@ fn socket(data_dir: &Path) -> PathBuf {
     data_dir.join("control")
 }
 
+/// The socket, which is gone with it.
+pub(super) struct Socket {
+    listener: UnixListener,
+    path: PathBuf,
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        // Should this fail, the next start removes it.
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
 /// Opens the socket. The store's lock says that nobody else uses it.
-pub(super) fn listen(data_dir: &Path) -> io::Result<UnixListener> {
-    let socket = socket(data_dir);
-    match fs::remove_file(&socket) {
+pub(super) fn listen(data_dir: &Path) -> io::Result<Socket> {
+    let path = socket(data_dir);
+    match fs::remove_file(&path) {
         Err(fault) if fault.kind() != io::ErrorKind::NotFound => return Err(fault),
         _ => {}
     }
-    let listener = UnixListener::bind(&socket)?;
-    fs::set_permissions(&socket, fs::Permissions::from_mode(0o600))?;
-    Ok(listener)
+    let listener = UnixListener::bind(&path)?;
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600))?;
+    Ok(Socket { listener, path })
 }
 
 /// Answers one after the other, for ever.
-pub(super) async fn answering(
-    listener: UnixListener,
-    store: Arc<EmbeddedStore>,
-    clock: Arc<dyn Clock>,
-    data_dir: PathBuf,
-) {
+pub(super) async fn answering(socket: Socket, store: Arc<EmbeddedStore>, clock: Arc<dyn Clock>, data_dir: PathBuf) {
     loop {
-        match listener.accept().await {
+        match socket.listener.accept().await {
             Ok((stream, _)) => {
                 if let Err(fault) = answer(stream, &store, &clock, &data_dir).await {
                     tracing::warn!(%fault, "a command on this machine was not answered");

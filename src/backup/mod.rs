@@ -16,9 +16,9 @@ mod objects;
 mod restore;
 
 use std::{
-    fs::{self, DirBuilder, File},
-    io,
-    os::unix::fs::DirBuilderExt,
+    fs::{self, DirBuilder, File, OpenOptions},
+    io::{self, Write},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
 
@@ -127,10 +127,9 @@ pub fn make(store: &EmbeddedStore, data_dir: &Path, folder: &Path, now: Instant)
         Manifest { format: FORMAT, program: env!("CARGO_PKG_VERSION").into(), made_at: now, rows, objects, bytes };
     let file = making.join(MANIFEST);
     let text = serde_json::to_string_pretty(&manifest).map_err(|fault| io_at(&file)(fault.into()))?;
-    fs::write(&file, text).map_err(io_at(&file))?;
-    for written in [&file, &making] {
-        File::open(written).and_then(|opened| opened.sync_all()).map_err(io_at(written))?;
-    }
+    let mut opened = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&file).map_err(io_at(&file))?;
+    opened.write_all(text.as_bytes()).and_then(|()| opened.sync_all()).map_err(io_at(&file))?;
+    File::open(&making).and_then(|opened| opened.sync_all()).map_err(io_at(&making))?;
     fs::rename(&making, folder).map_err(io_at(folder))?;
     Ok(manifest)
 }

@@ -202,7 +202,7 @@ fn retire(config: &Config, name: &str, leaked: bool) -> Result<(), Failed> {
     if leaked {
         remark(
             "What it had sealed is worth nothing from now on. Whoever has had both the key and a copy of the store has been able \
-             to read personal data in that copy, and to make tokens: see docs/operations.md on a leaked root key.",
+             to read personal data in that copy, and to make tokens: see docs/keys.md.",
         );
     }
     Ok(())

@@ -8,9 +8,10 @@
 //! write such a file may write rows; that each was written by this deployment is shown by its MAC, as in the database.
 
 use std::{
-    fs::File,
+    fs::{File, OpenOptions},
     io::{self, BufReader, BufWriter, Read, Write},
     ops::Bound,
+    os::unix::fs::OpenOptionsExt,
     path::Path,
 };
 
@@ -79,7 +80,10 @@ impl EmbeddedStore {
     /// # Errors
     /// When the file cannot be written, or the database not read.
     pub fn write_rows(&self, file: &Path) -> io::Result<u64> {
-        let mut written = Hashed { file: BufWriter::new(File::create_new(file)?), hash: Sha256::new() };
+        let mut written = Hashed {
+            file: BufWriter::new(OpenOptions::new().write(true).create_new(true).mode(0o600).open(file)?),
+            hash: Sha256::new(),
+        };
         written.put(&MAGIC)?;
         let all = (Bound::<Slice>::Unbounded, Bound::<Slice>::Unbounded);
         let mut rows = 0_u64;

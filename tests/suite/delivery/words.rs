@@ -201,7 +201,8 @@ pub fn is_on_disk(folder: &Path, wanted: &[u8]) -> bool {
         if path.is_dir() {
             is_on_disk(&path, wanted)
         } else {
-            fs::read(&path).unwrap().windows(wanted.len()).any(|window| window == wanted)
+            // A socket has no bytes.
+            path.is_file() && fs::read(&path).unwrap().windows(wanted.len()).any(|window| window == wanted)
         }
     })
 }

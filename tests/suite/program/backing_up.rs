@@ -50,11 +50,13 @@ fn a_backup_of_a_broker_that_is_used_brings_back_what_there_was() {
     // Nothing of it is for others, and no key is in it.
     let mode = |name: &str| fs::metadata(place.path(name)).unwrap().mode() & 0o777;
     assert_eq!((mode("kept"), mode("data/control")), (0o700, 0o600));
+    assert_eq!((mode("kept/rows"), mode("kept/backup.json")), (0o600, 0o600));
     let keys = fs::read_to_string(place.data_dir().join("root-keys.json")).unwrap();
     let secret = keys.split("\"secret\": \"").nth(1).unwrap().split('"').next().unwrap();
     let rows = fs::read(place.path("kept/rows")).unwrap();
     assert!(!rows.windows(secret.len()).any(|bytes| bytes == secret.as_bytes()));
     served.stop();
+    assert!(!place.data_dir().join("control").exists());
 
     assert!(fault(&run(&place, "restore", "kept")).contains("there is data"));
     fs::rename(place.data_dir(), place.path("lost")).unwrap();

@@ -30,14 +30,13 @@ pub(super) async fn a_scan_comes_to_every_row_once(fixture: Fixture) {
     // A counter is no row.
     let later = Instant::from_unix_seconds(4_000_000_000);
     fixture.store.count(fixture.key("r", "counter"), 1, later).await.unwrap();
-    for portion in [7, 1_000] {
-        let found = all(&fixture, portion).await;
-        let keys: BTreeSet<_> = found.iter().map(|row| row.key.clone()).collect();
-        assert_eq!(keys.len(), found.len(), "some came twice");
-        let ours = |key: &&RowKey| partitions.contains(&key.partition);
-        assert_eq!(keys.iter().filter(ours).count(), 120);
-        assert!(!keys.contains(&fixture.key("r", "counter")));
-    }
+    // Some pages of ours; where others have rows in the same table, many of theirs.
+    let found = all(&fixture, 100).await;
+    let keys: BTreeSet<_> = found.iter().map(|row| row.key.clone()).collect();
+    assert_eq!(keys.len(), found.len(), "some came twice");
+    let ours = |key: &&RowKey| partitions.contains(&key.partition);
+    assert_eq!(keys.iter().filter(ours).count(), 120);
+    assert!(!keys.contains(&fixture.key("r", "counter")));
 }
 
 pub(super) async fn another_body_leaves_everything_else_as_it_was(fixture: Fixture) {
