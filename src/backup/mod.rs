@@ -29,6 +29,8 @@ use crate::{
     store::embedded::{EmbeddedStore, NotRestored},
 };
 
+use objects::Counted;
+
 pub use restore::restore;
 
 /// What a backup says it is; another number is another program's.
@@ -61,6 +63,9 @@ pub enum BackupError {
     /// There is something already.
     #[error("{} is there already: name a folder that is not", .0.display())]
     Taken(PathBuf),
+    /// It is where the data is.
+    #[error("{} is within the data directory, of which it is to be a backup: name a folder elsewhere", .0.display())]
+    Within(PathBuf),
     /// It is no backup.
     #[error("{} is no backup that this program can read: {reason}", folder.display())]
     NoBackup {
@@ -99,12 +104,50 @@ fn create_private(folder: &Path) -> Result<(), BackupError> {
     DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(io_at(folder))
 }
 
-/// A name beside a folder, for what is in the making.
-fn partial(folder: &Path) -> PathBuf {
-    folder.with_file_name(format!("{}.partial", folder.file_name().unwrap_or_default().to_string_lossy()))
+/// What is in the making. It goes where nothing comes of it; one that a crash has left goes with the next.
+struct Making(PathBuf);
+
+impl Making {
+    /// Beside a folder, under a name that nobody else gives.
+    fn beside(folder: &Path) -> Result<Self, BackupError> {
+        let making = Self(Self::path(folder));
+        making.remove().map_err(io_at(&making.0))?;
+        Ok(making)
+    }
+
+    /// Whether a crash has left one.
+    fn is_left(folder: &Path) -> bool {
+        Self::path(folder).exists()
+    }
+
+    fn path(folder: &Path) -> PathBuf {
+        let name = folder.file_name().unwrap_or_default().to_string_lossy();
+        folder.with_file_name(format!(".{name}.cloakroom-partial"))
+    }
+
+    fn remove(&self) -> io::Result<()> {
+        match fs::remove_dir_all(&self.0) {
+            Err(fault) if fault.kind() != io::ErrorKind::NotFound => Err(fault),
+            _ => Ok(()),
+        }
+    }
+
+    /// Gives it its name.
+    fn done(self, folder: &Path) -> Result<(), BackupError> {
+        fs::rename(&self.0, folder).map_err(io_at(folder))?;
+        let around = folder.parent().filter(|around| !around.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        File::open(around).and_then(|opened| opened.sync_all()).map_err(io_at(around))
+    }
 }
 
-/// Makes a backup in a folder that is not there yet: whole, or not at all. Blocks.
+impl Drop for Making {
+    fn drop(&mut self) {
+        // What stays takes up room until the next time.
+        let _ = self.remove();
+    }
+}
+
+/// Makes a backup in a folder that is not there yet, named from the root: whole, or not at all. Blocks.
 ///
 /// # Errors
 /// When something is in the way, or cannot be read or written.
@@ -112,24 +155,29 @@ pub fn make(store: &EmbeddedStore, data_dir: &Path, folder: &Path, now: Instant)
     if folder.exists() {
         return Err(BackupError::Taken(folder.to_owned()));
     }
-    let making = partial(folder);
-    // Left by one that was cut short.
-    match fs::remove_dir_all(&making) {
-        Err(fault) if fault.kind() != io::ErrorKind::NotFound => return Err(io_at(&making)(fault)),
-        _ => {}
+    if is_within(folder, data_dir) {
+        return Err(BackupError::Within(folder.to_owned()));
     }
-    create_private(&making)?;
-    let kept = making.join(OBJECTS);
+    let making = Making::beside(folder)?;
+    create_private(&making.0)?;
+    let kept = making.0.join(OBJECTS);
     objects::gather(&objects_of(data_dir), &kept)?;
-    let rows = store.write_rows(&making.join(ROWS)).map_err(io_at(&making.join(ROWS)))?;
-    let objects::Gathered { objects, bytes } = objects::gather(&objects_of(data_dir), &kept)?;
+    let rows = store.write_rows(&making.0.join(ROWS)).map_err(io_at(&making.0.join(ROWS)))?;
+    objects::gather(&objects_of(data_dir), &kept)?;
+    let Counted { objects, bytes } = objects::count(&kept)?;
     let manifest =
         Manifest { format: FORMAT, program: env!("CARGO_PKG_VERSION").into(), made_at: now, rows, objects, bytes };
-    let file = making.join(MANIFEST);
+    let file = making.0.join(MANIFEST);
     let text = serde_json::to_string_pretty(&manifest).map_err(|fault| io_at(&file)(fault.into()))?;
     let mut opened = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&file).map_err(io_at(&file))?;
     opened.write_all(text.as_bytes()).and_then(|()| opened.sync_all()).map_err(io_at(&file))?;
-    File::open(&making).and_then(|opened| opened.sync_all()).map_err(io_at(&making))?;
-    fs::rename(&making, folder).map_err(io_at(folder))?;
+    File::open(&making.0).and_then(|opened| opened.sync_all()).map_err(io_at(&making.0))?;
+    making.done(folder)?;
     Ok(manifest)
+}
+
+/// Whether a folder that is not there yet would be within another, by whatever name that goes.
+fn is_within(folder: &Path, other: &Path) -> bool {
+    let there = folder.ancestors().skip(1).find_map(|above| above.canonicalize().ok());
+    there.zip(other.canonicalize().ok()).is_some_and(|(there, other)| there.starts_with(other))
 }

@@ -1,6 +1,7 @@
 //! The files of a data directory, gathered into a backup, or brought back from one.
 
 use std::{
+    ffi::OsStr,
     fs::{self, File},
     io::{self, ErrorKind},
     path::Path,
@@ -11,54 +12,49 @@ use super::{BackupError, create_private, io_at};
 /// What lies in an inbox is not a file of anybody's yet.
 const LEFT_OUT: &str = "inbox";
 
-/// What there is in the end.
+/// How much there is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Gathered {
+pub(super) struct Counted {
     pub(super) objects: u64,
     pub(super) bytes: u64,
 }
 
-/// Has everything in one folder in the other too, but for what is under way. What the other has besides, stays.
-pub(super) fn gather(from: &Path, to: &Path) -> Result<Gathered, BackupError> {
-    create_private(to)?;
-    let mut there = Gathered::default();
-    take(from, to, true, &mut there)?;
-    count(to)
-}
-
 /// How much there is in a folder.
-pub(super) fn count(folder: &Path) -> Result<Gathered, BackupError> {
-    let mut gathered = Gathered::default();
+pub(super) fn count(folder: &Path) -> Result<Counted, BackupError> {
+    let mut counted = Counted::default();
     for entry in entries(folder)? {
         let path = entry.path();
         if path.is_dir() {
-            let Gathered { objects, bytes } = count(&path)?;
-            gathered.objects += objects;
-            gathered.bytes += bytes;
+            let Counted { objects, bytes } = count(&path)?;
+            counted.objects += objects;
+            counted.bytes += bytes;
         } else {
-            gathered.objects += 1;
-            gathered.bytes += entry.metadata().map_err(io_at(&path))?.len();
+            counted.objects += 1;
+            counted.bytes += entry.metadata().map_err(io_at(&path))?.len();
         }
     }
-    Ok(gathered)
+    Ok(counted)
 }
 
-fn take(from: &Path, to: &Path, is_outermost: bool, there: &mut Gathered) -> Result<(), BackupError> {
+/// Has everything in one folder in the other too, but for what is under way. What the other has besides, stays.
+pub(super) fn gather(from: &Path, to: &Path) -> Result<(), BackupError> {
+    take(from, to, &|name| name != LEFT_OUT)
+}
+
+fn take(from: &Path, to: &Path, is_wanted: &dyn Fn(&OsStr) -> bool) -> Result<(), BackupError> {
+    create_private(to)?;
     for entry in entries(from)? {
         let (source, target) = (entry.path(), to.join(entry.file_name()));
-        if is_outermost && entry.file_name() == LEFT_OUT {
+        if !is_wanted(&entry.file_name()) {
             continue;
         }
         if source.is_dir() {
-            create_private(&target)?;
-            take(&source, &target, false, there)?;
-            File::open(&target).and_then(|folder| folder.sync_all()).map_err(io_at(&target))?;
+            take(&source, &target, &|_| true)?;
         } else if !target.exists() {
             bring(&source, &target).map_err(io_at(&target))?;
-            there.objects += 1;
         }
     }
-    Ok(())
+    File::open(to).and_then(|folder| folder.sync_all()).map_err(io_at(to))
 }
 
 /// Nothing in a folder that is not there.

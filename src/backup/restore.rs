@@ -6,7 +6,7 @@ use std::{fs, path::Path};
 use crate::store::embedded::EmbeddedStore;
 
 use super::{
-    BackupError, FORMAT, MANIFEST, Manifest, OBJECTS, ROWS, create_private, io_at, objects, objects_of, partial,
+    BackupError, FORMAT, MANIFEST, Making, Manifest, OBJECTS, ROWS, create_private, io_at, objects, objects_of,
 };
 
 /// Puts a backup into a data directory in which there is no store. Cut off, it can be begun again. Blocks.
@@ -24,23 +24,27 @@ pub fn restore(folder: &Path, data_dir: &Path) -> Result<Manifest, BackupError> 
         )));
     }
     let (store, objects) = (data_dir.join("store"), objects_of(data_dir));
-    if store.exists() || objects::count(&objects)?.objects > 0 {
+    // What a restoration has put there that was cut off is its own, and goes.
+    let is_cut_off = Making::is_left(&store);
+    if store.exists() || (!is_cut_off && objects::count(&objects)?.objects > 0) {
         return Err(BackupError::NotEmpty(data_dir.to_owned()));
     }
-    create_private(data_dir)?;
-    let making = partial(&store);
-    if making.exists() {
-        fs::remove_dir_all(&making).map_err(io_at(&making))?;
+    if is_cut_off && objects.exists() {
+        fs::remove_dir_all(&objects).map_err(io_at(&objects))?;
     }
-    let rows = EmbeddedStore::restore_rows(&making, &folder.join(ROWS))?;
+    create_private(data_dir)?;
+    let making = Making::beside(&store)?;
+    let rows = EmbeddedStore::restore_rows(&making.0, &folder.join(ROWS))?;
     if rows != manifest.rows {
         return Err(no_backup(format!("it had {} rows, and has {rows}", manifest.rows)));
     }
-    create_private(&objects)?;
-    objects::gather(&folder.join(OBJECTS), &objects)?;
+    if let Err(fault) = objects::gather(&folder.join(OBJECTS), &objects) {
+        // As long as it is there, it says whose these are.
+        fs::remove_dir_all(&objects).map_err(io_at(&objects))?;
+        return Err(fault);
+    }
     // Last: a data directory with a store is a whole one.
-    fs::rename(&making, &store).map_err(io_at(&store))?;
-    fs::File::open(data_dir).and_then(|opened| opened.sync_all()).map_err(io_at(data_dir))?;
+    making.done(&store)?;
     Ok(manifest)
 }
 

@@ -45,6 +45,7 @@ pub(super) fn make(arguments: Arguments) -> Result<(), Failed> {
     let made = match control::ask(&config.data_dir, &Request::Backup(folder.clone()))? {
         Some(Answer::Backup(manifest)) => manifest,
         Some(Answer::Fault(fault)) => return Err(fault.into()),
+        Some(_) => return Err("the broker that runs has answered something else".into()),
         None => of_nobody(&config, &folder)?,
     };
     let Manifest { rows, objects, bytes, .. } = made;

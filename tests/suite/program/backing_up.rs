@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    os::unix::fs::{MetadataExt, PermissionsExt},
+    os::unix::fs::MetadataExt,
     process::Output,
     sync::atomic::{AtomicBool, Ordering},
     thread,
@@ -122,7 +122,16 @@ fn what_is_no_whole_backup_is_not_restored_and_leaves_nothing() {
     fs::rename(&object, place.path("aside")).unwrap();
     refused("without an object", "objects");
     fs::rename(place.path("aside"), &object).unwrap();
+    // As a crash would leave it, before its end: rows in the making, and some objects.
+    fs::create_dir_all(place.data_dir().join(".store.cloakroom-partial/database")).unwrap();
+    let halfway = place.data_dir().join("objects/objects/vault/halfway");
+    fs::create_dir_all(&halfway).unwrap();
+    fs::write(halfway.join("torn"), "half").unwrap();
     said(&run(&place, "restore", "kept"));
+    assert!(!halfway.exists() && !place.data_dir().join(".store.cloakroom-partial").exists());
+    // Objects without a store are somebody's, and stay.
+    fs::remove_dir_all(place.data_dir().join("store")).unwrap();
+    refused("beside objects of another store", "there is data");
 }
 
 /// The first file below a folder.
@@ -140,10 +149,17 @@ fn a_folder_that_cannot_be_written_is_named() {
     let served = place.serve();
     fs::write(place.path("file"), "").unwrap();
     let told = fault(&outcome(place.command("backup").arg(place.path("file/kept"))));
-    assert!(told.contains("file/kept"), "{told}");
+    assert!(told.contains("file/"), "{told}");
+    // It would be a part of itself.
+    for within in ["data/kept", "data/objects/objects/vault/kept", "data/../data/store/kept"] {
+        assert!(fault(&run(&place, "backup", within)).contains("within the data directory"), "{within}");
+    }
+    // What has a name that ours could have is not ours.
+    fs::create_dir(place.path("kept.partial")).unwrap();
+    said(&run(&place, "backup", "kept"));
+    assert!(place.path("kept.partial").exists());
+    let beside = fs::read_dir(place.path(".")).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    assert!(beside.into_iter().all(|name| !name.starts_with('.')));
     assert_eq!(served.ask("GET", "/v1/shares", "nobody's", None).0, 401);
     served.stop();
-    assert!(
-        fs::metadata(place.data_dir().join("control")).is_ok_and(|socket| socket.permissions().mode() & 0o077 == 0)
-    );
 }
