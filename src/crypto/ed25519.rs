@@ -6,6 +6,8 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use ring::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
 use serde::{Deserialize, Serialize};
 
+use super::pem;
+
 /// A SubjectPublicKeyInfo of Ed25519 (RFC 8410 section 4) up to the 32 bytes of the key.
 const SPKI_PREFIX: [u8; 12] = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
 
@@ -63,8 +65,7 @@ impl PublicKey {
 
     /// PEM of a SubjectPublicKeyInfo, as `openssl` reads it.
     pub fn pem(&self) -> String {
-        let spki = [SPKI_PREFIX.as_slice(), &self.0].concat();
-        format!("-----BEGIN PUBLIC KEY-----\n{}\n-----END PUBLIC KEY-----\n", STANDARD.encode(spki))
+        pem::public_key(&[SPKI_PREFIX.as_slice(), &self.0].concat())
     }
 
     /// Its 32 bytes.

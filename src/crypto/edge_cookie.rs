@@ -16,6 +16,8 @@ use zeroize::Zeroizing;
 
 use crate::domain::instant::Instant;
 
+use super::pem;
+
 /// The names of the four cookies, in the order of [`EdgeCookies::values`].
 pub const NAMES: [&str; 4] =
     ["CloudFront-Policy", "CloudFront-Signature", "CloudFront-Key-Pair-Id", "CloudFront-Hash-Algorithm"];
@@ -95,10 +97,7 @@ impl EdgeKey {
 
     /// The public key in PEM of a SubjectPublicKeyInfo (RFC 5480), as CloudFront takes it.
     pub fn public_key_pem(&self) -> String {
-        let der = [SPKI_OF_P256.as_slice(), self.public_key()].concat();
-        let text = STANDARD.encode(der);
-        let lines: Vec<_> = text.as_bytes().chunks(64).map(String::from_utf8_lossy).collect();
-        format!("-----BEGIN PUBLIC KEY-----\n{}\n-----END PUBLIC KEY-----\n", lines.join("\n"))
+        pem::public_key(&[SPKI_OF_P256.as_slice(), self.public_key()].concat())
     }
 
     /// The public key as an uncompressed point (SEC 1 section 2.3.3), 65 bytes.

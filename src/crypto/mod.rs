@@ -19,6 +19,7 @@ pub mod lookup;
 pub mod move_token;
 pub mod opaque;
 pub mod password;
+mod pem;
 pub mod receipt_key;
 pub mod recipients;
 pub mod record_hash;
