@@ -55,6 +55,7 @@ use crate::{
 };
 
 use certificates::Certificates;
+use control::Controlled;
 use tokio::sync::Notify;
 
 pub use enforcement::diagnose;
@@ -434,18 +435,11 @@ impl Prepared {
         let of_broker = parts.broker.clone();
         let (store, mark) = (parts.embedded_store.clone(), parts.mark.clone());
         let [unfit, read_keys, keys_changed] = [(); 3].map(|()| Arc::new(Notify::new()));
-        let control = match &store {
-            Some(store) => {
-                let listener = control::listen(&data_dir);
-                let folder = data_dir.clone();
-                let listener = listener.map_err(|source| StartError::DataDirectory { folder, source })?;
-                Some((listener, Arc::clone(store)))
-            }
-            None => None,
-        };
+        let inaccessible = |source| StartError::DataDirectory { folder: data_dir.clone(), source };
+        let control = store.is_some().then(|| control::listen(&data_dir)).transpose().map_err(inaccessible)?;
         let mut rounds = vec![
             tokio::spawn(rounds::noting(of_broker.clone(), Arc::clone(&unfit))),
-            tokio::spawn(rounds::rounds(of_broker.clone(), store, mark, certificates.clone())),
+            tokio::spawn(rounds::rounds(of_broker.clone(), store.clone(), mark, certificates.clone())),
             tokio::spawn(rounds::chaining(of_broker.clone(), parts.embedded_store.is_some())),
             tokio::spawn(rounds::verifying(of_broker.clone())),
             tokio::spawn(rounds::delivering(of_broker.clone())),
@@ -458,8 +452,9 @@ impl Prepared {
             )),
             tokio::spawn(key_rounds::rewriting(of_broker.clone(), keys_changed)),
         ];
-        if let Some((listener, store)) = control {
-            rounds.push(tokio::spawn(control::answering(listener, store, of_broker.clock, data_dir)));
+        if let Some((socket, store)) = control.zip(store) {
+            let controlled = Controlled { store, data_dir, broker: of_broker, read_keys: Arc::clone(&read_keys) };
+            rounds.push(tokio::spawn(control::answering(socket, controlled)));
         }
         Ok(Running { parts, listeners, certificates, rounds, read_keys, unfit, api, content, ops })
     }

@@ -15,13 +15,14 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 use tokio::{
-    io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
+    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
     net::{UnixListener, UnixStream},
+    sync::Notify,
 };
 
 use crate::{
     backup::{self, Manifest},
-    clock::Clock,
+    service::Broker,
     store::embedded::EmbeddedStore,
 };
 
@@ -37,6 +38,10 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub enum Request {
     /// A backup in this folder, named from the root.
     Backup(PathBuf),
+    /// Which root keys no row is vouched for with any more.
+    UnusedKeys,
+    /// To take the keys that there are now, at once.
+    ReadKeys,
 }
 
 /// What is answered.
@@ -45,7 +50,11 @@ pub enum Request {
 pub enum Answer {
     /// The backup that was made.
     Backup(Manifest),
-    /// Why it was not, for people.
+    /// The names of such keys.
+    UnusedKeys(Vec<String>),
+    /// It will.
+    Done,
+    /// Why it was not done, for people.
     Fault(String),
 }
 
@@ -78,12 +87,20 @@ pub(super) fn listen(data_dir: &Path) -> io::Result<Socket> {
     Ok(Socket { listener, path })
 }
 
+/// What commands are about.
+pub(super) struct Controlled {
+    pub(super) store: Arc<EmbeddedStore>,
+    pub(super) data_dir: PathBuf,
+    pub(super) broker: Broker,
+    pub(super) read_keys: Arc<Notify>,
+}
+
 /// Answers one after the other, for ever.
-pub(super) async fn answering(socket: Socket, store: Arc<EmbeddedStore>, clock: Arc<dyn Clock>, data_dir: PathBuf) {
+pub(super) async fn answering(socket: Socket, controlled: Controlled) {
     loop {
         match socket.listener.accept().await {
             Ok((stream, _)) => {
-                if let Err(fault) = answer(stream, &store, &clock, &data_dir).await {
+                if let Err(fault) = controlled.hear(stream).await {
                     tracing::warn!(%fault, "a command on this machine was not answered");
                 }
             }
@@ -95,39 +112,50 @@ pub(super) async fn answering(socket: Socket, store: Arc<EmbeddedStore>, clock: 
     }
 }
 
-async fn answer(
-    stream: UnixStream,
-    store: &Arc<EmbeddedStore>,
-    clock: &Arc<dyn Clock>,
-    data_dir: &Path,
-) -> io::Result<()> {
-    use tokio::io::AsyncReadExt;
-    let (reading, mut writing) = stream.into_split();
-    let mut line = String::new();
-    let mut bounded = BufReader::new(reading.take(LONGEST));
-    tokio::time::timeout(PATIENCE, bounded.read_line(&mut line)).await??;
-    let answer = match serde_json::from_str(&line) {
-        Ok(Request::Backup(folder)) if folder.is_absolute() => {
-            let (store, data_dir, now) = (Arc::clone(store), data_dir.to_owned(), clock.now());
-            let made = tokio::task::spawn_blocking(move || backup::make(&store, &data_dir, &folder, now)).await;
-            match made {
-                Ok(Ok(manifest)) => {
-                    tracing::info!(rows = manifest.rows, objects = manifest.objects, "a backup was made");
-                    Answer::Backup(manifest)
-                }
-                Ok(Err(fault)) => Answer::Fault(fault.to_string()),
-                Err(_) => Answer::Fault("it did not come to its end; the log says why".into()),
+impl Controlled {
+    async fn hear(&self, stream: UnixStream) -> io::Result<()> {
+        let (reading, mut writing) = stream.into_split();
+        let mut line = String::new();
+        let mut bounded = BufReader::new(reading.take(LONGEST));
+        tokio::time::timeout(PATIENCE, bounded.read_line(&mut line)).await??;
+        let answer = match serde_json::from_str(&line) {
+            Ok(request) => self.answer(request).await.unwrap_or_else(Answer::Fault),
+            Err(_) => Answer::Fault("the broker that runs is another version: it does not know this command".into()),
+        };
+        let mut text = serde_json::to_vec(&answer)?;
+        text.push(b'\n');
+        writing.write_all(&text).await
+    }
+
+    async fn answer(&self, request: Request) -> Result<Answer, String> {
+        match request {
+            Request::Backup(folder) => self.backup(folder).await.map(Answer::Backup),
+            Request::UnusedKeys => {
+                let used = self.broker.rotation.known().used;
+                let unused = used.into_iter().filter(|(_, is_used)| !is_used).map(|(name, _)| name);
+                Ok(Answer::UnusedKeys(unused.collect()))
+            }
+            Request::ReadKeys => {
+                self.read_keys.notify_one();
+                Ok(Answer::Done)
             }
         }
-        Ok(Request::Backup(_)) => Answer::Fault("name the folder from the root".into()),
-        Err(_) => Answer::Fault("the broker that runs is another version: it does not know this command".into()),
-    };
-    let mut text = serde_json::to_vec(&answer)?;
-    text.push(b'\n');
-    writing.write_all(&text).await
+    }
+
+    async fn backup(&self, folder: PathBuf) -> Result<Manifest, String> {
+        if !folder.is_absolute() {
+            return Err("name the folder from the root".into());
+        }
+        let (store, data_dir, now) = (Arc::clone(&self.store), self.data_dir.clone(), self.broker.now());
+        let made = tokio::task::spawn_blocking(move || backup::make(&store, &data_dir, &folder, now)).await;
+        let manifest =
+            made.map_err(|_| "it did not come to its end; the log says why")?.map_err(|fault| fault.to_string())?;
+        tracing::info!(rows = manifest.rows, objects = manifest.objects, "a backup was made");
+        Ok(manifest)
+    }
 }
 
-/// Asks the broker that runs on this data directory; none where none does. Blocks, for as long as it takes.
+/// Asks the broker that has the store of this data directory open; none where none does. Blocks, for as long as it takes.
 ///
 /// # Errors
 /// When it does not answer.

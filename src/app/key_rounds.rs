@@ -15,8 +15,10 @@ const READING: Duration = Duration::from_secs(30);
 /// How often it is looked whether rows are to be vouched for anew.
 const REWRITING: Duration = Duration::from_secs(60);
 
-/// The same, while it is waited for other replicas, or for events.
+/// The same, while it is waited for other replicas, or for events: at first, and then after twice as long each time, since it
+/// may take a look at every row.
 const REWRITING_LATER: Duration = Duration::from_secs(3);
+const REWRITING_AT_LAST: Duration = Duration::from_secs(3600);
 
 /// Reads the keys again, from time to time and whenever somebody wants it, and tells the others.
 pub(super) async fn reading(broker: Broker, source: KeySource, wanted: Arc<Notify>, changed: Arc<Notify>) {
@@ -76,10 +78,14 @@ async fn read(broker: &Broker, source: KeySource) -> bool {
 
 /// Vouches for rows anew, where there are some under a key that is accepted only.
 pub(super) async fn rewriting(broker: Broker, changed: Arc<Notify>) {
+    let mut later = REWRITING_LATER;
     loop {
         let pause = match broker.rewrite_rows().await {
             Ok(Rewriting::Done) => REWRITING,
-            Ok(Rewriting::Later) => REWRITING_LATER,
+            Ok(Rewriting::Later) => {
+                later = REWRITING_AT_LAST.min(2 * later);
+                later / 2
+            }
             Err(fault) => {
                 tracing::warn!(%fault, "rows could not be vouched for anew yet");
                 REWRITING
@@ -87,7 +93,7 @@ pub(super) async fn rewriting(broker: Broker, changed: Arc<Notify>) {
         };
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
-            () = changed.notified() => {}
+            () = changed.notified() => later = REWRITING_LATER,
         }
     }
 }

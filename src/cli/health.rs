@@ -24,7 +24,7 @@ pub(super) fn run(given: Given) -> Result<(), Failed> {
 }
 
 /// Who listens on every address of a machine is reached on its own.
-pub(super) fn reached(listener: SocketAddr) -> SocketAddr {
+fn reached(listener: SocketAddr) -> SocketAddr {
     let ip = match listener.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
         IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),

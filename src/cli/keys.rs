@@ -3,23 +3,24 @@
 //!
 //! Never here: a secret in what is printed.
 
-use std::time::Duration;
-
 use clap::{Args, Subcommand};
 
 use crate::{
-    app::{MissingKeys, StartError},
+    app::{
+        MissingKeys, StartError,
+        control::{self, Answer, Request},
+    },
     clock::{Clock, SystemClock},
     config::{Config, Given, StoreConfig},
     crypto::keyring::{KeyKind, KeyState, Kid, ListedKey},
+    domain::instant::Instant,
     entropy::SystemEntropy,
-    keys::document::KeyDocument,
-    outward,
+    keys::document::{KeyDocument, NotPossible},
     service::rotation::ReplicaRow,
     store::embedded::OpenError,
 };
 
-use super::{Failed, bootstrap::open, health::reached, remark, runtime, say};
+use super::{Failed, bootstrap::open, remark, runtime, say};
 
 #[derive(Args, Debug)]
 pub(super) struct Arguments {
@@ -85,7 +86,7 @@ struct Known {
     unused: Vec<String>,
 }
 
-const NEXT_READ: &str = "Replicas read their keys every 30 seconds, and at once when they get SIGHUP.";
+const NEXT_READ: &str = "A broker on this data directory takes it at once; others read their keys every 30 seconds, and when they get SIGHUP.";
 
 pub(super) fn run(arguments: Arguments) -> Result<(), Failed> {
     match arguments.action {
@@ -98,7 +99,7 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failed> {
         }
         Action::Rename { name, id, given } => {
             let config = given.complete()?;
-            config.root_keys.change(|document| document.rename(&name, &id))?;
+            change(&config, |document| document.rename(&name, &id))?;
             remark(format!("{name} is called {id} from now on. {NEXT_READ}"));
             Ok(())
         }
@@ -106,7 +107,7 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failed> {
     }
 }
 
-fn now() -> crate::domain::instant::Instant {
+fn now() -> Instant {
     SystemClock::default().now()
 }
 
@@ -138,7 +139,7 @@ fn list(config: &Config) -> Result<(), Failed> {
 }
 
 fn stage(config: &Config, kind: KeyKind) -> Result<(), Failed> {
-    let (name, public) = config.root_keys.change(|document| {
+    let (name, public) = change(config, |document| {
         let name = document.stage(kind, now(), &SystemEntropy)?;
         let public = (kind == KeyKind::Edge).then(|| document.public_edge_key(&name)).transpose()?;
         Ok((name, public))
@@ -176,7 +177,7 @@ fn promote(config: &Config, name: &str, renamed: Option<&str>) -> Result<(), Fai
             .into());
         }
     }
-    let kind = config.root_keys.change(|document| document.promote(name, renamed, now()))?;
+    let kind = change(config, |document| document.promote(name, renamed, now()))?;
     remark(match kind {
         KeyKind::Root => format!(
             "{name} is primary. {NEXT_READ} Then all rows are vouched for anew under it; cloakroom keys list says when that is done."
@@ -197,7 +198,7 @@ fn retire(config: &Config, name: &str, leaked: bool) -> Result<(), Failed> {
         )
         .into());
     }
-    config.root_keys.change(|document| document.retire(name, leaked, now()))?;
+    change(config, |document| document.retire(name, leaked, now()))?;
     remark(format!("{name} is retired. {NEXT_READ}"));
     if leaked {
         remark(
@@ -238,18 +239,19 @@ fn is_locked(fault: &Failed) -> bool {
     matches!(fault.downcast_ref(), Some(StartError::Store(OpenError::Locked { .. })))
 }
 
-/// A broker that runs tells it where its operator asks.
+/// The broker that has the store open, which is the only process, says it itself.
 fn told_by_the_broker(config: &Config) -> Result<Known, Failed> {
-    let url = format!("http://{}/metrics", reached(config.ops_listen));
-    let answer = outward::agent(Duration::from_secs(3)).get(&url).call();
-    let metrics = answer
-        .map_err(|fault| format!("the broker that has the store open cannot be asked at {url}: {fault}"))?
-        .body_mut()
-        .read_to_string()?;
-    let unused = metrics.lines().filter_map(|line| {
-        let rest = line.strip_prefix("cloakroom_root_key_used{name=\"")?;
-        let (name, value) = rest.split_once("\"} ")?;
-        (value == "0").then(|| name.to_owned())
-    });
-    Ok(Known { replicas: None, unused: unused.collect() })
+    match control::ask(&config.data_dir, &Request::UnusedKeys)? {
+        Some(Answer::UnusedKeys(unused)) => Ok(Known { replicas: None, unused }),
+        Some(Answer::Fault(fault)) => Err(fault.into()),
+        Some(_) | None => Err("another program has the store open, and does not say which keys it uses".into()),
+    }
+}
+
+/// Changes the keys; a broker on this data directory takes them at once.
+fn change<T>(config: &Config, change: impl FnOnce(&mut KeyDocument) -> Result<T, NotPossible>) -> Result<T, Failed> {
+    let done = config.root_keys.change(change)?;
+    // Those that are not told read them by themselves.
+    let _told = control::ask(&config.data_dir, &Request::ReadKeys);
+    Ok(done)
 }

@@ -12,30 +12,33 @@ use super::{
     keyring::KeyState,
 };
 
-/// Keys, each in its state.
-type Held = Arc<[(KeyState, Arc<EdgeKey>)]>;
-
 /// The keys of the edge, of which exactly one is primary.
 #[derive(Debug)]
 pub struct EdgeKeys(RwLock<Held>);
 
+#[derive(Clone, Debug)]
+struct Held {
+    keys: Arc<[(KeyState, Arc<EdgeKey>)]>,
+    primary: Arc<EdgeKey>,
+}
+
 impl EdgeKeys {
     /// These keys; none where not exactly one is primary, or two have one id.
     pub fn new(keys: Vec<(KeyState, EdgeKey)>) -> Option<Self> {
-        let primaries = keys.iter().filter(|(state, _)| *state == KeyState::Primary).count();
-        let is_twice = |index: usize, key: &EdgeKey| keys[..index].iter().any(|(_, other)| other.id() == key.id());
-        if primaries != 1 || keys.iter().enumerate().any(|(index, (_, key))| is_twice(index, key)) {
-            return None;
-        }
-        let keys = keys.into_iter().map(|(state, key)| (state, Arc::new(key)));
-        Some(Self(RwLock::new(keys.collect())))
+        let keys: Arc<[_]> = keys.into_iter().map(|(state, key)| (state, Arc::new(key))).collect();
+        let is_twice = |index: usize| keys[..index].iter().any(|(_, other)| other.id() == keys[index].1.id());
+        let mut primaries = keys.iter().filter(|(state, _)| *state == KeyState::Primary);
+        let (Some((_, primary)), None) = (primaries.next(), primaries.next()) else { return None };
+        let held = Held { primary: Arc::clone(primary), keys: Arc::clone(&keys) };
+        (!(0..keys.len()).any(is_twice)).then(|| Self(RwLock::new(held)))
     }
 
     /// Puts other keys in the place of those in use. Tells whether that changes anything.
     pub fn replace(&self, successor: &Self) -> bool {
-        let (before, after) = (self.keys(), successor.keys());
-        let named = |keys: &[(KeyState, Arc<EdgeKey>)]| {
-            keys.iter().map(|(state, key)| (*state, key.id().to_owned(), key.public_key().to_vec())).collect::<Vec<_>>()
+        let (before, after) = (self.held(), successor.held());
+        let named = |held: &Held| {
+            let named = held.keys.iter().map(|(state, key)| (*state, key.id().to_owned(), key.public_key().to_vec()));
+            named.collect::<Vec<_>>()
         };
         if named(&before) == named(&after) {
             return false;
@@ -44,14 +47,9 @@ impl EdgeKeys {
         true
     }
 
-    /// The id of the key that signs.
-    ///
-    /// # Errors
-    /// Never: one is primary.
-    pub fn primary(&self) -> Result<Arc<EdgeKey>, NotAnEdgeKey> {
-        let keys = self.keys();
-        let primary = keys.iter().find(|(state, _)| *state == KeyState::Primary);
-        primary.map(|(_, key)| Arc::clone(key)).ok_or(NotAnEdgeKey)
+    /// The key that signs.
+    pub fn primary(&self) -> Arc<EdgeKey> {
+        self.held().primary
     }
 
     /// As [`EdgeKey::sign`], with the primary key.
@@ -59,7 +57,7 @@ impl EdgeKeys {
     /// # Errors
     /// As there.
     pub fn sign(&self, origin: &str, until: Instant) -> Result<EdgeCookies, NotAnEdgeKey> {
-        self.primary()?.sign(origin, until)
+        self.primary().sign(origin, until)
     }
 
     /// As [`EdgeKey::verify`], with the key that the cookies name.
@@ -67,14 +65,14 @@ impl EdgeKeys {
     /// # Errors
     /// As there; also for a key that is retired or not known.
     pub fn verify(&self, cookies: &EdgeCookies, origin: &str, now: Instant) -> Result<Instant, NotAdmitted> {
-        let keys = self.keys();
+        let keys = self.held().keys;
         let named = keys.iter().find(|(state, key)| *state != KeyState::Retired && cookies.name(key));
         named.ok_or(NotAdmitted)?.1.verify(cookies, origin, now)
     }
 
-    fn keys(&self) -> Held {
+    fn held(&self) -> Held {
         // A panic elsewhere leaves one or the other.
-        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 

@@ -247,11 +247,21 @@ impl Keyring {
         Ok(true)
     }
 
-    /// Those keys that open here what they would open no more if these took their place.
+    /// Those keys that open here what they would open no more if these took their place. Not one that is staged here and
+    /// gone there: nobody has used it.
     pub fn retired_by(&self, successor: &Self) -> Vec<Kid> {
         let (before, after) = (self.ring().clone(), successor.ring().clone());
-        let opens = |kid| after.find(kid).is_some_and(|key| key.state.opens());
-        before.keys.iter().filter(|key| key.state.opens() && !opens(key.kid)).map(|key| key.kid).collect()
+        let is_given_up = |key: &&Arc<RootKey>| match (key.state, after.find(key.kid)) {
+            (KeyState::Retired, _) | (KeyState::Staged, None) => false,
+            (_, None) => true,
+            (_, Some(then)) => !then.state.opens(),
+        };
+        before.keys.iter().filter(is_given_up).map(|key| key.kid).collect()
+    }
+
+    /// The key that is primary.
+    pub fn primary(&self) -> Kid {
+        self.ring().primary.kid
     }
 
     /// The key that seals.
@@ -307,6 +317,10 @@ pub(crate) mod tests {
         for without in [vec![key(2, Primary)], vec![key(1, Retired), key(2, Primary)]] {
             assert_eq!(ring.retired_by(&keyring(without)), [Kid([1; 4])]);
         }
+        let staged = keyring(vec![key(1, Primary), key(2, Staged)]);
+        assert!(staged.retired_by(&keyring(vec![key(1, Primary)])).is_empty());
+        // Others may have used it meanwhile.
+        assert_eq!(staged.retired_by(&keyring(vec![key(1, Primary), key(2, Retired)])), [Kid([2; 4])]);
     }
 
     #[test]

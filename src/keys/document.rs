@@ -311,8 +311,8 @@ impl KeyDocument {
         Ok(key.kind)
     }
 
-    /// Retires a key: what it sealed opens no more. A root key is kept, since it says which receipts are genuine; an edge key is
-    /// gone. Where it `leaked`, it is not waited for what it sealed.
+    /// Retires a key: what it sealed opens no more. A root key that was used is kept, since it says which receipts are genuine;
+    /// one that was staged only, and an edge key, is gone. Where it `leaked`, it is not waited for what it sealed.
     ///
     /// # Errors
     /// When it is primary, or what it sealed may be good.
@@ -329,13 +329,14 @@ impl KeyDocument {
         if now < until && !leaked {
             return Err(NotPossible::TooSoon { name: name.into(), until });
         }
-        match key.kind {
-            KeyKind::Root => {
+        match (key.kind, key.state) {
+            (KeyKind::Root, KeyState::Staged) => self.roots.retain(|entry| entry.kid != name),
+            (KeyKind::Root, _) => {
                 if let Some(entry) = self.roots.iter_mut().find(|entry| entry.kid == name) {
                     (entry.state, entry.since) = (KeyState::Retired, Some(now));
                 }
             }
-            KeyKind::Edge => self.edges.retain(|entry| entry.id != name),
+            (KeyKind::Edge, _) => self.edges.retain(|entry| entry.id != name),
         }
         Ok(key.kind)
     }
@@ -410,6 +411,7 @@ mod tests {
         // One that was never used needs no time.
         let third = document.stage(KeyKind::Root, until, &SystemEntropy).unwrap();
         document.retire(&third, false, until).unwrap();
+        assert_eq!(states(&document, KeyKind::Root), [Retired, Primary], "it is gone");
     }
 
     #[test]
@@ -430,7 +432,7 @@ mod tests {
         let drawn = document.stage(KeyKind::Edge, at(1), &SystemEntropy).unwrap();
         document.promote(&drawn, Some("K2JCJMDEHXQW5F"), at(2)).unwrap();
         assert_eq!(document.listed()[2].name, "K2JCJMDEHXQW5F");
-        assert_eq!(document.keys().unwrap().edge.primary().unwrap().id(), "K2JCJMDEHXQW5F");
+        assert_eq!(document.keys().unwrap().edge.primary().id(), "K2JCJMDEHXQW5F");
         assert!(matches!(document.retire(&first, false, at(3)), Err(NotPossible::TooSoon { .. })));
         document.retire(&first, false, at(2).plus(SIGNED_FOR)).unwrap();
         assert_eq!(states(&document, KeyKind::Edge), [KeyState::Primary]);

@@ -11,10 +11,7 @@ use zeroize::Zeroizing;
 
 use crate::{domain::instant::Instant, entropy::Entropy};
 
-use super::{
-    Keys,
-    document::{KeyDocument, NotADocument, NotPossible},
-};
+use super::document::{KeyDocument, NotADocument, NotPossible};
 
 /// Why the file cannot be used, and what to do.
 #[derive(Debug, thiserror::Error)]
@@ -56,18 +53,6 @@ pub enum KeyFileError {
         /// What is wrong, without any of its secrets.
         reason: String,
     },
-}
-
-/// Reads the keys; where there are none and `create` allows it, makes them.
-///
-/// # Errors
-/// When the file is not there, not private or not right.
-pub fn load(file: &Path, create: bool, now: Instant, entropy: &dyn Entropy) -> Result<Keys, KeyFileError> {
-    if create && !file.exists() {
-        make(file, now, entropy)?;
-    }
-    let document = read(file)?.ok_or_else(|| KeyFileError::Missing { file: file.to_owned() })?;
-    document.keys().map_err(|fault| malformed(file, &fault))
 }
 
 /// The document in a file; none where there is no file.
@@ -172,12 +157,22 @@ mod tests {
     use crate::{
         crypto::{keyring::KeyKind, sealed::Purpose},
         entropy::SystemEntropy,
+        keys::{
+            Keys,
+            source::{KeySource, KeysError},
+        },
     };
 
     const NOW: Instant = Instant::from_unix_seconds(1_800_000_000);
 
+    /// As a broker does.
     fn load(file: &Path, create: bool) -> Result<Keys, KeyFileError> {
-        super::load(file, create, NOW, &SystemEntropy)
+        let loaded = KeySource::File(file.to_owned()).load(create, NOW, &SystemEntropy);
+        match loaded {
+            Ok(document) => Ok(document.keys().unwrap()),
+            Err(KeysError::File(fault)) => Err(fault),
+            Err(fault) => panic!("{fault}"),
+        }
     }
 
     fn fresh() -> (tempfile::TempDir, PathBuf) {

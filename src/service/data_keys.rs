@@ -120,16 +120,16 @@ impl Broker {
         Ok(Ok(key))
     }
 
-    /// Wraps the data key of a tenant under the root key that is primary now, if it is not; and vouches for its row so.
+    /// Wraps the data key of a tenant under the root key that is primary now, and vouches for its row so. Not one that does not open:
+    /// tells whether it was one that does.
     ///
     /// # Errors
     /// When the store does not answer.
-    pub(super) async fn wrap_data_key_anew(&self, tenant: TenantId) -> Result<(), Error> {
+    pub(super) async fn wrap_data_key_anew(&self, tenant: TenantId) -> Result<bool, Error> {
         let [row] = self.store.get([rows::data_key(tenant)]).await?;
-        if let Ok((key, found)) = self.unwrapped(tenant, row.as_ref()) {
-            self.wrap_anew(&key, tenant, Expected::Version(found.version)).await;
-        }
-        Ok(())
+        let Ok((key, found)) = self.unwrapped(tenant, row.as_ref()) else { return Ok(false) };
+        self.wrap_anew(&key, tenant, Expected::Version(found.version)).await;
+        Ok(true)
     }
 
     fn unwrapped(&self, tenant: TenantId, row: Option<&Row>) -> Result<(DataKey, Record<DataKeyRow>), NoDataKey> {

@@ -2,16 +2,19 @@
 //! partitions, one page after the other, and what the broker notes beside its files.
 //!
 //! A pass begins once every replica seals under the new key, and is one replica's work; who is cut off is followed by another.
-//! Only a pass that finds nothing to be done shows that all is done.
+//! Only a pass that one process has made from end to end, and that finds nothing to be done, shows that all is done.
 //!
 //! Never here: a row that says something else afterwards.
 
-use std::{sync::atomic::Ordering, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    crypto::keyring::{KeyState, Kid},
+    crypto::keyring::{KeyState, Kid, RootKey},
     domain::{
         ids::{AttemptId, TenantId},
         instant::Instant,
@@ -25,7 +28,6 @@ use super::{
     Broker, Error,
     records::{Committed, Record, committed},
     removed_rows::Pages,
-    rotation::RewrittenRow,
     rows,
 };
 
@@ -75,10 +77,8 @@ impl Broker {
     /// # Errors
     /// When the store or the object storage does not answer. What was done is done.
     pub async fn rewrite_rows(&self) -> Result<Rewriting, Error> {
-        let ring = self.keyring.keys();
-        let Some(primary) = ring.iter().find(|key| key.state == KeyState::Primary) else { return Ok(Rewriting::Done) };
-        self.is_used_again(primary.kid).await?;
-        self.rotation.used(primary.kid, true);
+        let (primary, ring) = (self.keyring.primary(), self.keyring.keys());
+        self.rotation.used(primary, true);
         let mut left = Vec::new();
         for key in ring.iter().filter(|key| key.state == KeyState::AcceptOnly) {
             let is_used = self.rewritten_at(key.kid).await?.is_none();
@@ -90,18 +90,20 @@ impl Broker {
         if left.is_empty() {
             return Ok(Rewriting::Done);
         }
-        let name = primary.kid.to_string();
-        let seals = |state: Option<&KeyState>| state == Some(&KeyState::Primary);
-        if !self.replicas().await?.iter().all(|replica| seals(replica.keys.get(&name))) {
-            return Ok(Rewriting::Later);
-        }
         loop {
-            let Some(pass) = self.pass(primary.kid).await? else { return Ok(Rewriting::Later) };
+            if !self.all_seal_under(primary, &ring).await? {
+                return Ok(Rewriting::Later);
+            }
+            let Some(pass) = self.pass(primary).await? else { return Ok(Rewriting::Later) };
             match (pass.rewritten, pass.waiting) {
                 (0, 0) => break,
                 (0, _) => return Ok(Rewriting::Later),
-                (rows, _) => tracing::info!(rows, under = %name, "rows were vouched for anew"),
+                (rows, _) => tracing::info!(rows, under = %primary, "rows were vouched for anew"),
             }
+        }
+        // Somebody may have begun, or gone back, since the pass did.
+        if !self.all_seal_under(primary, &ring).await? {
+            return Ok(Rewriting::Later);
         }
         for kid in left {
             self.note_rewritten(kid, Some(self.now())).await?;
@@ -109,6 +111,14 @@ impl Broker {
             tracing::info!(%kid, "no row is vouched for with this root key any more");
         }
         Ok(Rewriting::Done)
+    }
+
+    /// Whether this is the primary key of all replicas, and these are still the keys of this one.
+    async fn all_seal_under(&self, primary: Kid, ring: &Arc<[Arc<RootKey>]>) -> Result<bool, Error> {
+        let name = primary.to_string();
+        let seals = |state: Option<&KeyState>| state == Some(&KeyState::Primary);
+        let replicas = self.replicas().await?;
+        Ok(Arc::ptr_eq(&self.keyring.keys(), ring) && replicas.iter().all(|replica| seals(replica.keys.get(&name))))
     }
 
     /// One pass from its beginning, or from where somebody left it, and what it found. None where somebody else is at it.
@@ -124,7 +134,8 @@ impl Broker {
                 if value.by != begun.by && now < value.touched_at.plus(LEFT) {
                     return Ok(None);
                 }
-                RewritingRow { by: begun.by, touched_at: now, ..value }
+                // What was done behind it meanwhile nobody knows: it shows nothing, and there is another after it.
+                RewritingRow { by: begun.by, touched_at: now, rewritten: value.rewritten.max(1), ..value }
             }
             _ => begun,
         };
@@ -181,8 +192,9 @@ impl Broker {
             // Nobody can read it now, nor could afterwards.
             return Ok(Found::Nothing);
         };
-        if let Some(tenant) = rows::tenant_of_data_key(&row.key) {
-            self.wrap_data_key_anew(tenant).await?;
+        if let Some(tenant) = rows::tenant_of_data_key(&row.key)
+            && self.wrap_data_key_anew(tenant).await?
+        {
             return Ok(Found::Rewritten);
         }
         let anew = self.keyring.authenticate(&row.key.partition, &row.key.sort, body);
@@ -225,22 +237,5 @@ impl Broker {
             Some(Some(note)) => self.put_note(key, &note).await,
             None | Some(None) => Ok(()),
         }
-    }
-
-    /// A key that is primary again is used again.
-    async fn is_used_again(&self, kid: Kid) -> Result<(), Error> {
-        match self.rewritten_at(kid).await? {
-            Some(_) => self.note_rewritten(kid, None).await,
-            None => Ok(()),
-        }
-    }
-
-    async fn note_rewritten(&self, kid: Kid, at: Option<Instant>) -> Result<(), Error> {
-        let key = rows::rewritten(self.keyring.deployment(), kid);
-        let [row] = self.store.get([key.clone()]).await?;
-        let expected = row.map_or(Expected::Absent, |row| Expected::Version(row.version));
-        let write = self.put(key, expected, &RewrittenRow { at }, None)?;
-        let transaction = Transaction::noting(AttemptId::new(self.now(), self.entropy.bytes()), write);
-        committed(self.store.commit(transaction).await).map(drop)
     }
 }

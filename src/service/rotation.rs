@@ -24,7 +24,11 @@ use crate::{
     store::{Direction, Expected, Query, Transaction},
 };
 
-use super::{Broker, Error, records::committed, rows};
+use super::{
+    Broker, Error,
+    records::{Committed, ROUNDS, committed, outrun},
+    rows,
+};
 
 /// A replica that has told nothing for so long is gone.
 const GONE: Duration = Duration::from_secs(120);
@@ -140,15 +144,18 @@ impl Broker {
                 return Err(NotTaken::StillUsed(kid));
             }
         }
+        // Before anything is sealed under it.
+        self.note_used(keyring.primary()).await?;
         let is_other = self.keyring.replace(keyring)?;
         Ok(self.edge.replace(edge) || is_other)
     }
 
-    /// Whether all keys that are retired are used no more: else rows cannot be read.
+    /// Whether all keys that are retired are used no more: else rows cannot be read. To be asked before anything is sealed.
     ///
     /// # Errors
     /// As [`Broker::take_keys`].
     pub async fn check_retired_keys(&self) -> Result<(), NotTaken> {
+        self.note_used(self.keyring.primary()).await?;
         for key in self.keyring.keys().iter().filter(|key| key.state == KeyState::Retired) {
             if self.rewritten_at(key.kid).await?.is_none() {
                 return Err(NotTaken::StillUsed(key.kid));
@@ -165,6 +172,30 @@ impl Broker {
         let [row] = self.store.get([rows::rewritten(self.keyring.deployment(), kid)]).await?;
         // What is vouched for with the key in question, once that is retired, says that it is used.
         Ok(row.and_then(|row| self.readable::<RewrittenRow>(&row)?.at))
+    }
+
+    /// A key that becomes primary is used, though it may not have been for a while.
+    async fn note_used(&self, kid: Kid) -> Result<(), Error> {
+        match self.rewritten_at(kid).await? {
+            Some(_) => self.note_rewritten(kid, None).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Notes since when no row is vouched for with a key; or that it is used.
+    pub(super) async fn note_rewritten(&self, kid: Kid, at: Option<Instant>) -> Result<(), Error> {
+        for _ in 0..ROUNDS {
+            let key = rows::rewritten(self.keyring.deployment(), kid);
+            let [row] = self.store.get([key.clone()]).await?;
+            let expected = row.map_or(Expected::Absent, |row| Expected::Version(row.version));
+            let write = self.put(key, expected, &RewrittenRow { at }, None)?;
+            let transaction = Transaction::noting(AttemptId::new(self.now(), self.entropy.bytes()), write);
+            match committed(self.store.commit(transaction).await)? {
+                Committed::Done => return Ok(()),
+                Committed::ReadAgain => {}
+            }
+        }
+        Err(outrun())
     }
 
     /// Tells the others which keys this process has.
@@ -194,7 +225,12 @@ impl Broker {
         let (partition, begins_with) = rows::replicas(self.keyring.deployment());
         let query = Query { partition, begins_with, after: None, limit: MOST, direction: Direction::Ascending };
         let found = self.store.query(&query).await?;
-        let told = found.iter().filter_map(|row| self.readable::<ReplicaRow>(row));
+        // One that seals under a key which is not known here is there, and has others.
+        let unknown = || ReplicaRow { program: String::new(), keys: BTreeMap::new(), seen_at: self.now() };
+        let told = found.iter().filter_map(|row| match self.keyring.has_key_of_row(&row.body) {
+            true => self.readable::<ReplicaRow>(row),
+            false => Some(unknown()),
+        });
         Ok(told.filter(|told| self.now() < told.seen_at.plus(GONE)).collect())
     }
 

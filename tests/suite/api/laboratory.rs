@@ -27,7 +27,7 @@ use cloakroom::{
         server::{Bound, Capacity, Listeners, bind},
         webhooks::telling,
     },
-    keys::{self, Keys},
+    keys::{Keys, document::KeyDocument},
     mail::{FolderMailer, Post},
     objects::embedded::EmbeddedStorage,
     oidc::{ProviderSettings, Providers},
@@ -68,8 +68,7 @@ impl Laboratory {
         let clock = Arc::new(ManualClock::at(now));
         let faults = Arc::new(FaultyStore::new(MemoryStore::new()));
         let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
-        let Keys { keyring, edge } =
-            keys::file::load(&folder.path().join("keys"), true, clock.now(), entropy.as_ref()).unwrap();
+        let Keys { keyring, edge } = KeyDocument::generate(clock.now(), entropy.as_ref()).unwrap().keys().unwrap();
         let (of_objects, clock_of_objects) = (folder.path().join("objects"), Arc::<ManualClock>::clone(&clock));
         let objects =
             EmbeddedStorage::open(&of_objects, keyring.clone(), clock_of_objects, entropy.clone(), content_url);

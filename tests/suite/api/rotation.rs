@@ -224,6 +224,49 @@ async fn what_is_written_meanwhile_stays_as_it_was_written() {
 }
 
 #[tokio::test]
+async fn a_pass_under_which_the_keys_change_ends_and_shows_nothing() {
+    let laboratory = Laboratory::new().await;
+    let rotating = Rotating::of(&laboratory.broker);
+    chain(&laboratory.broker).await;
+    let rows = laboratory.faults.backend().copy().all().len();
+    for steps in [1, rows / 2, rows, 3 * rows, 6 * rows] {
+        let store = Store::new(Arc::new(Halting(laboratory.faults.backend().copy())));
+        let broker = Broker { store, ..rotating.replica(&laboratory.broker, PROMOTED) };
+        let back = async {
+            for _ in 0..steps {
+                tokio::task::yield_now().await;
+            }
+            let back = rotating.ring(&broker, [KeyState::Primary, KeyState::AcceptOnly]);
+            broker.take_keys(&back, &broker.edge).await.unwrap();
+        };
+        let (rewritten, ()) =
+            tokio::time::timeout(Duration::from_secs(60), async { tokio::join!(broker.rewrite_rows(), back) })
+                .await
+                .expect("it goes on for ever");
+        if rewritten.unwrap() == Rewriting::Later {
+            assert!(broker.rewritten_at(rotating.before.kid).await.unwrap().is_none(), "after {steps} steps");
+        }
+        // That a data key was wrapped is told under either key.
+        chain(&broker).await;
+        assert_eq!(broker.rewrite_rows().await.unwrap(), Rewriting::Done);
+        assert!(broker.rewritten_at(rotating.before.kid).await.unwrap().is_none(), "after {steps} steps");
+        assert_eq!(under(&broker).await, BTreeSet::from([rotating.before.kid.0]), "after {steps} steps");
+    }
+}
+
+#[tokio::test]
+async fn a_replica_whose_keys_are_not_known_here_seals_under_others() {
+    let laboratory = Laboratory::new().await;
+    let (broker, rotating) = (&laboratory.broker, Rotating::of(&laboratory.broker));
+    let ahead = Rotating::of(broker).replica(broker, PROMOTED);
+    ahead.note_replica().await.unwrap();
+    chain(broker).await;
+    broker.take_keys(&rotating.ring(broker, PROMOTED), &broker.edge).await.unwrap();
+    assert_eq!(broker.rewrite_rows().await.unwrap(), Rewriting::Later);
+    assert_eq!(broker.replicas().await.unwrap().iter().filter(|told| told.keys.is_empty()).count(), 1);
+}
+
+#[tokio::test]
 async fn a_key_that_is_primary_again_is_used_again() {
     let laboratory = Laboratory::new().await;
     let (broker, rotating) = (&laboratory.broker, Rotating::of(&laboratory.broker));
@@ -234,6 +277,7 @@ async fn a_key_that_is_primary_again_is_used_again() {
     assert!(!is_used(rotating.before.kid).await);
     chain(broker).await;
     broker.take_keys(&rotating.ring(broker, [KeyState::Primary, KeyState::AcceptOnly]), &broker.edge).await.unwrap();
+    assert!(is_used(rotating.before.kid).await, "before anything is written under it");
     broker.rewrite_rows().await.unwrap();
     assert!(is_used(rotating.before.kid).await && !is_used(rotating.after.kid).await);
     // A store that is put back from before knows that rows are under it, too.

@@ -13,7 +13,7 @@ use cloakroom::{
     domain::{client::ClientRetention, instant::Instant, limits::StreamLimits, network::Networks},
     entropy::{Entropy, SystemEntropy},
     http::server::{Capacity, Listeners, bind},
-    keys::{self, Keys},
+    keys::{Keys, document::KeyDocument},
     objects::{
         ByteRange, ByteStream, CompleteError, ContentType, CopyError, Doomed, DownloadContract, ETag, ListedObject,
         MultipartId, ObjectFacts, ObjectFolder, ObjectKey, ObjectStorage, PartContract, SignedRequest, StoredPart,
@@ -224,8 +224,7 @@ pub fn served_at(clock: Arc<dyn Clock>) -> (Api, Arc<AwayStorage>) {
     let ports = [&bound[0], &bound[1], &bound[2]].map(|bound| bound.address.port());
     let authority = format!("localhost:{}", ports[1]);
     let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
-    let Keys { keyring, edge } =
-        keys::file::load(&folder.path().join("keys"), true, clock.now(), entropy.as_ref()).unwrap();
+    let Keys { keyring, edge } = KeyDocument::generate(clock.now(), entropy.as_ref()).unwrap().keys().unwrap();
     let (kept, url) = (folder.path().join("objects"), format!("http://{authority}"));
     let storage = EmbeddedStorage::open(&kept, keyring.clone(), clock.clone(), entropy.clone(), &url).unwrap();
     let storage = Arc::new(storage);

@@ -140,7 +140,7 @@ fn what_the_broker_signs_others_verify() {
     let values = values(&edge.api.enter(&handoff.host, &handoff.code));
     let cookies: Value =
         NAMES.iter().zip(&values).map(|(name, value)| (name.to_string(), Value::from(value.clone()))).collect();
-    let public_key = edge.api.broker().edge.primary().unwrap().public_key_pem();
+    let public_key = edge.api.broker().edge.primary().public_key_pem();
     let page = format!("http://{}/index.html", edge.artifact.host);
     let ask = |cookies: &Value, url: &str, now: u64, public_key: &str| {
         let key_pair_id = &edge.key_pair_id;

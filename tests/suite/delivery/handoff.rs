@@ -113,7 +113,7 @@ pub fn cookies_are_the_hosts_own(api: &Api) {
 /// Holds the signature against a program that is not ours.
 fn verified_by_openssl(broker: &Broker, host: &str, [policy, signature, _, hash]: &[String; 4]) {
     assert_eq!(hash, "SHA256");
-    let key = broker.edge.primary().unwrap().public_key_pem();
+    let key = broker.edge.primary().public_key_pem();
     let (signature, policy) = (decoded(signature), decoded(policy));
     assert_eq!(openssl(&key, &policy, &signature), (true, "Verified OK\n".into()));
 

@@ -203,33 +203,40 @@ impl Served {
 
     /// A request to the API: status and body.
     pub fn ask(&self, method: &str, path: &str, key: &str, body: Option<&Value>) -> (u16, Value) {
-        let agent: ureq::Agent = ureq::Agent::config_builder()
-            .http_status_as_error(false)
-            .max_idle_connections(0)
-            .proxy(None)
-            .build()
-            .into();
-        let request = ureq::http::Request::builder()
-            .method(method)
-            .uri(format!("{}{path}", self.url()))
-            .header("authorization", format!("Bearer {key}"));
-        let answer = match body {
-            Some(body) => agent.run(request.header("content-type", "application/json").body(body.to_string()).unwrap()),
-            None => agent.run(request.body(()).unwrap()),
-        };
-        let mut answer = answer.unwrap();
-        let text = answer.body_mut().read_to_string().unwrap();
-        (answer.status().as_u16(), serde_json::from_str(&text).unwrap_or(Value::Null))
+        ask(&self.url(), method, path, key, body)
     }
 
     /// The token of a share of this path.
     #[track_caller]
     pub fn mint(&self, key: &str, path: &str) -> (String, String) {
-        let body = serde_json::json!({ "paths": [path], "permission": "read", "allow_missing": true });
-        let (status, minted) = self.ask("POST", "/v1/shares", key, Some(&body));
-        assert_eq!(status, 201, "{minted}");
-        (minted["id"].as_str().unwrap().into(), minted["token"].as_str().unwrap().into())
+        mint(&self.url(), key, path)
     }
+}
+
+/// A request to the API there: status and body.
+pub fn ask(url: &str, method: &str, path: &str, key: &str, body: Option<&Value>) -> (u16, Value) {
+    let agent: ureq::Agent =
+        ureq::Agent::config_builder().http_status_as_error(false).max_idle_connections(0).proxy(None).build().into();
+    let request = ureq::http::Request::builder()
+        .method(method)
+        .uri(format!("{url}{path}"))
+        .header("authorization", format!("Bearer {key}"));
+    let answer = match body {
+        Some(body) => agent.run(request.header("content-type", "application/json").body(body.to_string()).unwrap()),
+        None => agent.run(request.body(()).unwrap()),
+    };
+    let mut answer = answer.unwrap();
+    let text = answer.body_mut().read_to_string().unwrap();
+    (answer.status().as_u16(), serde_json::from_str(&text).unwrap_or(Value::Null))
+}
+
+/// The id and token of a share of this path, by a broker there.
+#[track_caller]
+pub fn mint(url: &str, key: &str, path: &str) -> (String, String) {
+    let body = serde_json::json!({ "paths": [path], "permission": "read", "allow_missing": true });
+    let (status, minted) = ask(url, "POST", "/v1/shares", key, Some(&body));
+    assert_eq!(status, 201, "{minted}");
+    (minted["id"].as_str().unwrap().into(), minted["token"].as_str().unwrap().into())
 }
 
 impl Drop for Served {

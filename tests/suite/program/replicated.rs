@@ -1,6 +1,11 @@
 //! Three replicas of a broker on one table and one bucket, behind a load balancer, and what befalls them.
 
-use std::{fs, process::Command, sync::Arc, thread};
+use std::{
+    fs,
+    process::{Command, Output},
+    sync::Arc,
+    thread,
+};
 
 use cloakroom::{
     domain::instant::Instant,
@@ -126,6 +131,16 @@ impl Replicas {
         command.envs(listen.into_iter().zip(self.ports[replica].map(|port| format!("127.0.0.1:{port}"))));
         command.envs(self.settings.iter().map(|(name, value)| (name, value)));
         command
+    }
+
+    /// A command about their keys, by whoever has the file.
+    pub fn keys(&self, arguments: &[&str]) -> Output {
+        outcome(self.command(0, "keys").args(arguments))
+    }
+
+    /// Has one read its keys.
+    pub fn hang_up(&self, replica: usize) {
+        self.served[replica].as_ref().unwrap().signal("HUP");
     }
 
     fn log(&self, replica: usize) -> String {

@@ -8,13 +8,14 @@ use std::{
 
 use serde_json::json;
 
-use super::process::{Place, Served, fault, outcome, said, until};
+use super::{
+    process::{Place, Served, ask, fault, mint, outcome, said, until},
+    replicated::Replicas,
+};
 
 /// A command about the keys of the broker that runs here.
-fn keys(place: &Place, served: &Served, arguments: &[&str]) -> Output {
-    let mut command = place.command("keys");
-    command.args(arguments).env("CLOAKROOM_OPS_LISTEN", format!("127.0.0.1:{}", served.ports[2]));
-    outcome(&mut command)
+fn keys(place: &Place, arguments: &[&str]) -> Output {
+    outcome(place.command("keys").args(arguments))
 }
 
 fn claim(served: &Served, token: &str) -> u16 {
@@ -22,9 +23,8 @@ fn claim(served: &Served, token: &str) -> u16 {
     served.ask("POST", "/v1/shares/redeem", "", Some(&body)).0
 }
 
-/// Has it read its keys, and waits until the metrics say that one is in this state.
+/// Waits until the metrics say that a key is in this state.
 fn read(served: &Served, name: &str, state: &str) {
-    served.signal("HUP");
     let line = format!("cloakroom_key_state_seconds{{kind=\"root\",name=\"{name}\",state=\"{state}\"}}");
     until("the broker takes other keys", || served.metrics().contains(&line).then_some(()));
 }
@@ -34,7 +34,7 @@ fn a_root_key_is_replaced_under_load_and_nothing_is_rejected() {
     let place = Place::new();
     let served = place.serve();
     let admin = place.admin_key();
-    let listed = said(&keys(&place, &served, &["list"]));
+    let listed = said(&keys(&place, &["list"]));
     let first = listed.lines().next().unwrap().split_whitespace().nth(1).unwrap().to_owned();
     assert!(listed.contains("primary") && !listed.contains("accept-only"), "{listed}");
     let (is_over, done) = (AtomicBool::new(false), AtomicUsize::new(0));
@@ -52,13 +52,13 @@ fn a_root_key_is_replaced_under_load_and_nothing_is_rejected() {
                 }
             });
         }
-        let second = said(&keys(&place, &served, &["stage"]));
-        assert!(fault(&keys(&place, &served, &["stage"])).contains("staged already"));
-        assert!(fault(&keys(&place, &served, &["retire", &first])).contains("primary"));
+        let second = said(&keys(&place, &["stage"]));
+        assert!(fault(&keys(&place, &["stage"])).contains("staged already"));
+        assert!(fault(&keys(&place, &["retire", &first])).contains("primary"));
         read(&served, &second, "staged");
-        said(&keys(&place, &served, &["promote", &second]));
+        said(&keys(&place, &["promote", &second]));
         read(&served, &second, "primary");
-        let unused = || said(&keys(&place, &served, &["list"])).contains("no row is under it").then_some(());
+        let unused = || said(&keys(&place, &["list"])).contains("no row is under it").then_some(());
         until("all rows are vouched for anew", unused);
         let after = done.load(Ordering::SeqCst) + 4;
         until("some more are minted and claimed", || (done.load(Ordering::SeqCst) >= after).then_some(()));
@@ -66,9 +66,9 @@ fn a_root_key_is_replaced_under_load_and_nothing_is_rejected() {
         second
     });
     let (_, before) = served.mint(&admin, "a.txt");
-    let early = fault(&keys(&place, &served, &["retire", &first]));
+    let early = fault(&keys(&place, &["retire", &first]));
     assert!(early.contains("may be good until") && early.contains("--leaked"), "{early}");
-    said(&keys(&place, &served, &["retire", &first, "--leaked"]));
+    said(&keys(&place, &["retire", &first, "--leaked"]));
     read(&served, &first, "retired");
     assert_eq!(claim(&served, &before), 200);
     let (status, seen) = served.ask("GET", "/v1/audit/verify", &admin, None);
@@ -78,7 +78,7 @@ fn a_root_key_is_replaced_under_load_and_nothing_is_rejected() {
     let served = place.serve();
     let (_, fresh) = served.mint(&admin, "a.txt");
     assert_eq!(claim(&served, &fresh), 200);
-    assert!(said(&keys(&place, &served, &["list"])).contains(&second));
+    assert!(said(&keys(&place, &["list"])).contains(&second));
     served.stop();
 }
 
@@ -87,7 +87,7 @@ fn a_key_that_rows_are_under_is_not_given_up_whatever_the_file_says() {
     let place = Place::new();
     let served = place.serve();
     let admin = place.admin_key();
-    let second = said(&keys(&place, &served, &["stage"]));
+    let second = said(&keys(&place, &["stage"]));
     let file = place.data_dir().join("root-keys.json");
     let staged = std::fs::read_to_string(&file).unwrap();
     // Somebody who does not know better.
@@ -106,8 +106,69 @@ fn a_key_that_rows_are_under_is_not_given_up_whatever_the_file_says() {
     std::fs::write(&file, staged).unwrap();
     let served = place.serve();
     assert_eq!(served.ask("GET", "/v1/shares", &admin, None).0, 200);
-    assert!(said(&keys(&place, &served, &["list"])).contains(&second));
+    assert!(said(&keys(&place, &["list"])).contains(&second));
     served.stop();
+}
+
+#[test]
+fn a_key_that_was_never_used_goes_without_a_trace() {
+    let place = Place::new();
+    let served = place.serve();
+    let admin = place.admin_key();
+    let second = said(&keys(&place, &["stage"]));
+    read(&served, &second, "staged");
+    said(&keys(&place, &["retire", &second]));
+    until("it is gone", || (!served.metrics().contains(&second)).then_some(()));
+    assert!(!served.log().contains("keys_not_taken"), "{}", served.log());
+    served.stop();
+    let served = place.serve();
+    assert_eq!(claim(&served, &served.mint(&admin, "a.txt").1), 200);
+    assert!(!said(&keys(&place, &["list"])).contains(&second));
+    served.stop();
+}
+
+#[test]
+fn three_replicas_change_their_root_key_one_after_the_other_and_reject_nothing() {
+    let mut replicas = Replicas::start("off");
+    let is_over = AtomicBool::new(false);
+    let done = AtomicUsize::new(0);
+    let first = said(&replicas.keys(&["list"])).lines().next().unwrap().split_whitespace().nth(1).unwrap().to_owned();
+    let (url, operator) = (replicas.balancer.url(), replicas.operator.clone());
+    thread::scope(|threads| {
+        threads.spawn(|| {
+            let mut minted = mint(&url, &operator, "a.txt").1;
+            while !is_over.load(Ordering::SeqCst) {
+                // By any of them, perhaps under a key that the next one does not use yet.
+                let next = mint(&url, &operator, "a.txt").1;
+                let body = json!({ "token": minted, "claim_key": "a".repeat(42) + "A" });
+                assert_eq!(ask(&url, "POST", "/v1/shares/redeem", "", Some(&body)).0, 200);
+                minted = next;
+                done.fetch_add(1, Ordering::SeqCst);
+            }
+        });
+        let second = said(&replicas.keys(&["stage"]));
+        // None of them has it yet.
+        assert!(fault(&replicas.keys(&["promote", &second])).contains("3 of 3 replicas do not accept"));
+        replicas.hang_up(0);
+        until("the first has it", || {
+            fault(&replicas.keys(&["promote", &second])).contains("2 of 3 replicas").then_some(())
+        });
+        (1..3).for_each(|replica| replicas.hang_up(replica));
+        until("all have it", || replicas.keys(&["promote", &second]).status.success().then_some(()));
+        (0..3).for_each(|replica| replicas.hang_up(replica));
+        let unused = || said(&replicas.keys(&["list"])).contains("no row is under it").then_some(());
+        until("all rows are vouched for anew", unused);
+        let after = done.load(Ordering::SeqCst) + 3;
+        until("some more are minted and claimed", || (done.load(Ordering::SeqCst) >= after).then_some(()));
+        is_over.store(true, Ordering::SeqCst);
+    });
+    said(&replicas.keys(&["retire", &first, "--leaked"]));
+    (0..3).for_each(|replica| replicas.hang_up(replica));
+    let accepting = || said(&replicas.keys(&["list"])).contains("retired").then_some(());
+    until("it is retired", accepting);
+    let (status, seen) = ask(&url, "GET", "/v1/audit/verify", &operator, None);
+    assert_eq!((status, &seen["intact"]), (200, &json!(true)), "{seen}");
+    replicas.end();
 }
 
 #[test]
