@@ -1,7 +1,6 @@
 # syntax=docker/dockerfile:1
 #
-#   docker build --target broker --tag cloakroom .
-#   docker build --target keys --tag cloakroom-keys .      # for infra/service.yaml
+#   docker build --tag cloakroom .
 #
 # Bases are named by tag. Pin them by digest where you build:
 # docker buildx imagetools inspect rust:1.95.0-bookworm
@@ -14,16 +13,13 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/source/target \
     cargo build --release --locked --bin cloakroom \
     && strip --strip-debug -o /cloakroom target/release/cloakroom \
-    && infra/container/assemble /cloakroom /image
-
-# For service.yaml alone: root keys from a variable into a file.
-FROM busybox:1.37.0-musl AS keys
-COPY --chmod=0755 infra/container/hand-over-keys /usr/local/bin/hand-over-keys
-ENTRYPOINT ["/usr/local/bin/hand-over-keys"]
+    && infra/container/assemble /cloakroom /image \
+    && mv /image/var/lib/cloakroom /data
 
 FROM scratch AS broker
 COPY --from=build /image/ /
-COPY --from=build --chown=65532:65532 --chmod=0700 /image/var/lib/cloakroom /var/lib/cloakroom
+# Apart, and to where nothing is yet: a folder that is there already keeps its owner.
+COPY --from=build --chown=65532:65532 --chmod=0700 /data /var/lib/cloakroom
 LABEL org.opencontainers.image.title="Cloakroom" \
       org.opencontainers.image.description="A capability-token sharing and pre-signed upload broker" \
       org.opencontainers.image.licenses="Apache-2.0"
@@ -31,6 +27,8 @@ LABEL org.opencontainers.image.title="Cloakroom" \
 USER 65532:65532
 ENV CLOAKROOM_DATA_DIR=/var/lib/cloakroom \
     SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt
+# A volume that is mounted here, by Docker or on Fargate, is owned by whoever owns the
+# folder: where the broker keeps its files is this path, in infra/service.yaml too.
 VOLUME ["/var/lib/cloakroom"]
 EXPOSE 8080 8081 8082
 HEALTHCHECK --interval=15s --timeout=5s --start-period=30s --retries=3 CMD ["/usr/local/bin/cloakroom", "health"]

@@ -5,7 +5,9 @@ pub mod control;
 mod enforcement;
 mod identity_providers;
 mod key_rounds;
+mod reloading;
 mod rounds;
+mod start_error;
 
 use std::{
     fs, io,
@@ -16,16 +18,15 @@ use std::{
 };
 
 use crate::{
-    aws,
+    aws::Aws,
     clock::{Clock, SystemClock},
     config::{
-        Config, MailConfig, MailKind, ObjectsConfig, PathPolicy, ScannerConfig, ScannerKind, StoreConfig, own_places,
+        Config, ConfigError, MailConfig, MailKind, ObjectsConfig, ScannerConfig, ScannerKind, StoreConfig, own_places,
     },
     courier::{Courier, PATIENCE, SystemNames},
-    doctor::NotExamined,
-    domain::{standing::Standing, webhook::Reachable},
+    domain::webhook::Reachable,
     entropy::{Entropy, SystemEntropy},
-    high_water::{HighWaterMark, MarkError},
+    high_water::HighWaterMark,
     http::{
         guards,
         server::{self, Bound, Capacity, DRAIN, Listeners},
@@ -33,8 +34,9 @@ use crate::{
     },
     keys::{
         Keys,
-        source::{KeySource, KeysError},
+        place::{KeyPlace, KeysError},
     },
+    kms::Kms,
     mail::{self, FolderMailer, Mailer, Post, SmtpMailer},
     objects::{
         ObjectStorage,
@@ -43,15 +45,14 @@ use crate::{
     },
     scanner::{self, Scanner},
     service::{
-        Broker, ContentOrigin, EventStreams, Limits, Offered, PasswordPool, Settings, UnderWay, Webhooks,
-        rotation::NotTaken, tenants,
+        Broker, ContentOrigin, DataKeys, EventStreams, Limits, Live, Offered, PasswordPool, Settings, TenantKeys,
+        UnderWay, Webhooks, tenants,
     },
     store::{
         Backend, Store,
         dynamodb::{self, DynamoStore},
-        embedded::{EmbeddedStore, OpenError},
+        embedded::EmbeddedStore,
     },
-    tls::TlsError,
 };
 
 use certificates::Certificates;
@@ -60,90 +61,8 @@ use tokio::sync::Notify;
 
 pub use enforcement::diagnose;
 pub use identity_providers::ClientSecretError;
-
-/// Why the broker does not start, and what to do.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// An address cannot be listened on.
-    #[error("{setting}: cannot listen on {address}: {source}{}", hint(source))]
-    Listen {
-        /// The setting of the address.
-        setting: &'static str,
-        /// The address.
-        address: SocketAddr,
-        /// What the operating system said.
-        source: io::Error,
-    },
-    /// The data directory cannot be used.
-    #[error("the data directory {} cannot be used: {source}", folder.display())]
-    DataDirectory {
-        /// Where it is.
-        folder: PathBuf,
-        /// What the operating system said.
-        source: io::Error,
-    },
-    /// The keys cannot be used.
-    #[error(transparent)]
-    Keys(#[from] KeysError),
-    /// The clock is behind what was seen before.
-    #[error(transparent)]
-    Clock(#[from] MarkError),
-    /// The embedded store cannot be used.
-    #[error(transparent)]
-    Store(#[from] OpenError),
-    /// The store does not answer.
-    #[error(transparent)]
-    Unreachable(#[from] crate::service::Error),
-    /// S3 cannot be used.
-    #[error(transparent)]
-    S3(#[from] crate::objects::s3::NotUsable),
-    /// It cannot be told whether the object storage enforces anything.
-    #[error(transparent)]
-    Examined(#[from] NotExamined),
-    /// The object storage does not enforce what its URLs say.
-    #[error("{0}")]
-    Unenforced(String),
-    /// The scanner cannot be used.
-    #[error(transparent)]
-    Scanner(#[from] scanner::NotUsable),
-    /// Mail cannot be sent.
-    #[error(transparent)]
-    Mail(#[from] mail::NotUsable),
-    /// An identity provider cannot be used.
-    #[error(transparent)]
-    IdentityProvider(#[from] ClientSecretError),
-    /// A certificate cannot be used.
-    #[error(transparent)]
-    Tls(#[from] TlsError),
-    /// A key is retired that is still used.
-    #[error(transparent)]
-    RetiredKeys(#[from] NotTaken),
-    /// The store is not the one that was served last.
-    #[error("{}", NOT_ADOPTED[usize::from(*.0 == Standing::Behind)])]
-    NotAdopted(Standing),
-    /// The listeners cannot be served.
-    #[error("the listeners cannot be served: {0}")]
-    Serve(io::Error),
-}
-
-/// Of a store that is elsewhere, and of one that is behind.
-const NOT_ADOPTED: [&str; 2] = [
-    "the store is not where it was: it was moved, copied, or restored from a backup, in which tokens that were used up or \
-     revoked since would be good again. Nothing is served. See what there is: cloakroom adopt",
-    "the store is older than what was served last: it was restored from a backup, in which tokens that were used up or \
-     revoked since would be good again. Nothing is served. See what there is: cloakroom adopt",
-];
-
-fn hint(fault: &io::Error) -> &'static str {
-    match fault.kind() {
-        io::ErrorKind::AddrInUse => {
-            "; another program, perhaps another Cloakroom, has this port: stop it, or choose another with --listen, \
-             --content-listen and --ops-listen"
-        }
-        io::ErrorKind::PermissionDenied => "; ports below 1024 need special rights: choose a higher one",
-        _ => "",
-    }
-}
+pub use reloading::Reloaded;
+pub use start_error::StartError;
 
 /// The broker and the parts that only this process has.
 pub struct Parts {
@@ -152,6 +71,7 @@ pub struct Parts {
     embedded_store: Option<Arc<EmbeddedStore>>,
     embedded_objects: Option<Arc<EmbeddedStorage>>,
     mark: HighWaterMark,
+    keys: Arc<KeyPlace>,
 }
 
 /// What to do where there are no root keys.
@@ -180,7 +100,8 @@ pub async fn open(
     let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
 
     let on_aws = config.store != StoreConfig::Embedded || config.objects != ObjectsConfig::Embedded;
-    let sdk_config = if on_aws { Some(aws::sdk_config().await) } else { None };
+    let aws = Aws::default();
+    let sdk_config = if on_aws { Some(aws.config().await) } else { None };
 
     let mut embedded_store = None;
     let backend: Arc<dyn Backend> = match (&config.store, &sdk_config) {
@@ -195,26 +116,39 @@ pub async fn open(
     };
     let store = Store::new(backend);
 
+    let place = KeyPlace::of(&config.root_keys, &aws).await;
     // Keys are made only where nothing can have been sealed under others.
     let make_keys = match missing_keys {
-        MissingKeys::Make if config.root_keys.read()?.is_none() => !tenants::is_any(&store).await?,
+        MissingKeys::Make if place.read().await?.is_none() => !tenants::is_any(&store).await?,
         _ => false,
     };
-    let document = config.root_keys.load(make_keys, clock.now(), entropy.as_ref())?;
+    let document = place.load(make_keys, clock.now(), entropy.as_ref()).await?;
     let Keys { keyring, edge } =
         document.keys().map_err(|fault| KeysError::Malformed(config.root_keys.clone(), fault))?;
+    let kms = match &config.kms_key {
+        Some(key) => Some(Arc::new(Kms::new(key, keyring.deployment(), aws.config().await))),
+        None => None,
+    };
 
+    let data_keys = Arc::<DataKeys>::default();
     let mut embedded_objects = None;
     let objects: Arc<dyn ObjectStorage> = match (s3_settings(config), &sdk_config) {
         (Some(settings), Some(sdk)) => {
             let region = sdk.region().map(ToString::to_string).unwrap_or_default();
-            Arc::new(S3Storage::new(S3Settings { region, ..settings }, sdk)?)
+            Arc::new(S3Storage::new(S3Settings { region, ..settings }, sdk, Arc::clone(&clock))?)
         }
         _ => {
             let folder = config.data_dir.join("objects");
             let opened = EmbeddedStorage::open(
                 &folder,
                 Arc::clone(&keyring),
+                Arc::new(TenantKeys {
+                    store: store.clone(),
+                    keyring: Arc::clone(&keyring),
+                    kms: kms.clone(),
+                    kept: Arc::clone(&data_keys),
+                    clock: Arc::clone(&clock),
+                }),
                 Arc::clone(&clock),
                 Arc::clone(&entropy),
                 content_url,
@@ -236,7 +170,8 @@ pub async fn open(
         store,
         objects,
         keyring,
-        data_keys: Arc::default(),
+        data_keys,
+        kms,
         known_principals: Arc::default(),
         edge,
         rotation: Arc::default(),
@@ -259,16 +194,11 @@ pub async fn open(
         settings: Settings {
             public_url,
             content: ContentOrigin { scheme: scheme.to_owned(), authority: guards::authority(content_url).to_owned() },
-            largest_upload: config.largest_upload,
-            protect_paths: config.path_policy == PathPolicy::Protect,
             offered: Offered::default(),
-            trusted_proxies: config.trusted_proxies.clone(),
-            ops_hosts: config.ops_hosts.clone(),
-            client_details: config.client_details,
-            security_contact: config.security_contact.clone(),
+            live: Live::new(reloading::live(config)),
         },
     };
-    Ok(Parts { broker, embedded_store, embedded_objects, mark })
+    Ok(Parts { broker, embedded_store, embedded_objects, mark, keys: Arc::new(place) })
 }
 
 /// Where the bucket is; nothing when the objects are not in one.
@@ -315,13 +245,18 @@ fn create_private(folder: &Path) -> io::Result<()> {
 }
 
 impl Parts {
-    /// Whether the store is the one that was served last.
+    /// Whether the store is the one that was served last. Says in it that this program serves it, where it was an older one.
     ///
     /// # Errors
     /// When it is not, or that cannot be told.
     pub async fn check_standing(&self) -> Result<(), StartError> {
         let standing = self.broker.store_standing().await?;
-        if standing.may_serve() { Ok(()) } else { Err(StartError::NotAdopted(standing)) }
+        if !standing.may_serve() {
+            return Err(StartError::NotAdopted(standing));
+        }
+        // An older program that serves it as well is to stop before anything is written in the form of this one.
+        self.broker.note_progress().await?;
+        Ok(())
     }
 
     /// Ends what only this process has open.
@@ -332,6 +267,9 @@ impl Parts {
             tracing::warn!(%fault, "events are left to be chained at the next start");
         }
         rounds::raise(&self.mark, &self.broker);
+        if let Err(fault) = self.broker.note_replica_gone().await {
+            tracing::warn!(%fault, "the other replicas were not told that this one is gone");
+        }
         if let Err(fault) = self.broker.note_progress().await {
             tracing::warn!(%fault, "how far the store has come was not noted");
         }
@@ -364,8 +302,8 @@ pub struct Prepared {
     parts: Parts,
     bound: [Bound; 3],
     certificates: Certificates,
-    root_keys: KeySource,
     data_dir: PathBuf,
+    root_key_days: Option<u16>,
     workers: usize,
 }
 
@@ -401,14 +339,9 @@ pub async fn prepare(config: &Config) -> Result<Prepared, StartError> {
     parts.broker.check_retired_keys().await?;
     parts.broker.settings.offered = enforcement::checked(config, &parts.broker).await?;
     parts.check_standing().await?;
-    Ok(Prepared {
-        parts,
-        bound,
-        certificates,
-        root_keys: config.root_keys.clone(),
-        data_dir: config.data_dir.clone(),
-        workers: config.workers,
-    })
+    parts.broker.check_kms().await?;
+    let (data_dir, root_key_days, workers) = (config.data_dir.clone(), config.root_key_days, config.workers);
+    Ok(Prepared { parts, bound, certificates, data_dir, root_key_days, workers })
 }
 
 impl Prepared {
@@ -427,7 +360,7 @@ impl Prepared {
     /// # Errors
     /// When a listener cannot be served.
     pub fn serve(self) -> Result<Running, StartError> {
-        let Self { parts, bound, certificates, root_keys, data_dir, workers } = self;
+        let Self { parts, bound, certificates, data_dir, root_key_days, workers } = self;
         let [api, content, ops] = [bound[0].address, bound[1].address, bound[2].address];
         let embedded = parts.embedded_objects.clone();
         let listeners = Listeners::serve(parts.broker.clone(), embedded, bound, Capacity::of_workers(workers));
@@ -446,12 +379,16 @@ impl Prepared {
             tokio::spawn(rounds::removing(of_broker.clone())),
             tokio::spawn(key_rounds::reading(
                 of_broker.clone(),
-                root_keys,
+                Arc::clone(&parts.keys),
                 Arc::clone(&read_keys),
                 Arc::clone(&keys_changed),
             )),
             tokio::spawn(key_rounds::rewriting(of_broker.clone(), keys_changed)),
         ];
+        if let Some(days) = root_key_days {
+            let (broker, keys, wanted) = (of_broker.clone(), Arc::clone(&parts.keys), Arc::clone(&read_keys));
+            rounds.push(tokio::spawn(key_rounds::replacing(broker, keys, days, wanted)));
+        }
         if let Some((socket, store)) = control.zip(store) {
             let controlled = Controlled { store, data_dir, broker: of_broker, read_keys: Arc::clone(&read_keys) };
             rounds.push(tokio::spawn(control::answering(socket, controlled)));
@@ -478,6 +415,16 @@ impl Running {
     /// Takes other keys at once, where there are some that can be used.
     pub fn read_keys(&self) {
         self.read_keys.notify_one();
+    }
+
+    /// Takes of settings that were read again what can be taken while this runs.
+    ///
+    /// `start` is what it was started with, `before` what it was given last.
+    ///
+    /// # Errors
+    /// When that does not go with what waits for a restart: then nothing is taken.
+    pub fn take_settings(&self, start: &Config, before: &Config, after: &Config) -> Result<Reloaded, ConfigError> {
+        reloading::take(self.broker(), start, before, after)
     }
 
     /// Waits until the store may not be served any longer: another one has taken its place.

@@ -8,6 +8,7 @@ mod kinds;
 mod mail;
 mod oidc;
 mod origins;
+mod root_keys;
 mod scanner;
 mod tls;
 mod webhooks;
@@ -137,9 +138,17 @@ pub struct Given {
     /// Whether the bucket is named in the path instead of the host
     #[arg(long, env = "CLOAKROOM_S3_PATH_STYLE", value_name = "YES", num_args = 0..=1, default_missing_value = "true")]
     pub s3_path_style: Option<bool>,
-    /// Where the root keys are: a file, or env:NAME for a variable [default: root-keys.json in the data folder]
+    /// Where the root keys are: a file, env:NAME for a variable, secretsmanager:ID or ssm:NAME [default: root-keys.json
+    /// in the data folder]
     #[arg(long, env = "CLOAKROOM_ROOT_KEYS", value_name = "PLACE")]
     pub root_keys: Option<KeySource>,
+    /// After how many days a root key is replaced by itself, where all replicas share the place of the keys: 30 to 3650
+    /// [default: by nobody]
+    #[arg(long, env = "CLOAKROOM_ROOT_KEY_DAYS", value_name = "DAYS")]
+    pub root_key_days: Option<u16>,
+    /// A key of AWS KMS, by its ARN or alias, that encrypts the data keys of tenants, beside the root keys
+    #[arg(long, env = "CLOAKROOM_KMS_KEY", value_name = "KEY")]
+    pub kms_key: Option<String>,
     /// What to do where the S3 storage does not enforce what its URLs say: refuse to start, downgrade (do without
     /// the method concerned), or accept (for emulators) [default: refuse]
     #[arg(long, env = "CLOAKROOM_UNENFORCED", value_name = "WHAT")]
@@ -210,6 +219,7 @@ pub struct Config {
     pub security_contact: Option<String>,
     pub client_details: ClientRetention,
     pub tls: Option<TlsConfig>,
+    pub behind_proxy: bool,
     pub trusted_proxies: Networks,
     pub limits: LimitTable,
     pub largest_upload: u64,
@@ -224,6 +234,8 @@ pub struct Config {
     pub webhook_allow_private: Networks,
     pub oidc: Vec<OidcConfig>,
     pub root_keys: KeySource,
+    pub root_key_days: Option<u16>,
+    pub kms_key: Option<String>,
     pub log_format: LogFormat,
     pub log: LogLevel,
 }
@@ -240,11 +252,13 @@ pub enum ConfigError {
         source: std::io::Error,
     },
     /// The file is not right.
-    #[error("the configuration file {} is not right: {source}", file.display())]
+    #[error("the configuration file {} is not right{line}: {}", file.display(), source.message())]
     Malformed {
         /// Which file.
         file: PathBuf,
-        /// Where and why.
+        /// In which line, and of which setting, in words.
+        line: String,
+        /// Why. Its own words quote the line, which may hold a secret.
         source: Box<toml::de::Error>,
     },
     /// A setting is not right.
@@ -297,6 +311,8 @@ impl Given {
                 .root_keys
                 .or(file.root_keys)
                 .unwrap_or_else(|| KeySource::File(data_dir.join("root-keys.json"))),
+            root_key_days: self.root_key_days.or(file.root_key_days),
+            kms_key: self.kms_key.or(file.kms_key),
             data_dir,
             listen: address(self.listen.or(file.listen), 8080),
             content_listen: address(self.content_listen.or(file.content_listen), 8081),
@@ -316,6 +332,7 @@ impl Given {
                     self.content_tls_key.or(file.content_tls_key),
                 ],
             )?,
+            behind_proxy: self.behind_proxy.or(file.behind_proxy).unwrap_or(false),
             trusted_proxies: clients::trusted_proxies(self.trusted_proxies.or(file.trusted_proxies))?,
             limits: clients::limits(self.limits.or(file.limits))?,
             largest_upload: self.largest_upload.or(file.largest_upload).unwrap_or(LARGEST_UPLOAD),
@@ -351,7 +368,7 @@ impl Given {
             log_format: self.log_format.or(file.log_format).unwrap_or_default(),
             log: self.log.or(file.log).unwrap_or_default(),
         };
-        config.check(self.behind_proxy.or(file.behind_proxy).unwrap_or(false))?;
+        config.check()?;
         Ok(config)
     }
 }
@@ -359,7 +376,16 @@ impl Given {
 fn read(file: &Path) -> Result<Given, ConfigError> {
     let text =
         std::fs::read_to_string(file).map_err(|source| ConfigError::Unreadable { file: file.to_owned(), source })?;
-    toml::from_str(&text).map_err(|source| ConfigError::Malformed { file: file.to_owned(), source: Box::new(source) })
+    toml::from_str(&text).map_err(|source| {
+        let number = source.span().and_then(|span| Some(text.get(..span.start)?.matches('\n').count()));
+        let line = number.map_or_else(String::new, |number| {
+            // Its name, and not what is set.
+            let name =
+                text.lines().nth(number).and_then(|line| line.split_once('=')).map_or("", |(name, _)| name.trim());
+            format!(", line {} ({name})", number + 1)
+        });
+        ConfigError::Malformed { file: file.to_owned(), line, source: Box::new(source) }
+    })
 }
 
 fn processors() -> usize {
@@ -372,13 +398,20 @@ impl Config {
         if self.tls.is_some() { "https" } else { "http" }
     }
 
-    fn check(&self, behind_proxy: bool) -> Result<(), ConfigError> {
+    /// Whether the settings go together.
+    ///
+    /// # Errors
+    /// When they do not.
+    pub(crate) fn check(&self) -> Result<(), ConfigError> {
         if self.workers == 0 || self.workers > 1_024 {
             return Err(wrong("CLOAKROOM_WORKERS", "must be 1 to 1024"));
         }
+        if let Some(days) = self.root_key_days {
+            root_keys::check_days(days, &self.root_keys, &self.store)?;
+        }
         for (setting, address) in [("CLOAKROOM_LISTEN", self.listen), ("CLOAKROOM_CONTENT_LISTEN", self.content_listen)]
         {
-            if !address.ip().is_loopback() && !behind_proxy && self.tls.is_none() {
+            if !address.ip().is_loopback() && !self.behind_proxy && self.tls.is_none() {
                 return Err(wrong(
                     setting,
                     format!(
@@ -414,7 +447,7 @@ impl Config {
         }
         // Where people use https, somebody ends TLS: this program, or a proxy.
         let is_encrypted = self.public_url.as_ref().is_some_and(|url| url.starts_with("https:"));
-        let has_proxy = behind_proxy || (is_encrypted && self.tls.is_none());
+        let has_proxy = self.behind_proxy || (is_encrypted && self.tls.is_none());
         if has_proxy { clients::need_proxies(&self.trusted_proxies) } else { Ok(()) }
     }
 }

@@ -100,13 +100,13 @@ pub(crate) async fn append(broker: &Broker, namespaces: &[Namespace], events: us
     [recorded, chained, indexed]
 }
 
-/// One event in a thousand is a refusal, and another is by a key that does nothing else; each share has ten.
+/// One event in a thousand is a refusal, and another is by a key that does nothing else; each share has ten. None is of a redemption:
+/// those are of tokens that are there ([`super::tokens`]).
 fn event(namespace: Namespace, number: usize) -> Event {
     let refused = number.is_multiple_of(1_000);
     let kind = match number % 10 {
         _ if refused => EventType::ShareRefused,
         0 => EventType::ShareCreated,
-        1 => EventType::ShareClaimed,
         _ => EventType::DownloadIssued,
     };
     Event {

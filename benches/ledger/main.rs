@@ -110,7 +110,8 @@ async fn measure(folder: &Path, options: &Options) -> Value {
     let mut figures = json!({ "records": options.records, "load_before": process::load() });
 
     figures["request_path"] = request_path::measure(&measured).await;
-    tokens::redeemed(&measured, options.records / 100).await;
+    tokens::redeemed(&measured, options.records / 20).await;
+    measured.broker.chain(measured.long).await.unwrap();
     figures["append"] = append::measure(&measured, options).await;
     figures["verification"] = verifying::measure(&measured).await;
     figures["searches"] = search::measure(&measured, options.records).await;

@@ -66,6 +66,17 @@ impl Server {
 
     /// With these limits instead of the usual ones.
     pub(crate) fn start_limited(program: &Path, data: &Path, workers: usize, limits: Option<&str>) -> (Self, Duration) {
+        let limits: Vec<_> = limits.map(|limits| ("CLOAKROOM_LIMITS", limits.to_owned())).into_iter().collect();
+        Self::start_with(program, data, workers, &limits)
+    }
+
+    /// With these settings, as variables.
+    pub(crate) fn start_with(
+        program: &Path,
+        data: &Path,
+        workers: usize,
+        settings: &[(&'static str, String)],
+    ) -> (Self, Duration) {
         let [api, content, ops] = free_addresses();
         let mut command = Command::new(program);
         command.arg("serve").arg("--data-dir").arg(data);
@@ -75,7 +86,7 @@ impl Server {
         command.arg("--workers").arg(workers.to_string());
         command
             .env_clear()
-            .envs(limits.map(|limits| ("CLOAKROOM_LIMITS", limits)))
+            .envs(settings.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null());

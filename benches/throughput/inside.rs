@@ -14,7 +14,7 @@ use std::{
 use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
 use cloakroom::{
     app::{self, MissingKeys},
-    clock::SystemClock,
+    clock::{Clock, SystemClock},
     config::Given,
     crypto::{
         field::Place,
@@ -37,8 +37,10 @@ use cloakroom::{
         embedded::EmbeddedStorage,
         s3::{S3Settings, S3Storage},
     },
-    service::{AddressClass, Asking, Broker, Caller, Limits, RouteTaken},
-    store::{Expected, OutboxEvent, RowKey, Store, Transaction, Version, Write, embedded::EmbeddedStore},
+    service::{AddressClass, Asking, Broker, Caller, Limits, RouteTaken, TenantKeys},
+    store::{
+        Expected, OutboxEvent, RowKey, Store, Transaction, Version, Write, embedded::EmbeddedStore, memory::MemoryStore,
+    },
 };
 use tokio::runtime;
 
@@ -65,9 +67,13 @@ pub(crate) fn operations(span: Duration) -> Vec<(&'static str, f64)> {
         expires_at: now().plus(Duration::from_secs(600)),
     };
     let folder = tempfile::tempdir().unwrap();
-    let clock = Arc::new(SystemClock::default());
-    let embedded =
-        EmbeddedStorage::open(folder.path(), keyring.clone(), clock, Arc::new(entropy), "http://localhost").unwrap();
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+    // To sign, no tenant's key is asked for.
+    let (store, kept) = (Store::new(Arc::new(MemoryStore::new())), Arc::default());
+    let keys = TenantKeys { store, keyring: keyring.clone(), kms: None, kept, clock: clock.clone() };
+    let (sealing, keys) = (keyring.clone(), Arc::new(keys));
+    let embedded = EmbeddedStorage::open(folder.path(), sealing, keys, clock, Arc::new(entropy), "http://localhost");
+    let embedded = embedded.unwrap();
     let s3 = s3();
     let runtime = runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let sign = |storage: &dyn ObjectStorage| {
@@ -143,7 +149,7 @@ fn s3() -> S3Storage {
         .credentials_provider(SharedCredentialsProvider::new(credentials))
         .behavior_version(aws_config::BehaviorVersion::latest())
         .build();
-    S3Storage::new(settings, &sdk).unwrap()
+    S3Storage::new(settings, &sdk, Arc::new(SystemClock::default())).unwrap()
 }
 
 const RUNS: u32 = 9;

@@ -9,6 +9,7 @@
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
+    clippy::panic,
     clippy::print_stdout,
     clippy::disallowed_methods,
     reason = "a program for measuring: it reads the clock, prints, and ends where something is wrong"
@@ -16,11 +17,13 @@
 
 mod bare;
 mod guesses;
+mod idle;
 mod inside;
 mod limited;
 mod load;
 #[path = "../shared/process.rs"]
 mod process;
+mod replicas;
 
 use std::{
     net::SocketAddr,
@@ -45,6 +48,7 @@ cargo bench --bench throughput -- [OPTION...]
   --seconds N          length of a round [2]
   --rounds N           rounds of each operation [5]
   --only TEXT          only operations whose name contains this, and nothing else
+  --replicas           one replica and three on the emulated table instead (localstack/emulators start)
   --program FILE       another build of cloakroom
   --json FILE          write the figures there too";
 
@@ -53,6 +57,7 @@ struct Options {
     seconds: f64,
     rounds: usize,
     quick: bool,
+    replicas: bool,
     only: Option<String>,
     program: PathBuf,
     json: Option<PathBuf>,
@@ -66,6 +71,7 @@ impl Options {
             seconds: if quick { 0.5 } else { 2.0 },
             rounds: if quick { 3 } else { 5 },
             quick,
+            replicas: false,
             only: None,
             program: env!("CARGO_BIN_EXE_cloakroom").into(),
             json: None,
@@ -80,6 +86,7 @@ impl Options {
                 "--seconds" => options.seconds = value()?.parse().unwrap(),
                 "--rounds" => options.rounds = value()?.parse().unwrap(),
                 "--only" => options.only = Some(value()?.clone()),
+                "--replicas" => options.replicas = true,
                 "--program" => options.program = value()?.into(),
                 "--json" => options.json = Some(value()?.into()),
                 _ => return Err(format!("{option} is no option")),
@@ -90,6 +97,12 @@ impl Options {
 
     fn load(&self) -> Load {
         Load { connections: self.connections, span: Duration::from_secs_f64(self.seconds) }
+    }
+
+    fn write(&self, figures: &Value) {
+        if let Some(file) = &self.json {
+            std::fs::write(file, serde_json::to_string_pretty(figures).unwrap()).unwrap();
+        }
     }
 
     fn wants(&self, operation: &str) -> bool {
@@ -117,6 +130,10 @@ fn main() {
         options.connections, options.rounds, options.seconds
     );
     let mut figures = json!({ "processors": processors, "connections": options.connections });
+    if options.replicas {
+        figures["replicas"] = replicas::figures(&options.program, processors, options.load(), options.rounds);
+        return options.write(&figures);
+    }
     if options.only.is_none() {
         figures["start"] = starts(&options, processors);
         figures["microseconds"] = microseconds(&options);
@@ -124,14 +141,15 @@ fn main() {
     if options.wants("limits") {
         figures["limits"] = limited::figures(&options.program, processors, options.load(), options.rounds);
     }
+    if options.wants("idle") {
+        figures["idle"] = idle::figures(&options.program, processors);
+    }
     if options.wants("guesses") {
         let span = Duration::from_secs_f64(options.seconds * 5.0);
         figures["guesses"] = guesses::figures(&options.program, processors, span);
     }
     figures["operations"] = operations(&options, processors, &mut figures["memory"]);
-    if let Some(file) = &options.json {
-        std::fs::write(file, serde_json::to_string_pretty(&figures).unwrap()).unwrap();
-    }
+    options.write(&figures);
 }
 
 pub(crate) fn median(figures: &mut [f64]) -> f64 {

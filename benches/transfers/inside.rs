@@ -15,11 +15,15 @@ use async_trait::async_trait;
 use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
 use cloakroom::{
     app::{self, MissingKeys, Parts},
+    clock::SystemClock,
     config::Given,
     crypto::secret::SecretText,
     domain::ids::RequestId,
-    objects::s3::{S3Settings, S3Storage},
-    service::{Asking, Broker, Caller, tenants::CreatedTenant},
+    objects::{
+        embedded::EmbeddedStorage,
+        s3::{S3Settings, S3Storage},
+    },
+    service::{Asking, Broker, Caller, TenantKeys, tenants::CreatedTenant},
     store::{Backend, Failure, Query, Row, RowKey, Store, Transaction, Unavailable, embedded::EmbeddedStore},
 };
 
@@ -43,7 +47,18 @@ impl Inside {
             applied: AtomicUsize::new(0),
             stale: AtomicUsize::new(0),
         });
-        let broker = Broker { store: Store::new(commits.clone()), ..parts.broker.clone() };
+        let store = Store::new(commits.clone());
+        let Broker { keyring, data_keys, clock, entropy, .. } = parts.broker.clone();
+        let keys = TenantKeys {
+            store: store.clone(),
+            keyring: keyring.clone(),
+            kms: None,
+            kept: data_keys,
+            clock: clock.clone(),
+        };
+        let objects = folder.join("counted-objects");
+        let objects = EmbeddedStorage::open(&objects, keyring, Arc::new(keys), clock, entropy, "http://localhost:1");
+        let broker = Broker { store, objects: Arc::new(objects.unwrap()), ..parts.broker.clone() };
         let operator = broker.create_first_tenant("First".into()).await.unwrap();
         Self { broker, operator, commits, _parts: parts }
     }
@@ -126,7 +141,7 @@ pub(crate) fn s3(endpoint: SocketAddr) -> S3Storage {
         .credentials_provider(SharedCredentialsProvider::new(credentials))
         .behavior_version(aws_config::BehaviorVersion::latest())
         .build();
-    S3Storage::new(settings, &sdk).unwrap()
+    S3Storage::new(settings, &sdk, Arc::new(SystemClock::default())).unwrap()
 }
 
 /// Answers everybody that an upload in parts has begun, until this program ends.

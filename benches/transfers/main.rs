@@ -24,6 +24,7 @@ mod process;
 mod quota_direct;
 mod quota_http;
 mod quotas;
+mod sealing;
 mod signatures;
 mod speeds;
 
@@ -34,7 +35,7 @@ use serde_json::{Value, json};
 const HELP: &str = "\
 cargo bench --bench transfers -- [OPTION...] [SECTION...]
 
-Sections, all where none is named: signatures speeds memory quotas
+Sections, all where none is named: signatures speeds sealing memory quotas
 
   --quick              little of everything, for a first look
   --megabytes N        how large a file is sent and fetched [1000]
@@ -91,7 +92,7 @@ impl Options {
                 "--folder" => options.folder = value()?.into(),
                 "--program" => options.program = value()?.into(),
                 "--json" => options.json = Some(value()?.into()),
-                "signatures" | "speeds" | "memory" | "quotas" => options.sections.push(option.clone()),
+                "signatures" | "speeds" | "sealing" | "memory" | "quotas" => options.sections.push(option.clone()),
                 _ => return Err(format!("{option} is no option")),
             }
         }
@@ -116,9 +117,10 @@ fn main() {
     println!("{} rounds, {} processors for everything together\n", options.rounds, options.workers);
     let mut figures = json!({ "processors": options.workers });
     type Section = fn(&Options, &std::path::Path) -> Value;
-    let sections: [(&str, Section); 4] = [
+    let sections: [(&str, Section); 5] = [
         ("signatures", signatures::measure),
         ("speeds", speeds::measure),
+        ("sealing", sealing::measure),
         ("memory", memory::measure),
         ("quotas", quotas::measure),
     ];

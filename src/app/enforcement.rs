@@ -4,6 +4,7 @@
 use std::{
     fs,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use crate::{
@@ -11,6 +12,7 @@ use crate::{
     clock::{Clock, SystemClock},
     config::{Config, ObjectsConfig, StoreConfig, Unenforced},
     doctor::{self, Finding, Method, Report},
+    domain::tenant::{Mode, Namespace},
     entropy::{Entropy, SystemEntropy},
     keys::source::KeySource,
     objects::s3::{S3Settings, S3Storage},
@@ -28,13 +30,13 @@ use super::{Running, StartError, create_private, s3_settings, start};
 /// # Errors
 /// When the storage cannot be opened, or does not do what was agreed.
 pub async fn diagnose(config: &Config) -> Result<(String, Report), StartError> {
-    let Some(settings) = s3_settings(config) else { return diagnose_embedded(config).await };
+    let Some(settings) = s3_settings(config) else { return Box::pin(diagnose_embedded(config)).await };
     let sdk = aws::sdk_config().await;
     let region = sdk.region().map(ToString::to_string).unwrap_or_default();
-    let storage = S3Storage::new(S3Settings { region, ..settings }, &sdk)?;
-    let clock = SystemClock::default();
-    let namespace = doctor::namespace(&clock, &SystemEntropy);
-    let report = doctor::examine(&storage, &clock, &SystemEntropy, namespace).await?;
+    let clock = Arc::new(SystemClock::default());
+    let storage = S3Storage::new(S3Settings { region, ..settings }, &sdk, Arc::<SystemClock>::clone(&clock))?;
+    let namespace = doctor::namespace(clock.as_ref(), &SystemEntropy);
+    let report = doctor::examine(&storage, clock.as_ref(), &SystemEntropy, namespace).await?;
     Ok((described(config), report))
 }
 
@@ -51,12 +53,16 @@ async fn diagnose_embedded(config: &Config) -> Result<(String, Report), StartErr
         content_url: None,
         workers: 1,
         store: StoreConfig::Embedded,
+        root_key_days: None,
+        kms_key: None,
         scanner: None,
         ..config.clone()
     };
     let running: Running = start(&own).await?;
     let broker = running.broker();
-    let namespace = doctor::namespace(broker.clock.as_ref(), broker.entropy.as_ref());
+    // Files lie under the key of a tenant that there is.
+    let made = broker.create_first_tenant("doctor".into()).await?;
+    let namespace = Namespace { tenant: made.tenant.id, mode: Mode::Test };
     let examined =
         doctor::examine(broker.objects.as_ref(), broker.clock.as_ref(), broker.entropy.as_ref(), namespace).await;
     running.stop().await;

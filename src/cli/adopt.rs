@@ -4,7 +4,7 @@
 use clap::Args;
 
 use crate::{
-    app::MissingKeys,
+    app::{MissingKeys, StartError},
     config::{Given, StoreConfig},
     domain::{
         standing::{Adoption, Standing},
@@ -12,7 +12,7 @@ use crate::{
     },
 };
 
-use super::{Failed, bootstrap::open, remark, runtime, say};
+use super::{Failed, bootstrap::open, keys::are_there, remark, runtime, say};
 
 #[derive(Args, Debug)]
 pub(super) struct Arguments {
@@ -59,7 +59,7 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failed> {
     let Arguments { restored, moved, given } = arguments;
     let config = given.complete()?;
     // Under keys that are made now nothing opens that was written before.
-    if config.root_keys.read()?.is_none() {
+    if !are_there(&config.root_keys)? {
         return Err(format!("{} is not there: a store is adopted with its root keys", config.root_keys).into());
     }
     runtime()?.block_on(async {
@@ -67,6 +67,7 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failed> {
         let broker = &parts.broker;
         match (broker.store_standing().await?, restored, moved) {
             (Standing::New | Standing::Same, false, _) => say(SAME)?,
+            (Standing::Newer, ..) => return Err(StartError::NotAdopted(Standing::Newer).into()),
             (Standing::Elsewhere, false, false) => return Err(ELSEWHERE.into()),
             (Standing::Behind, false, false) => return Err(BEHIND.into()),
             (_, false, true) => {

@@ -16,7 +16,7 @@ use crate::{
     store::embedded::EmbeddedStore,
 };
 
-use super::{Failed, remark, say};
+use super::{Failed, keys::are_there, remark, say};
 
 #[derive(Args, Debug)]
 pub(super) struct Arguments {
@@ -76,7 +76,7 @@ pub(super) fn restore(arguments: Arguments) -> Result<(), Failed> {
         config.data_dir.display(),
         DecimalBytes(bytes)
     ))?;
-    if config.root_keys.read()?.is_none() {
+    if !are_there(&config.root_keys)? {
         remark(format!("Put the root keys of that time into {}: without them nothing can be read.", config.root_keys));
     }
     remark("It is not served before it is adopted: cloakroom adopt --restored");

@@ -10,12 +10,17 @@ use crate::{
         MissingKeys, StartError,
         control::{self, Answer, Request},
     },
+    aws::Aws,
     clock::{Clock, SystemClock},
     config::{Config, Given, StoreConfig},
     crypto::keyring::{KeyKind, KeyState, Kid, ListedKey},
     domain::instant::Instant,
     entropy::SystemEntropy,
-    keys::document::{KeyDocument, NotPossible},
+    keys::{
+        document::{KeyDocument, NotPossible},
+        place::KeyPlace,
+        source::KeySource,
+    },
     service::rotation::ReplicaRow,
     store::embedded::OpenError,
 };
@@ -112,7 +117,13 @@ fn now() -> Instant {
 }
 
 fn document_of(config: &Config) -> Result<KeyDocument, Failed> {
-    Ok(config.root_keys.read()?.ok_or_else(|| format!("there are no keys in {} yet", config.root_keys))?)
+    let read = runtime()?.block_on(async { KeyPlace::of(&config.root_keys, &Aws::default()).await.read().await });
+    Ok(read?.ok_or_else(|| format!("there are no keys in {} yet", config.root_keys))?)
+}
+
+/// Whether there are any keys.
+pub(super) fn are_there(source: &KeySource) -> Result<bool, Failed> {
+    Ok(runtime()?.block_on(async { KeyPlace::of(source, &Aws::default()).await.read().await })?.is_some())
 }
 
 fn keys_of(config: &Config) -> Result<Vec<ListedKey>, Failed> {
@@ -250,7 +261,8 @@ fn told_by_the_broker(config: &Config) -> Result<Known, Failed> {
 
 /// Changes the keys; a broker on this data directory takes them at once.
 fn change<T>(config: &Config, change: impl FnOnce(&mut KeyDocument) -> Result<T, NotPossible>) -> Result<T, Failed> {
-    let done = config.root_keys.change(change)?;
+    let changed = async { KeyPlace::of(&config.root_keys, &Aws::default()).await.change(change, &SystemEntropy).await };
+    let done = runtime()?.block_on(changed)?;
     // Those that are not told read them by themselves.
     let _told = control::ask(&config.data_dir, &Request::ReadKeys);
     Ok(done)

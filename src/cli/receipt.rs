@@ -250,4 +250,24 @@ mod tests {
             assert!(verified(&receipt, &[key]).unwrap_err().to_string().contains("canonical"), "{fault}");
         }
     }
+
+    /// As another program made them, from the description: `tests/vectors`.
+    #[test]
+    fn receipts_of_another_program_are_taken_and_refused_for_what_they_are() {
+        let vectors: Value =
+            serde_json::from_str(include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/receipt.json")))
+                .unwrap();
+        let read = |vector: &Value| {
+            let key = keys_in(vector["public_key_pem"].as_str().unwrap()).unwrap();
+            verified(vector["receipt"].as_str().unwrap(), &key)
+        };
+        let [positives, negatives] = ["positives", "negatives"].map(|which| vectors[which].as_array().unwrap());
+        assert_eq!((positives.len(), negatives.len()), (1, 14));
+        for vector in positives {
+            assert_eq!(read(vector).unwrap().to_string(), vector["payload"].as_str().unwrap());
+        }
+        for vector in negatives {
+            assert!(read(vector).is_err(), "{}", vector["name"]);
+        }
+    }
 }

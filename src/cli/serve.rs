@@ -6,7 +6,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
-    app,
+    app::{self, Reloaded, Running},
     config::{Config, Given, StoreConfig},
     http::server::{MOST_API_CONNECTIONS, MOST_CONTENT_CONNECTIONS},
     telemetry,
@@ -18,10 +18,29 @@ use super::{Failed, first_start, remark, runtime, say};
 const OPEN_FILES: u64 = (2 * MOST_API_CONNECTIONS + 3 * MOST_CONTENT_CONNECTIONS + 256) as u64;
 
 pub(super) fn run(given: Given) -> Result<(), Failed> {
-    let config = given.complete()?;
+    let config = given.clone().complete()?;
     telemetry::start(&config);
     allow_open_files();
-    runtime()?.block_on(serve(config))
+    runtime()?.block_on(serve(given, config))
+}
+
+/// Reads the settings again, and says what came of it. With a fault in them those of before are kept, all of them.
+fn reload(running: &Running, given: &Given, start: &Config, config: &mut Config) {
+    let read = given.clone().complete();
+    match read.and_then(|read| Ok((running.take_settings(start, config, &read)?, read))) {
+        Ok((Reloaded { taken, waiting }, read)) => {
+            let (taken, waiting) = (taken.join(", "), waiting.join(", "));
+            if waiting.is_empty() {
+                tracing::info!(taken, "settings were read again");
+            } else {
+                tracing::warn!(taken, waiting, "settings were read again: some of them wait for a restart");
+            }
+            // Said as it was wanted until now.
+            telemetry::set_level(read.log);
+            *config = read;
+        }
+        Err(fault) => tracing::error!(%fault, "settings were not taken: those of before are kept"),
+    }
 }
 
 /// Many systems begin with a soft limit of 1,024, and let a process raise it.
@@ -37,7 +56,8 @@ fn allow_open_files() {
     }
 }
 
-async fn serve(config: Config) -> Result<(), Failed> {
+async fn serve(given: Given, start: Config) -> Result<(), Failed> {
+    let mut config = start.clone();
     let prepared = app::prepare(&config).await?;
     let broker = prepared.broker();
     let public_url = broker.settings.public_url.clone();
@@ -70,10 +90,11 @@ async fn serve(config: Config) -> Result<(), Failed> {
             _ = tokio::signal::ctrl_c() => break,
             // By whoever looks after several, while others go on.
             _ = terminate.recv() => { notice = config.stop_notice; break }
-            // Whoever renews certificates or keys says so by this signal.
+            // Whoever renews certificates, keys or settings says so by this signal.
             Some(()) = async { hang_up.as_mut()?.recv().await } => {
                 running.renew_certificates();
                 running.read_keys();
+                reload(&running, &given, &start, &mut config);
             }
         }
     }

@@ -5,19 +5,17 @@
 //! set a cookie of ours, but not read one, cannot make up a pair that matches.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use hmac::{Hmac, KeyInit, Mac};
-use sha2::Sha256;
+use hmac::Mac;
 use subtle::ConstantTimeEq;
 
-use super::{digest::framed, opaque::ConsoleSecret, secret::SecretText};
+use super::{digest::framed, opaque::ConsoleSecret, primitives::hmac, secret::SecretText};
 
 const LABEL: &[u8] = b"cloakroom/console/v1|csrf";
 
 impl ConsoleSecret {
     /// The token that belongs to this session, and to no other: 43 characters.
     pub fn csrf_token(&self) -> SecretText {
-        #[expect(clippy::expect_used, reason = "HMAC takes keys of any length")]
-        let mut mac = Hmac::<Sha256>::new_from_slice(self.expose().as_bytes()).expect("HMAC takes any key");
+        let mut mac = hmac(self.expose().as_bytes());
         mac.update(&framed(&[LABEL]));
         SecretText::new(URL_SAFE_NO_PAD.encode(mac.finalize().into_bytes()))
     }

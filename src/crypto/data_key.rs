@@ -4,6 +4,9 @@
 //! It lies in the store wrapped, that is sealed ([`super::sealed`]) under a root key, together with the tenant whose
 //! it is: `tenant(16) | key id(4) | key(32)`. So a new root key costs one small row a tenant, and whoever destroys
 //! that row has made the tenant's personal data unreadable, wherever copies of it lie.
+//!
+//! Where a service for keys has encrypted the key before ([`crate::kms`]), what is sealed is `tenant(16) | key id(4) | ciphertext`:
+//! then neither the root keys nor that service alone are enough to read anything.
 
 use std::fmt;
 
@@ -13,13 +16,13 @@ use zeroize::Zeroizing;
 use crate::{domain::ids::TenantId, entropy::Entropy};
 
 use super::{
-    keyring::{DeploymentId, Keyring, expand},
+    keyring::{DeploymentId, Keyring},
+    primitives::expand,
     sealed::{NotOpened, Purpose, SealError},
 };
 
 /// Names a data key among those that a tenant had. Random; says nothing about the key.
 pub(super) const KEY_ID: usize = 4;
-const WRAPPED: usize = 16 + KEY_ID + 32;
 
 /// The data key of one tenant of one deployment.
 pub struct DataKey {
@@ -43,6 +46,45 @@ impl DataKey {
         expand(&Hkdf::new(None, secret.as_ref()), "cloakroom/lookup/v1|key", &mut lookup_key);
         Self { deployment, tenant, id, secret, lookup_key }
     }
+
+    fn of(deployment: DeploymentId, tenant: TenantId, id: [u8; KEY_ID], secret: &[u8]) -> Result<Self, NotOpened> {
+        let mut bits = Zeroizing::new([0; 32]);
+        if secret.len() != bits.len() {
+            return Err(NotOpened);
+        }
+        bits.copy_from_slice(secret);
+        Ok(Self::new(deployment, tenant, id, bits))
+    }
+
+    /// Its bits, to be encrypted.
+    pub(crate) fn secret(&self) -> &[u8; 32] {
+        &self.secret
+    }
+}
+
+/// A data key whose bits only a service for keys can give.
+#[derive(Clone, Debug)]
+pub struct EncryptedDataKey {
+    deployment: DeploymentId,
+    tenant: TenantId,
+    id: [u8; KEY_ID],
+    /// What that service made of the bits.
+    pub ciphertext: Vec<u8>,
+}
+
+impl EncryptedDataKey {
+    /// What a service for keys made of a data key's bits.
+    pub fn of(key: &DataKey, ciphertext: Vec<u8>) -> Self {
+        Self { deployment: key.deployment, tenant: key.tenant, id: key.id, ciphertext }
+    }
+
+    /// The data key, with the bits that the service has given.
+    ///
+    /// # Errors
+    /// When those are not the bits of a key.
+    pub fn decrypted(&self, secret: &[u8]) -> Result<DataKey, NotOpened> {
+        DataKey::of(self.deployment, self.tenant, self.id, secret)
+    }
 }
 
 impl Keyring {
@@ -65,18 +107,43 @@ impl Keyring {
     /// # Errors
     /// When it is another's, was altered, or the root key it was wrapped under is retired or gone.
     pub fn unwrap_data_key(&self, tenant: TenantId, wrapped: &str) -> Result<DataKey, NotOpened> {
-        let plaintext = self.open(Purpose::DataKey, wrapped)?;
-        if plaintext.len() != WRAPPED {
-            return Err(NotOpened);
-        }
+        let (id, secret) = self.unwrap(Purpose::DataKey, tenant, wrapped)?;
+        DataKey::of(self.deployment(), tenant, id, &secret)
+    }
+
+    /// Wraps what a service for keys has encrypted, under the primary root key: base64url without padding.
+    ///
+    /// # Errors
+    /// When the ciphertext is far longer than that of a key: about 12,000 bytes.
+    pub fn wrap_encrypted(&self, key: &EncryptedDataKey, entropy: &dyn Entropy) -> Result<String, SealError> {
+        let plaintext = [key.tenant.as_bytes().as_slice(), &key.id, &key.ciphertext].concat();
+        self.seal(Purpose::EncryptedDataKey, &plaintext, entropy)
+    }
+
+    /// The encrypted data key of this tenant that was wrapped here.
+    ///
+    /// # Errors
+    /// When it is another's, was altered, or the root key it was wrapped under is retired or gone.
+    pub fn unwrap_encrypted(&self, tenant: TenantId, wrapped: &str) -> Result<EncryptedDataKey, NotOpened> {
+        let (id, ciphertext) = self.unwrap(Purpose::EncryptedDataKey, tenant, wrapped)?;
+        Ok(EncryptedDataKey { deployment: self.deployment(), tenant, id, ciphertext: ciphertext.to_vec() })
+    }
+
+    fn unwrap(
+        &self,
+        purpose: Purpose,
+        tenant: TenantId,
+        wrapped: &str,
+    ) -> Result<([u8; KEY_ID], Zeroizing<Vec<u8>>), NotOpened> {
+        let mut plaintext = self.open(purpose, wrapped)?;
         let (owner, rest) = plaintext.split_first_chunk::<16>().ok_or(NotOpened)?;
-        let (id, secret) = rest.split_first_chunk::<KEY_ID>().ok_or(NotOpened)?;
+        let (id, _) = rest.split_first_chunk::<KEY_ID>().ok_or(NotOpened)?;
         if owner != tenant.as_bytes() {
             return Err(NotOpened);
         }
-        let mut bits = Zeroizing::new([0; 32]);
-        bits.copy_from_slice(secret);
-        Ok(DataKey::new(self.deployment(), tenant, *id, bits))
+        let id = *id;
+        plaintext.drain(..16 + KEY_ID);
+        Ok((id, plaintext))
     }
 }
 
@@ -140,6 +207,25 @@ pub(super) mod tests {
             assert!(ring.unwrap_data_key(tenant(1), wrong).is_err());
         }
         assert!(!ring.is_under_primary("") && !ring.is_under_primary("AQ"));
+    }
+
+    #[test]
+    fn one_that_a_service_has_encrypted_comes_back_to_its_tenant_and_opens_with_its_bits() {
+        let (ring, data_key) = (ring(), known_key());
+        let ring_of_nine = keyring(vec![key(1, KeyState::Primary)]);
+        let encrypted = EncryptedDataKey::of(&data_key, b"what a service made of it".to_vec());
+        let wrapped = ring.wrap_encrypted(&encrypted, &SystemEntropy).unwrap();
+        let back = ring_of_nine.unwrap_encrypted(tenant(1), &wrapped).unwrap();
+        assert_eq!((back.ciphertext.as_slice(), back.id), (b"what a service made of it".as_slice(), data_key.id));
+        assert_eq!(back.decrypted(data_key.secret()).unwrap().lookup_key, data_key.lookup_key);
+        assert!(back.decrypted(&[0; 31]).is_err() && back.decrypted(&[0; 33]).is_err());
+        assert!(ring.unwrap_encrypted(tenant(2), &wrapped).is_err());
+        // Neither is taken for the other: a ciphertext of 32 bytes would be a key that is known.
+        let short = EncryptedDataKey::of(&data_key, vec![7; 32]);
+        let wrapped = ring.wrap_encrypted(&short, &SystemEntropy).unwrap();
+        assert!(ring.unwrap_data_key(tenant(1), &wrapped).is_err());
+        let plain = ring.wrap(&data_key, &SystemEntropy).unwrap();
+        assert!(ring.unwrap_encrypted(tenant(1), &plain).is_err());
     }
 
     #[test]

@@ -133,9 +133,9 @@ impl EdgeKey {
         }
         let policy = decode(policy).ok_or(NotAdmitted)?;
         let signature = decode(signature).ok_or(NotAdmitted)?;
-        UnparsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, self.public_key())
-            .verify(&policy, &signature)
-            .map_err(|_| NotAdmitted)?;
+        if !is_signed(self.public_key(), &policy, &signature) {
+            return Err(NotAdmitted);
+        }
         let Policy { statement: [statement] } = serde_json::from_slice(&policy).map_err(|_| NotAdmitted)?;
         let until = Instant::from_unix_seconds(statement.condition.date_less_than.epoch_time);
         if statement.resource == format!("{origin}/*") && now < until { Ok(until) } else { Err(NotAdmitted) }
@@ -146,6 +146,11 @@ impl fmt::Debug for EdgeKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "EdgeKey({}, …)", self.key_pair_id)
     }
+}
+
+/// Whether the key with this public half has signed it: ECDSA on P-256 over SHA-256 (FIPS 186-5), in ASN.1.
+pub(super) fn is_signed(public_key: &[u8], message: &[u8], signature: &[u8]) -> bool {
+    UnparsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, public_key).verify(message, signature).is_ok()
 }
 
 /// Without white space, as CloudFront wants it. An origin has no character that JSON escapes.

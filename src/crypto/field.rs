@@ -15,10 +15,6 @@
 //! its length in steps of 32 bytes, can be seen. There is no commitment to the key, as tokens have one: whoever could
 //! make one ciphertext for two keys would have to know both.
 
-use aes_gcm::{
-    Aes256Gcm, KeyInit, Nonce,
-    aead::{Aead, Payload},
-};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use hkdf::Hkdf;
 use zeroize::Zeroizing;
@@ -28,7 +24,7 @@ use crate::entropy::Entropy;
 use super::{
     data_key::{DataKey, KEY_ID},
     digest::framed,
-    keyring::expand,
+    primitives::{Cipher, IV, expand},
     sealed::{NotOpened, SealError},
 };
 
@@ -36,7 +32,6 @@ const VERSION: u8 = 1;
 const LABEL: &str = "cloakroom/field/v1";
 const KEY_LABEL: &str = "cloakroom/field/v1|key";
 const SALT: usize = 32;
-const IV: usize = 12;
 const HEADER: usize = 1 + 16 + KEY_ID + SALT + IV;
 const LENGTH: usize = 4;
 /// So coarsely do lengths show.
@@ -74,8 +69,7 @@ impl DataKey {
         let padded = plaintext.len().next_multiple_of(STEP);
         plaintext.resize(padded, 0);
 
-        let payload = Payload { msg: &plaintext, aad: &self.associated_data(&sealed, place) };
-        let ciphertext = self.cipher(&salt).encrypt(&Nonce::from(iv), payload).map_err(|_| SealError)?;
+        let ciphertext = self.cipher(&salt).encrypt(iv, &plaintext, &self.associated_data(&sealed, place))?;
         sealed.extend_from_slice(&ciphertext);
         Ok(URL_SAFE_NO_PAD.encode(&sealed))
     }
@@ -94,18 +88,17 @@ impl DataKey {
         }
         let (salt, iv) = drawn.split_first_chunk::<SALT>().ok_or(NotOpened)?;
         let iv: [u8; IV] = iv.try_into().map_err(|_| NotOpened)?;
-        let payload = Payload { msg: ciphertext, aad: &self.associated_data(header, place) };
-        let plaintext = self.cipher(salt).decrypt(&Nonce::from(iv), payload).map_err(|_| NotOpened)?;
-        let plaintext = Zeroizing::new(plaintext);
+        let aad = self.associated_data(header, place);
+        let plaintext = Zeroizing::new(self.cipher(salt).decrypt(iv, ciphertext, &aad)?);
         let (length, value) = plaintext.split_first_chunk::<LENGTH>().ok_or(NotOpened)?;
         let length = usize::try_from(u32::from_be_bytes(*length)).map_err(|_| NotOpened)?;
         value.get(..length).map(|value| Zeroizing::new(value.to_vec())).ok_or(NotOpened)
     }
 
-    fn cipher(&self, salt: &[u8; SALT]) -> Aes256Gcm {
+    fn cipher(&self, salt: &[u8; SALT]) -> Cipher {
         let mut key = Zeroizing::new([0; 32]);
         expand(&Hkdf::new(Some(salt), self.secret.as_ref()), KEY_LABEL, &mut key);
-        Aes256Gcm::new((&*key).into())
+        Cipher::new(&key)
     }
 
     fn associated_data(&self, header: &[u8], Place { partition, sort, field }: Place<'_>) -> Vec<u8> {

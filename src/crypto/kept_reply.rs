@@ -7,24 +7,22 @@
 //! ```text
 //! version(1) | kid(4) | kept until(8) | salt(32) | iv(12) | credential(32) | request(32) | ciphertext | tag(16)
 //!
-//! prk          = HKDF-Extract(salt, framed(root key of kid, credential, idempotency key))     RFC 5869
+//! place        = SHA-256(framed(label "|place", principal, idempotency key))
+//! place        = SHA-256(framed(label "|item", place, number(8)))          of further items of a batch
+//! asked        = SHA-256(framed(label "|asked", route, body))
+//! prk          = HKDF-Extract(salt, framed(root key of kid, framed(credential, idempotency key)))     RFC 5869
 //! credential   = HKDF-Expand(prk, label "|credential", 32)
-//! request      = HMAC-SHA256(HKDF-Expand(prk, label "|request", 32), SHA-256(route, body))    RFC 2104
+//! request      = HMAC-SHA256(HKDF-Expand(prk, label "|request", 32), asked)                           RFC 2104
 //! key          = HKDF-Expand(prk, label "|key", 32)
 //! aad          = framed(label, deployment id, place, all before the ciphertext)
-//! ciphertext,tag = AES-256-GCM(key, iv, reply, aad)                                           NIST SP 800-38D
+//! ciphertext,tag = AES-256-GCM(key, iv, reply, aad)                                                   NIST SP 800-38D
 //! ```
 //!
 //! `credential` commits to the key, and tells a credential that was changed from a request that was. The digest
 //! of a request is keyed, since a body may hold a password that could be guessed.
 
-use aes_gcm::{
-    Aes256Gcm, KeyInit, Nonce,
-    aead::{Aead, Payload},
-};
 use hkdf::Hkdf;
-use hmac::{Hmac, Mac};
-use sha2::Sha256;
+use hmac::Mac;
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
@@ -38,7 +36,8 @@ use crate::{
 
 use super::{
     digest::{Sha256Digest, framed, labelled},
-    keyring::{Keyring, Kid, RootKey, expand},
+    keyring::{Keyring, Kid, RootKey},
+    primitives::{Cipher, expand, hmac},
     sealed::{NotOpened, SealError},
     secret::SecretText,
 };
@@ -98,7 +97,7 @@ impl std::fmt::Debug for AskedOnce {
 }
 
 struct Derived {
-    cipher: Aes256Gcm,
+    cipher: Cipher,
     credential: [u8; 32],
     request: [u8; 32],
 }
@@ -111,10 +110,9 @@ fn derive(root: &RootKey, asked: &AskedOnce, salt: &[u8]) -> Derived {
     expand(&extracted, "cloakroom/kept-reply/v1|key", &mut key);
     expand(&extracted, "cloakroom/kept-reply/v1|request", &mut request_key);
     expand(&extracted, "cloakroom/kept-reply/v1|credential", &mut credential);
-    #[expect(clippy::expect_used, reason = "HMAC takes keys of any length")]
-    let mut mac = Hmac::<Sha256>::new_from_slice(request_key.as_ref()).expect("HMAC takes any key");
+    let mut mac = hmac(request_key.as_ref());
     mac.update(&asked.request);
-    Derived { cipher: Aes256Gcm::new((&*key).into()), credential, request: mac.finalize().into_bytes().into() }
+    Derived { cipher: Cipher::new(&key), credential, request: mac.finalize().into_bytes().into() }
 }
 
 /// A kept reply that has been found.
@@ -123,7 +121,7 @@ pub struct FoundReply<'row> {
     pub compared: Compared,
     sealed: &'row [u8],
     iv: [u8; 12],
-    cipher: Aes256Gcm,
+    cipher: Cipher,
     aad: Vec<u8>,
 }
 
@@ -133,8 +131,7 @@ impl FoundReply<'_> {
     /// # Errors
     /// When it was not sealed for this request.
     pub fn open(&self) -> Result<Vec<u8>, NotOpened> {
-        let payload = Payload { msg: self.sealed, aad: &self.aad };
-        self.cipher.decrypt(&Nonce::from(self.iv), payload).map_err(|_| NotOpened)
+        self.cipher.decrypt(self.iv, self.sealed, &self.aad)
     }
 }
 
@@ -162,9 +159,7 @@ impl Keyring {
         kept.extend_from_slice(&derived.credential);
         kept.extend_from_slice(&derived.request);
         let aad = self.aad_of_reply(asked, &kept);
-        let payload = Payload { msg: reply, aad: &aad };
-        let sealed = derived.cipher.encrypt(&Nonce::from(iv), payload).map_err(|_| SealError)?;
-        kept.extend_from_slice(&sealed);
+        kept.extend_from_slice(&derived.cipher.encrypt(iv, reply, &aad)?);
         Ok(kept)
     }
 

@@ -12,11 +12,12 @@ use std::{
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use hkdf::Hkdf;
 use serde::{Deserialize, Serialize};
-use sha2::Sha256;
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 use crate::{domain::instant::Instant, entropy::Entropy};
+
+use super::primitives::expand;
 
 /// Names a root key. Random; says nothing about the key.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -109,6 +110,12 @@ pub struct ListedKey {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct DeploymentId(pub [u8; 16]);
 
+impl fmt::Display for DeploymentId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&base16ct::lower::encode_string(&self.0))
+    }
+}
+
 /// A root key with its name and state.
 #[derive(Clone)]
 pub struct RootKey {
@@ -144,12 +151,6 @@ impl fmt::Debug for RootKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "RootKey({}, {:?}, …)", self.kid, self.state)
     }
-}
-
-/// HKDF-Expand (RFC 5869 section 2.3) to 32 bytes.
-pub(super) fn expand(key: &Hkdf<Sha256>, info: &str, output: &mut [u8; 32]) {
-    #[expect(clippy::expect_used, reason = "fails only beyond 255 * 32 bytes of output")]
-    key.expand(info.as_bytes(), output).expect("32 bytes are within HKDF's limit");
 }
 
 /// Why a list of keys is no keyring.

@@ -5,8 +5,7 @@
 
 use std::fmt;
 
-use hmac::{Hmac, KeyInit, Mac};
-use sha2::Sha256;
+use hmac::Mac;
 
 use crate::domain::{
     identity::{Issuer, Subject},
@@ -17,6 +16,7 @@ use crate::domain::{
 use super::{
     data_key::DataKey,
     digest::{Sha256Digest, framed},
+    primitives::hmac,
 };
 
 const USER: &str = "cloakroom/lookup/v1|user";
@@ -50,8 +50,7 @@ impl LookupHash {
     }
 
     fn new(key: &DataKey, purpose: &str, parts: &[&[u8]]) -> Self {
-        #[expect(clippy::expect_used, reason = "HMAC takes keys of any length")]
-        let mut mac = Hmac::<Sha256>::new_from_slice(key.lookup_key.as_ref()).expect("HMAC takes any key");
+        let mut mac = hmac(key.lookup_key.as_ref());
         mac.update(&framed(&[purpose.as_bytes(), &key.deployment.0, key.tenant.as_bytes()]));
         mac.update(&framed(parts));
         Self(mac.finalize().into_bytes().into())

@@ -12,6 +12,7 @@ pub mod ed25519;
 pub mod edge_cookie;
 pub mod edge_keys;
 pub mod field;
+pub mod file_key;
 pub mod grant_hash;
 pub mod kept_reply;
 pub mod keyring;
@@ -20,6 +21,7 @@ pub mod move_token;
 pub mod opaque;
 pub mod password;
 mod pem;
+mod primitives;
 pub mod receipt_key;
 pub mod recipients;
 pub mod record_hash;
@@ -33,3 +35,8 @@ pub mod signing_in;
 pub mod signing_key;
 pub mod submission_token;
 pub mod webhook_signature;
+
+#[cfg(test)]
+mod vectors;
+#[cfg(test)]
+mod wycheproof;

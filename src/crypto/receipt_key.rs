@@ -17,7 +17,8 @@ use crate::domain::ids::TenantId;
 
 use super::{
     ed25519::PrivateKey,
-    keyring::{KeyState, Keyring, Kid, RootKey, expand},
+    keyring::{KeyState, Keyring, Kid, RootKey},
+    primitives::expand,
 };
 
 /// Signs the receipts of one tenant.
@@ -59,7 +60,7 @@ impl Keyring {
     }
 
     fn derive(&self, root: &RootKey, tenant: TenantId) -> ReceiptKey {
-        let deployment = base16ct::lower::encode_string(&self.deployment().0);
+        let deployment = self.deployment().to_string();
         let mut seed = Zeroizing::new([0; 32]);
         let info = format!("cloakroom/receipt/v1|{deployment}|{tenant}");
         expand(&Hkdf::new(None, root.secret.as_ref()), &info, &mut seed);

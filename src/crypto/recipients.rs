@@ -6,7 +6,7 @@
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use hkdf::Hkdf;
-use hmac::{Hmac, KeyInit, Mac};
+use hmac::{Hmac, Mac};
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
@@ -21,7 +21,8 @@ use crate::{
 
 use super::{
     digest::framed,
-    keyring::{Keyring, Kid, RootKey, expand},
+    keyring::{Keyring, Kid, RootKey},
+    primitives::{expand, hmac},
     secret::SecretText,
 };
 
@@ -57,8 +58,7 @@ impl RecipientKey {
     }
 
     fn mac(&self, kind: &str, fields: &[&[u8]]) -> Hmac<Sha256> {
-        #[expect(clippy::expect_used, reason = "HMAC takes keys of any length")]
-        let mut mac = Hmac::<Sha256>::new_from_slice(self.key.as_ref()).expect("HMAC takes any key");
+        let mut mac = hmac(self.key.as_ref());
         mac.update(&framed(&[LABEL.as_bytes(), kind.as_bytes(), self.tenant.as_bytes(), &self.thing]));
         mac.update(&framed(fields));
         mac

@@ -20,10 +20,6 @@
 //! token decides how it is checked. A purpose separates each kind of token
 //! from every other: a session token never opens as a share token.
 
-use aes_gcm::{
-    Aes256Gcm, KeyInit, Nonce,
-    aead::{Aead, Payload},
-};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use hkdf::Hkdf;
 use subtle::ConstantTimeEq;
@@ -31,9 +27,12 @@ use zeroize::Zeroizing;
 
 use crate::entropy::Entropy;
 
+pub use super::primitives::{NotOpened, SealError};
+
 use super::{
     digest::framed,
-    keyring::{Keyring, Kid, RootKey, expand},
+    keyring::{Keyring, Kid, RootKey},
+    primitives::{Cipher, expand},
 };
 
 const VERSION: u8 = 1;
@@ -76,6 +75,8 @@ pub enum Purpose {
     SigningIn,
     /// Keeps the data key of a tenant in the store.
     DataKey,
+    /// The same of one that a service for keys has encrypted before.
+    EncryptedDataKey,
     /// Takes to the ledger who was seen to ask.
     Client,
     /// Opens a stream of events.
@@ -84,7 +85,7 @@ pub enum Purpose {
 
 impl Purpose {
     /// Every purpose there is.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Share,
         Self::Session,
         Self::Cursor,
@@ -97,11 +98,12 @@ impl Purpose {
         Self::Move,
         Self::SigningIn,
         Self::DataKey,
+        Self::EncryptedDataKey,
         Self::Client,
         Self::EventTicket,
     ];
 
-    const fn labels(self) -> [&'static str; 3] {
+    pub(super) const fn labels(self) -> [&'static str; 3] {
         match self {
             Self::Share => ["cloakroom/share/v1", "cloakroom/share/v1|key", "cloakroom/share/v1|commit"],
             Self::Session => ["cloakroom/session/v1", "cloakroom/session/v1|key", "cloakroom/session/v1|commit"],
@@ -126,6 +128,11 @@ impl Purpose {
                 ["cloakroom/signing-in/v1", "cloakroom/signing-in/v1|key", "cloakroom/signing-in/v1|commit"]
             }
             Self::DataKey => ["cloakroom/data-key/v1", "cloakroom/data-key/v1|key", "cloakroom/data-key/v1|commit"],
+            Self::EncryptedDataKey => [
+                "cloakroom/encrypted-data-key/v1",
+                "cloakroom/encrypted-data-key/v1|key",
+                "cloakroom/encrypted-data-key/v1|commit",
+            ],
             Self::Client => ["cloakroom/client/v1", "cloakroom/client/v1|key", "cloakroom/client/v1|commit"],
             Self::EventTicket => {
                 ["cloakroom/event-ticket/v1", "cloakroom/event-ticket/v1|key", "cloakroom/event-ticket/v1|commit"]
@@ -135,19 +142,8 @@ impl Purpose {
     }
 }
 
-/// The plaintext is too long to seal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("too much to seal")]
-pub struct SealError;
-
-/// The text is not a token of this purpose and deployment, under a key that opens.
-/// It deliberately does not say why.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not a token of this kind")]
-pub struct NotOpened;
-
 struct Derived {
-    cipher: Aes256Gcm,
+    cipher: Cipher,
     commitment: [u8; 32],
 }
 
@@ -158,7 +154,7 @@ fn derive(root: &RootKey, purpose: Purpose, salt: &[u8]) -> Derived {
     let mut commitment = [0; 32];
     expand(&extracted, key_info, &mut key);
     expand(&extracted, commitment_info, &mut commitment);
-    Derived { cipher: Aes256Gcm::new((&*key).into()), commitment }
+    Derived { cipher: Cipher::new(&key), commitment }
 }
 
 impl Keyring {
@@ -180,9 +176,7 @@ impl Keyring {
         token.extend_from_slice(&iv);
 
         let aad = self.associated_data(purpose, &token);
-        let payload = Payload { msg: plaintext, aad: &aad };
-        let ciphertext = cipher.encrypt(&Nonce::from(iv), payload).map_err(|_| SealError)?;
-        token.extend_from_slice(&ciphertext);
+        token.extend_from_slice(&cipher.encrypt(iv, plaintext, &aad)?);
 
         let text = URL_SAFE_NO_PAD.encode(&token);
         if text.len() > LONGEST_TEXT { Err(SealError) } else { Ok(text) }
@@ -212,8 +206,7 @@ impl Keyring {
             return Err(NotOpened);
         }
         let aad = self.associated_data(purpose, header);
-        let payload = Payload { msg: ciphertext, aad: &aad };
-        derived.cipher.decrypt(&Nonce::from(iv), payload).map(Zeroizing::new).map_err(|_| NotOpened)
+        derived.cipher.decrypt(iv, ciphertext, &aad).map(Zeroizing::new)
     }
 
     /// Whether a sealed text names the primary key. What names another is still to be opened before it is believed.
@@ -337,8 +330,7 @@ mod tests {
         token.extend([0; 32]);
         token.extend([5; 12]);
         let aad = ring.associated_data(Purpose::Share, &token);
-        let payload = Payload { msg: b"x".as_slice(), aad: &aad };
-        token.extend(derived.cipher.encrypt(&Nonce::from([5; 12]), payload).unwrap());
+        token.extend(derived.cipher.encrypt([5; 12], b"x", &aad).unwrap());
         assert!(ring.open(Purpose::Share, &URL_SAFE_NO_PAD.encode(token)).is_err());
     }
 

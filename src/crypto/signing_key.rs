@@ -56,7 +56,7 @@ pub fn key_id(key: &PublicKey) -> String {
 
 /// What the checkpoints of a ledger call it, and the name under which they are signed.
 pub fn origin(deployment: DeploymentId, namespace: Namespace) -> String {
-    let deployment = base16ct::lower::encode_string(&deployment.0);
+    let deployment = deployment.to_string();
     format!("cloakroom/{deployment}/{}/{}", namespace.tenant, namespace.mode.as_str())
 }
 

@@ -6,15 +6,14 @@
 use std::{fmt, time::Duration};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use hmac::{Hmac, KeyInit, Mac};
+use hmac::Mac;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
-use sha2::Sha256;
 use subtle::{Choice, ConstantTimeEq};
 use zeroize::Zeroizing;
 
 use crate::{domain::instant::Instant, entropy::Entropy};
 
-use super::secret::SecretText;
+use super::{primitives::hmac, secret::SecretText};
 
 const PREFIX: &str = "whsec_";
 
@@ -65,8 +64,7 @@ impl WebhookSecret {
 
     /// The signature of one message: `v1,` and 44 characters. The time counts in whole seconds.
     pub fn sign(&self, id: &str, at: Instant, body: &[u8]) -> String {
-        #[expect(clippy::expect_used, reason = "HMAC takes keys of any length")]
-        let mut mac = Hmac::<Sha256>::new_from_slice(&self.0).expect("HMAC takes any key");
+        let mut mac = hmac(&self.0);
         mac.update(format!("{id}.{}.", at.as_unix_seconds()).as_bytes());
         mac.update(body);
         format!("{VERSION}{}", STANDARD.encode(mac.finalize().into_bytes()))

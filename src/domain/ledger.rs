@@ -2,79 +2,18 @@
 //!
 //! A record is canonical JSON ([`super::canonical`]). What is hashed, and how, is in [`crate::crypto::record_hash`].
 
-use std::{collections::VecDeque, fmt};
+use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
 use super::{
-    canonical::{NotCanonical, canonical, members, plain},
+    canonical::canonical,
     event::Event,
+    placed::{NotARecord, Placed, place_of},
     tenant::Namespace,
 };
 
-/// SHA-256 in small hexadecimal digits: as they are, since each record is compared by them.
-#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct RecordHash([u8; 64]);
-
-/// Not 64 small hexadecimal digits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("must be 64 small hexadecimal digits")]
-pub struct NotAHash;
-
-impl RecordHash {
-    /// The hash with these bytes.
-    pub fn from_bytes(bytes: &[u8; 32]) -> Self {
-        let mut digits = [b'0'; 64];
-        // There is room for two digits a byte.
-        let _ = base16ct::lower::encode(bytes, &mut digits);
-        Self(digits)
-    }
-
-    /// Its bytes.
-    pub fn to_bytes(&self) -> [u8; 32] {
-        let mut bytes = [0; 32];
-        // Of 64 digits, as all of these are, it always succeeds.
-        let _ = base16ct::lower::decode(self.0, &mut bytes);
-        bytes
-    }
-
-    /// The digits.
-    pub fn as_str(&self) -> &str {
-        // Digits always are text.
-        std::str::from_utf8(&self.0).unwrap_or_default()
-    }
-}
-
-impl fmt::Debug for RecordHash {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "RecordHash({})", self.as_str())
-    }
-}
-
-impl TryFrom<&str> for RecordHash {
-    type Error = NotAHash;
-
-    fn try_from(text: &str) -> Result<Self, NotAHash> {
-        let digits: [u8; 64] = text.as_bytes().try_into().map_err(|_| NotAHash)?;
-        let right = digits.iter().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'));
-        if right { Ok(Self(digits)) } else { Err(NotAHash) }
-    }
-}
-
-impl TryFrom<String> for RecordHash {
-    type Error = NotAHash;
-
-    fn try_from(text: String) -> Result<Self, NotAHash> {
-        text.as_str().try_into()
-    }
-}
-
-impl From<RecordHash> for String {
-    fn from(hash: RecordHash) -> Self {
-        hash.as_str().to_owned()
-    }
-}
+pub use super::record_hash::{NotAHash, RecordHash};
 
 /// A record: an event in its place.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -88,17 +27,6 @@ pub struct Record {
     pub prev_hash: RecordHash,
     /// Its place: 1 for the first, then one more each time.
     pub seq: u64,
-}
-
-/// Why a text is no record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum NotARecord {
-    /// It cannot be read.
-    #[error("it cannot be read")]
-    Unreadable,
-    /// It is not as canonical JSON has it.
-    #[error("it is not canonical JSON")]
-    NotCanonical,
 }
 
 impl Record {
@@ -118,53 +46,6 @@ impl Record {
         let record: Self = serde_json::from_str(text).map_err(|_| NotARecord::Unreadable)?;
         // What is not looked at could say anything.
         if record.text()? == text { Ok(record) } else { Err(NotARecord::NotCanonical) }
-    }
-}
-
-impl From<NotCanonical> for NotARecord {
-    fn from(_: NotCanonical) -> Self {
-        Self::NotCanonical
-    }
-}
-
-/// What a record says of its place, and what happened. What else it says is of no account for those who follow a ledger: that is
-/// bound by its hash, and a newer program may have written it.
-#[derive(Clone, Copy, Debug)]
-pub struct Placed<'a> {
-    namespace: &'a str,
-    prev_hash: &'a str,
-    seq: u64,
-    /// The name of its type, such as `share.claimed`.
-    pub kind: &'a str,
-    /// The id of what it was done to; none where it is no id.
-    pub resource: Option<&'a str>,
-    /// How it ended.
-    pub outcome: &'a str,
-    /// Which version of its state it led to, where it says so.
-    pub version: Option<u64>,
-}
-
-impl<'a> Placed<'a> {
-    fn read(text: &'a str) -> Result<Self, NotARecord> {
-        let [mut namespace, mut prev_hash, mut kind, mut resource, mut outcome] = [None; 5];
-        let (mut seq, mut version, mut others) = (None, None, 0);
-        members(text, |name, value| match name {
-            "namespace" => namespace = Some(value),
-            "prev_hash" => prev_hash = plain(value),
-            "type" => kind = plain(value),
-            "outcome" => outcome = plain(value),
-            "resource" => (resource, others) = (plain(value), others + 1),
-            "seq" => seq = value.parse().ok(),
-            "version" => version = value.parse().ok(),
-            "actor" | "at" | "id" => others += 1,
-            _ => {}
-        })?;
-        let read = || {
-            let (namespace, prev_hash, seq) = (namespace?, prev_hash?, seq?);
-            let (kind, outcome) = (kind?, outcome?);
-            (others == 4).then_some(Self { namespace, prev_hash, seq, kind, resource, outcome, version })
-        };
-        read().ok_or(NotARecord::Unreadable)
     }
 }
 
@@ -217,7 +98,7 @@ impl<T: AsRef<str>> Segment<T> {
 }
 
 impl<'a> Segment<&'a str> {
-    /// Reads what [`Segment::text`] made. Whether the records are any is not looked at.
+    /// Reads what [`Segment::text`] made. Whether the records are any, and those that belong there, is not looked at.
     ///
     /// # Errors
     /// When it is none.
@@ -225,10 +106,30 @@ impl<'a> Segment<&'a str> {
         let text = std::str::from_utf8(text).map_err(|_| NotASegment)?.strip_suffix('\n').ok_or(NotASegment)?;
         let (place, records) = text.split_once('\n').map_or((text, None), |(place, rest)| (place, Some(rest)));
         let (first, head) = place.split_once(' ').ok_or(NotASegment)?;
-        let records = records.map(|records| records.split('\n').collect()).unwrap_or_default();
+        let records = records.map(lines).unwrap_or_default();
         let head = RecordHash::try_from(head).map_err(|_| NotASegment)?;
         Ok(Self { first: first.parse().map_err(|_| NotASegment)?, records, head })
     }
+
+    /// Whether these are, to the byte, the records of which the first line speaks: who trusts that line trusts them. From the last
+    /// to the first, each has the hash that is known by then, and names that of the one before it.
+    pub fn is_bound_by_its_first_line(&self, hash: impl Fn(&str) -> RecordHash) -> bool {
+        let mut known = self.head.as_str();
+        let places = (self.first..self.first.saturating_add(self.records.len() as u64)).rev();
+        let mut records = places.zip(self.records.iter().rev());
+        let binds = |(seq, text): (u64, &&'a str)| {
+            let place = place_of(text).filter(|place| place.seq == seq && hash(text).as_str() == known);
+            place.map(|place| known = place.prev_hash).is_some()
+        };
+        !self.records.is_empty() && records.all(binds)
+    }
+}
+
+/// What lies between line feeds.
+fn lines(text: &str) -> Vec<&str> {
+    let mut begin = 0;
+    let ends = memchr::memchr_iter(b'\n', text.as_bytes()).chain([text.len()]);
+    ends.map(|end| &text[std::mem::replace(&mut begin, end + 1)..end]).collect()
 }
 
 /// What is wrong with a ledger, and from where on.
@@ -274,6 +175,15 @@ pub enum Wrong {
     Checkpoint,
 }
 
+/// What is known of records before they are looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Vouched {
+    /// Nothing.
+    Nothing,
+    /// Not a byte is another than when they were looked at before, or a checkpoint ahead will tell.
+    EachByte,
+}
+
 /// Follows a ledger record by record.
 #[derive(Clone, Debug)]
 pub struct Verifier {
@@ -316,13 +226,15 @@ impl Verifier {
         &self.head
     }
 
-    /// Follows the next segment, and hands over each record that is as it must be.
+    /// Follows the next segment, and hands over each record that is as it must be. How much is
+    /// `vouched` for says how closely each is looked at.
     ///
     /// # Errors
     /// The first record that is not as it must be.
     pub fn follow<T: AsRef<str>>(
         &mut self,
         segment: &Segment<T>,
+        vouched: Vouched,
         hash: impl Fn(&str) -> RecordHash,
         mut followed: impl FnMut(Placed<'_>),
     ) -> Result<(), Broken> {
@@ -333,7 +245,11 @@ impl Verifier {
         }
         for text in segment.records.iter().map(AsRef::as_ref) {
             let seq = next(&self.head);
-            let record = Placed::read(text).map_err(|fault| broken(seq, fault.into()))?;
+            let read = match vouched {
+                Vouched::Nothing => Placed::read(text),
+                Vouched::EachByte => Placed::of_vouched(text),
+            };
+            let record = read.map_err(|fault| broken(seq, fault.into()))?;
             if record.seq != seq {
                 return Err(broken(seq, Wrong::Number));
             }
@@ -410,12 +326,6 @@ mod tests {
     }
 
     #[test]
-    fn a_hash_is_its_bytes() {
-        let bytes = std::array::from_fn(|at| (at * 8 + 7) as u8);
-        assert_eq!(RecordHash::from_bytes(&bytes).to_bytes(), bytes);
-    }
-
-    #[test]
     fn a_record_has_one_text() {
         let written = record(3, RecordHash::from_bytes(&[0xab; 32]), "a\"b\u{1}ü").text().unwrap();
         assert!(
@@ -461,6 +371,40 @@ mod tests {
     }
 
     #[test]
+    fn a_first_line_binds_each_byte_of_the_records_and_their_number() {
+        let genuine = segment(&Head { size: 4, hash: RecordHash::from_bytes(&[5; 32]) }, &["a", "b", "c"]);
+        let text = genuine.text();
+        let line = text.find('\n').unwrap() + 1;
+        let is_bound = |text: &[u8]| Segment::read(text).is_ok_and(|read| read.is_bound_by_its_first_line(hash));
+        assert!(is_bound(text.as_bytes()));
+        for bit in line * 8..text.len() * 8 {
+            let mut flipped = text.clone().into_bytes();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            assert!(!is_bound(&flipped), "bit {bit}");
+        }
+        type Change = fn(&mut Vec<String>);
+        let changes: [Change; 8] = [
+            |records| drop(records.remove(0)),
+            |records| drop(records.remove(1)),
+            |records| drop(records.pop()),
+            |records| records.clear(),
+            |records| records.swap(0, 1),
+            |records| records.insert(0, records[0].clone()),
+            |records| records.push(records[2].clone()),
+            |records| records.push(String::new()),
+        ];
+        for change in changes {
+            let mut changed = genuine.clone();
+            change(&mut changed.records);
+            assert!(!is_bound(changed.text().as_bytes()), "{}", changed.text());
+        }
+        // The record that is really before it is bound by the same hash, and is not in this segment.
+        let longer = segment(&Head { size: 3, hash: RecordHash::from_bytes(&[9; 32]) }, &["z", "a", "b", "c"]);
+        let shifted = Segment { first: 5, ..longer.clone() };
+        assert!(is_bound(longer.text().as_bytes()) && !is_bound(shifted.text().as_bytes()));
+    }
+
+    #[test]
     fn segments_follow_each_other_and_whatever_is_changed_is_named() {
         let first = segment(&beginning(), &["a", "b", "c"]);
         let second = segment(&first.end(), &["d", "e"]);
@@ -468,7 +412,7 @@ mod tests {
             let mut verifier = Verifier::from(namespace(1), beginning());
             segments
                 .iter()
-                .try_for_each(|segment| verifier.follow(segment, hash, |_| ()))
+                .try_for_each(|segment| verifier.follow(segment, Vouched::Nothing, hash, |_| ()))
                 .map(|()| verifier.head().size)
         };
         assert_eq!(follow(&[&first, &second]), Ok(5));
@@ -499,7 +443,7 @@ mod tests {
         let follow = |segments: &[&Segment], expected: &[Head]| {
             let mut verifier = Verifier::from(namespace(1), beginning());
             expected.iter().for_each(|head| verifier.expect(head.clone()));
-            segments.iter().try_for_each(|segment| verifier.follow(segment, hash, |_| ()))?;
+            segments.iter().try_for_each(|segment| verifier.follow(segment, Vouched::Nothing, hash, |_| ()))?;
             verifier.end().map(|()| verifier.head().size)
         };
         let (early, late) = (first.end(), second.end());
@@ -512,6 +456,6 @@ mod tests {
         assert_eq!(follow(&[&at_once], &[late]), Ok(6));
         // Another tenant's, though all its hashes are right.
         let mut verifier = Verifier::from(namespace(2), beginning());
-        assert_eq!(verifier.follow(&first, hash, |_| ()), broken(1, Wrong::Foreign).map(drop::<u64>));
+        assert_eq!(verifier.follow(&first, Vouched::Nothing, hash, |_| ()), broken(1, Wrong::Foreign).map(drop::<u64>));
     }
 }

@@ -50,6 +50,30 @@ pub enum Refusal {
 }
 
 impl Refusal {
+    /// Every reason there is, in their order.
+    pub const ALL: [Self; 20] = [
+        Self::Malformed,
+        Self::Unknown,
+        Self::NotYet,
+        Self::WrongNetwork,
+        Self::Expired,
+        Self::AlreadyClaimed,
+        Self::AccessEnded,
+        Self::Moved,
+        Self::Revoked,
+        Self::Altered,
+        Self::TenantSuspended,
+        Self::GenerationChanged,
+        Self::MinterEnded,
+        Self::MinterLostRights,
+        Self::TargetGone,
+        Self::WrongPassword,
+        Self::NotARecipient,
+        Self::NoCodeSent,
+        Self::WrongCode,
+        Self::NoRecipientAnyMore,
+    ];
+
     /// The reason as ledger and metrics spell it.
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -8,6 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{ids::TenantId, instant::Instant};
 
+/// The form of what this program writes. One more with each change of which an older program would make something else.
+pub const FORMAT: u32 = 2;
+
 /// What tells a store from every copy of it: the id of a table, say.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoreIdentity(pub String);
@@ -21,6 +24,14 @@ pub struct StoreRecord {
     pub progress: u64,
     /// Since when it is at home there.
     pub adopted_at: Instant,
+    /// The newest form in which something in it may have been written.
+    #[serde(default = "first")]
+    pub format: u32,
+}
+
+/// Stores that do not say it have this one.
+const fn first() -> u32 {
+    1
 }
 
 /// What is to be thought of a store that was opened.
@@ -34,6 +45,8 @@ pub enum Standing {
     Elsewhere,
     /// It is older than what was served last: restored from a backup, for certain.
     Behind,
+    /// A newer program has written it, in a form that this one does not know.
+    Newer,
 }
 
 impl Standing {
@@ -42,6 +55,7 @@ impl Standing {
         match recorded {
             None if noted_outside == 0 => Self::New,
             None => Self::Behind,
+            Some(recorded) if recorded.format > FORMAT => Self::Newer,
             Some(recorded) if recorded.progress < noted_outside => Self::Behind,
             Some(recorded) if recorded.identity != *identity => Self::Elsewhere,
             Some(_) => Self::Same,
@@ -88,7 +102,7 @@ mod tests {
     }
 
     fn record(progress: u64) -> StoreRecord {
-        StoreRecord { identity: identity("a"), progress, adopted_at: Instant::from_unix_seconds(1) }
+        StoreRecord { identity: identity("a"), progress, adopted_at: Instant::from_unix_seconds(1), format: FORMAT }
     }
 
     #[test]
@@ -104,6 +118,10 @@ mod tests {
         assert_eq!(of(Some(&record(6)), "b", 7), Standing::Behind);
         // All of it lost, and begun anew under the same root keys.
         assert_eq!(of(None, "a", 1), Standing::Behind);
+        // Whatever else may be said of it: nobody here knows what it says.
+        let newer = StoreRecord { format: FORMAT + 1, ..record(7) };
+        assert_eq!([of(Some(&newer), "a", 7), of(Some(&newer), "b", 8)], [Standing::Newer; 2]);
+        assert!(!Standing::Newer.may_serve());
         let served = [Standing::New, Standing::Same, Standing::Elsewhere, Standing::Behind].map(Standing::may_serve);
         assert_eq!(served, [true, true, false, false]);
     }

@@ -9,8 +9,9 @@ use std::collections::HashMap;
 use super::{
     ids::{LinkId, ShareId},
     instant::Instant,
-    ledger::Placed,
+    placed::Placed,
     redemption::UseState,
+    token_sums::Drawers,
 };
 
 /// A token that is used up by redemption.
@@ -23,7 +24,7 @@ pub enum Token {
 }
 
 impl Token {
-    fn minted_at(self) -> Instant {
+    pub(super) fn minted_at(self) -> Instant {
         match self {
             Self::Share(id) => id.created_at(),
             Self::Link(id) => id.created_at(),
@@ -121,6 +122,9 @@ pub enum Contradiction {
     /// Two records name one version: of two changes one was undone.
     #[error("two records name the same version of its state")]
     Twice,
+    /// Records name it, and nothing of it is kept where it is listed: it was taken away.
+    #[error("records name it, and it is not kept where all are listed")]
+    Missing,
 }
 
 impl Contradiction {
@@ -163,45 +167,66 @@ impl OfToken {
     }
 }
 
-/// What a ledger says of all tokens that can be compared.
-#[derive(Clone, Debug)]
-pub struct TokenRecords {
-    since: Instant,
-    records: HashMap<Token, OfToken>,
+/// What a record says of a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Said {
+    pub(super) token: Token,
+    pub(super) is_redemption: bool,
+    pub(super) is_revocation: bool,
+    /// The version that its state has had since.
+    pub(super) version: Option<u64>,
 }
 
-impl TokenRecords {
-    /// Of tokens that were minted since then: nothing is kept of older ones that could be compared.
-    pub fn since(since: Instant) -> Self {
-        Self { since, records: HashMap::new() }
-    }
-
-    /// Notes a record, if it is of a token's redemption, revocation or change.
-    pub fn note(&mut self, record: Placed<'_>) {
+impl Said {
+    /// What this record says, if it is of a token's redemption, revocation or change.
+    pub(super) fn by(record: Placed<'_>) -> Option<Self> {
         if record.outcome != "done" {
-            return;
+            return None;
         }
         let (is_redemption, is_revocation) = match record.kind {
             "share.claimed" | "link.claimed" => (true, false),
             "share.revoked" | "link.revoked" => (false, true),
             _ if record.version.is_some() => (false, false),
-            _ => return,
+            _ => return None,
         };
-        let id = record.resource.unwrap_or_default();
-        let token = id.parse().map(Token::Share).or_else(|_| id.parse().map(Token::Link)).ok();
-        if let Some(token) = token.filter(|token| self.compares(*token)) {
-            let of_token = self.records.entry(token).or_default();
-            of_token.redemptions += u32::from(is_redemption);
-            of_token.is_revoked |= is_revocation;
-            if let Some(version) = record.version {
-                of_token.versions.name(version);
-            }
+        let id = record.resource?;
+        let token = id.parse().map(Token::Share).or_else(|_| id.parse().map(Token::Link)).ok()?;
+        Some(Self { token, is_redemption, is_revocation, version: record.version })
+    }
+}
+
+/// What a ledger says of some tokens.
+#[derive(Clone, Debug)]
+pub struct TokenRecords {
+    some: Drawers,
+    records: HashMap<Token, OfToken>,
+}
+
+impl TokenRecords {
+    /// Of the tokens in these drawers, and of no other.
+    pub fn of_those_in(some: Drawers) -> Self {
+        Self { some, records: HashMap::new() }
+    }
+
+    /// Notes a record, if it is of one of them.
+    pub fn note(&mut self, record: Placed<'_>) {
+        let Some(said) = Said::by(record).filter(|said| self.compares(said.token)) else { return };
+        let of_token = self.records.entry(said.token).or_default();
+        of_token.redemptions += u32::from(said.is_redemption);
+        of_token.is_revoked |= said.is_revocation;
+        if let Some(version) = said.version {
+            of_token.versions.name(version);
         }
     }
 
     /// Whether a token is one of those.
     pub fn compares(&self, token: Token) -> bool {
-        token.minted_at() >= self.since
+        self.some.have(token)
+    }
+
+    /// The tokens of which there is anything.
+    pub fn tokens(&self) -> impl Iterator<Item = Token> {
+        self.records.keys().copied()
     }
 
     /// What there is of this token.

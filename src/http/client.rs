@@ -26,7 +26,7 @@ pub(super) fn address(request: &HttpRequest) -> ClientAddress {
     let peer = request.peer_addr().map_or(IpAddr::from([0; 4]), |peer| peer.ip());
     let peer = ClientAddress::new(peer);
     match request.app_data::<web::Data<Broker>>() {
-        Some(broker) => forwarded(peer, request.headers(), &broker.settings.trusted_proxies),
+        Some(broker) => forwarded(peer, request.headers(), &broker.settings.now().trusted_proxies),
         None => peer,
     }
 }

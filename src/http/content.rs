@@ -368,7 +368,10 @@ fn problem(refused: &Refused) -> HttpResponse {
         Refused::Unavailable(unavailable) => {
             tracing::error!(%unavailable, "the embedded storage failed");
             let title = "the storage is unavailable";
-            return problem_document(StatusCode::SERVICE_UNAVAILABLE, "unavailable", title);
+            let mut response = problem_document(StatusCode::SERVICE_UNAVAILABLE, "unavailable", title);
+            // As elsewhere: a disk, or a key of a tenant, that is away now.
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
+            return response;
         }
     };
     problem_document(status, code, &refused.to_string())

@@ -113,7 +113,7 @@ pub async fn operator(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    let names = request.app_data::<web::Data<Broker>>().map(|broker| broker.settings.ops_hosts.clone());
+    let names = request.app_data::<web::Data<Broker>>().map(|broker| broker.settings.now().ops_hosts.clone());
     let mut response = match hosts::is_operators(request.head(), &names.unwrap_or_default()) {
         true => next.call(request).await?.map_into_boxed_body(),
         false => request.into_response(hosts::misdirected().response(None)),

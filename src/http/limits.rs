@@ -98,6 +98,7 @@ fn note(request: &HttpRequest, asked: Result<Vec<Spent>, Error>) -> Result<(), P
     let (spent, answer) = match asked {
         Ok(spent) => (spent, Ok(())),
         Err(Error::RateLimited { limit, rate, retry_after }) => {
+            broker(request)?.limits.count_met(&limit);
             let spent = Spent { limit: limit.clone(), rate, remaining: 0, reset: retry_after };
             (vec![spent], Err(Error::RateLimited { limit, rate, retry_after }.into()))
         }

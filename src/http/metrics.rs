@@ -2,7 +2,7 @@
 //!
 //! Never in a label: an address, an id, a token, or whatever else a stranger chooses.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use actix_web::{HttpResponse, web};
 use prometheus_client::{
@@ -13,7 +13,7 @@ use prometheus_client::{
 };
 
 use crate::{
-    domain::instant::Instant,
+    domain::{instant::Instant, refusal::Refusal},
     service::{
         Broker, EventStreamFigures, LedgerFigures, Refused, Security, SecurityEvent, WebhookFigures,
         rotation::KnownKeys,
@@ -33,6 +33,9 @@ pub(super) async fn read(
     let version = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
     registry.register("build", "What runs", version);
     requests.register(&mut registry);
+    registry.register_collector(Box::new(OfProcess { running: requests.running() }));
+    registry
+        .register_collector(Box::new(OfRefusals { by_reason: broker.tallies.refusals(), limits: broker.limits.met() }));
     registry.register_collector(Box::new(OfStore(broker.store.failures())));
     registry.register_collector(Box::new(OfSecurity(Arc::clone(&broker.security))));
     registry.register_collector(Box::new(OfMail(broker.mails())));
@@ -42,12 +45,55 @@ pub(super) async fn read(
     registry.register_collector(Box::new(OfKeys {
         known: broker.rotation.known(),
         figures: broker.rotation.figures(),
+        of_kms: broker.kms.as_ref().map_or(0, |kms| kms.faults()),
         now: broker.now(),
     }));
     let mut written = String::new();
     text::encode(&mut written, &registry)
         .map_err(|fault| Problem::from(crate::service::Error::Internal(fault.to_string())))?;
     Ok(HttpResponse::Ok().content_type(CONTENT_TYPE).body(written))
+}
+
+/// The process itself.
+#[derive(Debug)]
+struct OfProcess {
+    running: Duration,
+}
+
+impl Collector for OfProcess {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let help = "For how long the process has run";
+        let running = encoder.encode_descriptor("running", help, Some(&Unit::Seconds), MetricType::Gauge)?;
+        ConstGauge::new(self.running.as_secs_f64()).encode(running)?;
+        // Of proc_pid_status(5); other systems have no such file.
+        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kibibytes = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<u64>().ok());
+        let Some(kibibytes) = kibibytes else { return Ok(()) };
+        let help = "How much of the process is in memory";
+        let resident = encoder.encode_descriptor("resident", help, Some(&Unit::Bytes), MetricType::Gauge)?;
+        ConstGauge::new(kibibytes * 1024).encode(resident)
+    }
+}
+
+/// Who was turned away, by the real reason, and by which limit. The names of limits are the operator's.
+#[derive(Debug)]
+struct OfRefusals {
+    by_reason: [(&'static str, u64); Refusal::ALL.len() + 1],
+    limits: Vec<(Arc<str>, u64)>,
+}
+
+impl Collector for OfRefusals {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let refusals = self.by_reason.map(|(reason, count)| ([("reason", reason)], count));
+        counted(&mut encoder, "refusals", "Tokens that were refused, by the real reason", refusals)?;
+        let help = "Requests that a limit has turned away";
+        let mut limited = encoder.encode_descriptor("limited", help, None, MetricType::Counter)?;
+        for (limit, count) in &self.limits {
+            ConstCounter::new(*count).encode(limited.encode_family(&[("limit", limit.as_ref())])?)?;
+        }
+        Ok(())
+    }
 }
 
 /// What the store did not answer.
@@ -172,6 +218,7 @@ impl Collector for OfWebhooks {
 struct OfKeys {
     known: KnownKeys,
     figures: [u64; 2],
+    of_kms: u64,
     now: Instant,
 }
 
@@ -195,7 +242,10 @@ impl Collector for OfKeys {
         ConstCounter::new(rewritten).encode(rows)?;
         let help = "How often keys were read that could not be taken";
         let times = encoder.encode_descriptor("keys_not_taken", help, None, MetricType::Counter)?;
-        ConstCounter::new(refused).encode(times)
+        ConstCounter::new(refused).encode(times)?;
+        let help = "How often KMS did not do what was asked, after all that was tried";
+        let failures = encoder.encode_descriptor("kms_failures", help, None, MetricType::Counter)?;
+        ConstCounter::new(self.of_kms).encode(failures)
     }
 }
 

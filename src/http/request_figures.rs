@@ -2,7 +2,7 @@
 //!
 //! Never in a label: what a client chose. A route is its pattern, a method one of those that there are.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use actix_web::{
     Error,
@@ -30,13 +30,15 @@ pub(super) struct RequestFigures(Arc<Families>);
 
 #[derive(Debug)]
 struct Families {
+    begun: Instant,
     ended: Family<Ended, Counter>,
     took: Family<Took, Histogram, fn() -> Histogram>,
 }
 
 impl Default for Families {
     fn default() -> Self {
-        Self { ended: Family::default(), took: Family::new_with_constructor(|| Histogram::new(BUCKETS)) }
+        let took = Family::new_with_constructor((|| Histogram::new(BUCKETS)) as fn() -> Histogram);
+        Self { begun: Instant::now(), ended: Family::default(), took }
     }
 }
 
@@ -45,6 +47,11 @@ impl RequestFigures {
         registry.register("requests", "Requests, and how they ended", self.0.ended.clone());
         let help = "How long it took until an answer began";
         registry.register_with_unit("answering", help, Unit::Seconds, self.0.took.clone());
+    }
+
+    /// For how long the process has been at it.
+    pub(super) fn running(&self) -> Duration {
+        self.0.begun.elapsed()
     }
 
     fn note(&self, listener: &'static str, response: &ServiceResponse<impl MessageBody>, begun: Instant) {

@@ -13,7 +13,8 @@ const GOOD_FOR: Duration = Duration::from_secs(180 * 24 * 60 * 60);
 
 /// The contact that the operator has set; without one there is no such file.
 pub(super) async fn show(broker: web::Data<Broker>) -> Result<HttpResponse, Problem> {
-    let contact = broker.settings.security_contact.as_ref().ok_or_else(Problem::not_found)?;
+    let settings = broker.settings.now();
+    let contact = settings.security_contact.as_ref().ok_or_else(Problem::not_found)?;
     let (expires, public_url) = (broker.now().plus(GOOD_FOR), &broker.settings.public_url);
     let body = format!("Contact: {contact}\nExpires: {expires}\nCanonical: {public_url}/.well-known/security.txt\n");
     Ok(HttpResponse::Ok().content_type("text/plain; charset=utf-8").body(body))

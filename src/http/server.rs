@@ -43,7 +43,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(5);
 const KEEP_ALIVE_BEHIND_PROXIES: Duration = Duration::from_secs(75);
 
 fn keep_alive(broker: &Broker) -> Duration {
-    if broker.settings.trusted_proxies.is_empty() { KEEP_ALIVE } else { KEEP_ALIVE_BEHIND_PROXIES }
+    if broker.settings.now().trusted_proxies.is_empty() { KEEP_ALIVE } else { KEEP_ALIVE_BEHIND_PROXIES }
 }
 
 /// At most so many connections to the API are open at a time; more wait until one is closed. A head has 128 KiB at most,

@@ -177,7 +177,7 @@ impl KeyDocument {
     pub fn text(&self) -> Result<Zeroizing<String>, NotADocument> {
         let text = Text {
             format: FORMAT,
-            deployment: base16ct::lower::encode_string(&self.deployment.0),
+            deployment: self.deployment.to_string(),
             root_keys: self.roots.clone(),
             edge_key: None,
             edge_keys: self.edges.clone(),

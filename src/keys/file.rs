@@ -155,11 +155,13 @@ mod tests {
 
     use super::*;
     use crate::{
+        aws::Aws,
         crypto::{keyring::KeyKind, sealed::Purpose},
         entropy::SystemEntropy,
         keys::{
             Keys,
-            source::{KeySource, KeysError},
+            place::{KeyPlace, KeysError},
+            source::KeySource,
         },
     };
 
@@ -167,7 +169,10 @@ mod tests {
 
     /// As a broker does.
     fn load(file: &Path, create: bool) -> Result<Keys, KeyFileError> {
-        let loaded = KeySource::File(file.to_owned()).load(create, NOW, &SystemEntropy);
+        let source = KeySource::File(file.to_owned());
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let loaded = runtime
+            .block_on(async { KeyPlace::of(&source, &Aws::default()).await.load(create, NOW, &SystemEntropy).await });
         match loaded {
             Ok(document) => Ok(document.keys().unwrap()),
             Err(KeysError::File(fault)) => Err(fault),

@@ -3,10 +3,17 @@
 //! | | |
 //! |---|---|
 //! | [`document`] | the text in which they are kept, and the rules of their states |
-//! | [`file`], [`source`] | where that text lies |
+//! | [`source`] | where that text lies, as it is set |
+//! | [`place`] | reads it there, and changes it |
+//! | [`schedule`] | when a key is replaced by itself |
+//! | [`file`], `secrets_manager`, `parameter_store` | the places |
 
 pub mod document;
 pub mod file;
+mod parameter_store;
+pub mod place;
+pub mod schedule;
+mod secrets_manager;
 pub mod source;
 
 use std::sync::Arc;

@@ -5,10 +5,12 @@
 //! [`EmbeddedStorage::receive`] and [`EmbeddedStorage::open_for_download`].
 //! There is no second way to the bytes.
 
+mod at_rest;
 mod copy;
 mod files;
 mod header;
 mod inbox;
+mod keys;
 mod multipart;
 mod open_object;
 mod place;
@@ -33,7 +35,7 @@ use bytes::Bytes;
 
 use crate::{
     clock::Clock,
-    crypto::{keyring::Keyring, sealed::Purpose},
+    crypto::{data_key::DataKey, keyring::Keyring, sealed::Purpose},
     domain::instant::Instant,
     entropy::Entropy,
 };
@@ -49,6 +51,7 @@ use self::{
     uploads::Uploads,
 };
 
+pub use keys::DataKeySource;
 pub use open_object::OpenObject;
 pub use receive::Incoming;
 pub use receive_part::IncomingPart;
@@ -68,6 +71,7 @@ pub struct EmbeddedStorage {
     uploads: Uploads,
     swept_at: Mutex<Instant>,
     keyring: Arc<Keyring>,
+    data_keys: Arc<dyn DataKeySource>,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     base_url: String,
@@ -81,13 +85,14 @@ impl fmt::Debug for EmbeddedStorage {
 
 impl EmbeddedStorage {
     /// Opens or creates the folder, which no other process may use meanwhile.
-    /// Signed URLs begin with `base_url`.
+    /// Signed URLs begin with `base_url`. Files of tenants are sealed under their data keys.
     ///
     /// # Errors
     /// When the folder cannot be written to, or its file system knows no hard links.
     pub fn open(
         folder: &Path,
         keyring: Arc<Keyring>,
+        data_keys: Arc<dyn DataKeySource>,
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
         base_url: &str,
@@ -102,6 +107,7 @@ impl EmbeddedStorage {
             uploads: Uploads::default(),
             swept_at: Mutex::new(now),
             keyring,
+            data_keys,
             clock,
             entropy,
             base_url: base_url.trim_end_matches('/').into(),
@@ -160,7 +166,8 @@ impl EmbeddedStorage {
     /// # Errors
     /// When the key is taken already, or nothing can be stored.
     pub async fn receive(&self, contract: UploadContract) -> Result<Incoming, Refused> {
-        Incoming::begin(&self.inbox, self.files.clone(), self.entropy.clone(), contract).await
+        let owner = self.owner_of(&contract.key).await?;
+        Incoming::begin(&self.inbox, self.files.clone(), self.entropy.clone(), contract, owner).await
     }
 
     /// Begins to take the bytes of one part of an upload.
@@ -168,7 +175,8 @@ impl EmbeddedStorage {
     /// # Errors
     /// When the upload has ended, somebody else sends this part, too many others are sent, or nothing can be stored.
     pub async fn receive_part(&self, contract: PartContract) -> Result<IncomingPart, Refused> {
-        IncomingPart::begin(&self.uploads, self.files.clone(), contract).await
+        let owner = self.owner_of_parts(&contract.key).await?;
+        IncomingPart::begin(&self.uploads, self.files.clone(), self.entropy.clone(), contract, owner).await
     }
 
     /// Opens the object under the key, if there is one.
@@ -176,9 +184,28 @@ impl EmbeddedStorage {
     /// # Errors
     /// When the storage fails, or the object is damaged.
     pub async fn open_for_download(&self, key: &ObjectKey) -> Result<Option<OpenObject>, Unavailable> {
-        let (files, key) = (self.files.clone(), key.clone());
-        let found = blocking(move || files.find(&key)).await?;
-        Ok(found.map(OpenObject))
+        let owner = match self.owner_of(key).await {
+            Ok(owner) => owner,
+            // Where nothing lies, no key is wanted to say so.
+            Err(fault) => return if self.is_there(key).await? { Err(fault) } else { Ok(None) },
+        };
+        let (files, place, key) = (self.files.clone(), place::told(key), key.clone());
+        let found = blocking(move || files.find(&key, owner.as_deref())).await;
+        let found = found.map_err(|fault| fault.of_file(&place))?;
+        Ok(found.map(|opened| OpenObject { opened, place }))
+    }
+
+    /// The data key of whose file lies under the key.
+    async fn owner_of(&self, key: &ObjectKey) -> Result<Option<Arc<DataKey>>, Unavailable> {
+        match key.owner() {
+            Some(owner) => self.data_keys.data_key(owner).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// The same of what comes in parts, which is always somebody's.
+    async fn owner_of_parts(&self, key: &ObjectKey) -> Result<Arc<DataKey>, Unavailable> {
+        self.owner_of(key).await?.ok_or_else(|| Unavailable("what is nobody's does not come in parts".into()))
     }
 
     /// Removes uploads in parts that nobody goes on with, once a day.
@@ -257,6 +284,11 @@ impl ObjectStorage for EmbeddedStorage {
         Ok(self.open_for_download(key).await?.map(|object| object.facts().clone()))
     }
 
+    async fn is_there(&self, key: &ObjectKey) -> Result<bool, Unavailable> {
+        let (files, key) = (self.files.clone(), key.clone());
+        blocking(move || files.is_taken(&key)).await
+    }
+
     async fn copy(
         &self,
         from: &ObjectKey,
@@ -265,16 +297,22 @@ impl ObjectStorage for EmbeddedStorage {
         content_type: &ContentType,
         _part_size: u64,
     ) -> Result<ObjectFacts, CopyError> {
+        if from.owner() != to.owner() {
+            return Err(Unavailable("nothing is copied from one tenant to another".into()).into());
+        }
+        let owner = self.owner_of(from).await?;
         let (files, entropy) = (self.files.clone(), self.entropy.clone());
         let (from, pinned, to, content_type) = (from.clone(), pinned.clone(), to.clone(), content_type.clone());
-        let copied = blocking(move || copy(&files, entropy.as_ref(), &from, &pinned, &to, &content_type)).await?;
+        let copied =
+            blocking(move || copy(&files, owner.as_deref(), entropy, &from, &pinned, &to, &content_type)).await?;
         copied.ok_or(CopyError::Changed)
     }
 
     async fn put(&self, key: &ObjectKey, content_type: &ContentType, bytes: Bytes) -> Result<ObjectFacts, Unavailable> {
+        let owner = self.owner_of(key).await?;
         let (files, entropy) = (self.files.clone(), self.entropy.clone());
         let (key, content_type) = (key.clone(), content_type.clone());
-        blocking(move || store(&files, entropy.as_ref(), &key, &content_type, &bytes)).await
+        blocking(move || store(&files, owner.as_deref(), entropy, &key, &content_type, &bytes)).await
     }
 
     async fn read(&self, key: &ObjectKey, range: Option<ByteRange>) -> Result<Option<ByteStream>, Unavailable> {
@@ -296,9 +334,10 @@ impl ObjectStorage for EmbeddedStorage {
         part_checksums: bool,
     ) -> Result<MultipartId, Unavailable> {
         self.sweep_daily().await;
+        let owner = self.owner_of_parts(key).await?;
         let (files, entropy) = (self.files.clone(), self.entropy.clone());
         let (key, content_type) = (key.clone(), content_type.clone());
-        blocking(move || Folder::begin(&files, entropy.as_ref(), &key, &content_type, part_checksums)).await
+        blocking(move || Folder::begin(&files, &owner, entropy.as_ref(), &key, &content_type, part_checksums)).await
     }
 
     async fn sign_part(&self, contract: &PartContract, now: Instant) -> Result<SignedRequest, Unavailable> {
@@ -311,9 +350,10 @@ impl ObjectStorage for EmbeddedStorage {
     }
 
     async fn parts(&self, key: &ObjectKey, upload: &MultipartId) -> Result<Option<Vec<StoredPart>>, Unavailable> {
+        let owner = self.owner_of_parts(key).await?;
         let (files, key, upload) = (self.files.clone(), key.clone(), upload.clone());
         let arrived = blocking(move || {
-            let folder = Folder::find(&files, &key, &upload)?;
+            let folder = Folder::find(&files, &owner, &key, &upload)?;
             folder.map(|folder| folder.arrived()).transpose()
         });
         Ok(arrived.await?.map(|slots| slots.iter().map(Slot::stored).collect()))
@@ -325,12 +365,14 @@ impl ObjectStorage for EmbeddedStorage {
         upload: &MultipartId,
         parts: &[StoredPart],
     ) -> Result<(), CompleteError> {
+        let owner = self.owner_of_parts(key).await?;
         let ending = self.uploads.named(&multipart::name_of(upload)).end().await.ok_or(CompleteError::Changed)?;
-        let (files, key, upload, parts) = (self.files.clone(), key.clone(), upload.clone(), parts.to_vec());
+        let (entropy, files, key, upload, parts) =
+            (self.entropy.clone(), self.files.clone(), key.clone(), upload.clone(), parts.to_vec());
         let published = blocking(move || {
             ending.close();
-            let published = multipart::publish(&files, &key, &upload, &parts);
-            if !matches!(published, Ok(true)) && Folder::find(&files, &key, &upload)?.is_some() {
+            let published = multipart::publish(&files, &owner, entropy.as_ref(), &key, &upload, &parts);
+            if !matches!(published, Ok(true)) && Folder::find(&files, &owner, &key, &upload)?.is_some() {
                 ending.reopen();
             }
             published
@@ -339,20 +381,23 @@ impl ObjectStorage for EmbeddedStorage {
     }
 
     async fn abort_multipart(&self, key: &ObjectKey, upload: &MultipartId) -> Result<(), Unavailable> {
+        let (files, name) = (self.files.clone(), multipart::name_of(upload));
+        if !blocking(move || multipart::is_there(&files, &name)).await? {
+            return Ok(());
+        }
+        // What was begun by a tenant that is removed is removed, too.
+        let owner = self.owner_of_parts(key).await.ok();
         let Some(ending) = self.uploads.named(&multipart::name_of(upload)).end().await else {
             return Ok(());
         };
         let (files, key, upload) = (self.files.clone(), key.clone(), upload.clone());
         blocking(move || {
             ending.close();
-            match Folder::find(&files, &key, &upload)? {
-                Some(folder) => folder.remove(),
+            if !multipart::abort(&files, owner.as_deref(), &key, &upload)? {
                 // Of another key, perhaps: then it goes on.
-                None => {
-                    ending.reopen();
-                    Ok(())
-                }
+                ending.reopen();
             }
+            Ok(())
         })
         .await
     }

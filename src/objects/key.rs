@@ -72,6 +72,14 @@ pub enum ObjectFolder {
 }
 
 impl ObjectFolder {
+    /// Whose files are in it, if they are a tenant's own.
+    pub(super) fn owner(self) -> Option<TenantId> {
+        match self {
+            Self::Inbox(namespace) | Self::Vault(namespace) => Some(namespace.tenant),
+            Self::Checkpoints(_) | Self::Superseded(_) | Self::Erased(_) => None,
+        }
+    }
+
     /// What every key in it begins with.
     pub fn prefix(self) -> String {
         match self {
@@ -127,89 +135,112 @@ impl Doomed {
 
 /// The full key of an object.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub struct ObjectKey(String);
+pub struct ObjectKey {
+    text: String,
+    /// Whose file it is, if its bytes are a tenant's own. Not so of what the broker itself has said about a ledger or a
+    /// store: that is to be read when the tenant's keys are not there any more.
+    owner: Option<TenantId>,
+}
 
 impl ObjectKey {
     /// Where an upload lands; nobody can read it there.
     pub fn inbox(namespace: Namespace, secret: InboxSecret) -> Self {
-        Self(format!("inbox/{}/{}", within(namespace), base16ct::lower::encode_string(&secret.0)))
+        Self::owned(
+            namespace.tenant,
+            format!("inbox/{}/{}", within(namespace), base16ct::lower::encode_string(&secret.0)),
+        )
     }
 
     /// The bytes of one version of a vault file.
     pub fn vault(namespace: Namespace, object: ObjectId) -> Self {
-        Self(format!("vault/{}/{object}", within(namespace)))
+        Self::owned(namespace.tenant, format!("vault/{}/{object}", within(namespace)))
     }
 
     /// What was said of a ledger when it had so many records.
     pub fn checkpoint(namespace: Namespace, size: u64) -> Self {
-        Self(format!("checkpoints/{}/{size:016x}", within(namespace)))
+        Self::ours(format!("checkpoints/{}/{size:016x}", within(namespace)))
     }
 
     /// The same, of records that were lost by the time of an adoption.
     pub fn superseded_checkpoint(namespace: Namespace, adopted_at: Instant, size: u64) -> Self {
-        Self(format!("superseded/{}/{:016x}{size:016x}", within(namespace), adopted_at.as_unix_millis()))
+        Self::ours(format!("superseded/{}/{:016x}{size:016x}", within(namespace), adopted_at.as_unix_millis()))
     }
 
     /// Of how many records it speaks, if it is the key of a checkpoint that was laid aside.
     pub fn superseded_size(&self) -> Option<u64> {
-        let (_, digits) = self.0.strip_prefix("superseded/")?.rsplit_once('/')?;
+        let (_, digits) = self.text.strip_prefix("superseded/")?.rsplit_once('/')?;
         u64::from_str_radix(digits.get(16..)?, 16).ok()
     }
 
     /// That a person was erased.
     pub fn erased(namespace: Namespace, subject: DataSubjectId) -> Self {
-        Self(format!("erased/{}/{subject}", within(namespace)))
+        Self::ours(format!("erased/{}/{subject}", within(namespace)))
     }
 
     /// Who was, if it is the key of such a note.
     pub fn erased_subject(&self) -> Option<DataSubjectId> {
-        self.0.strip_prefix("erased/")?.rsplit_once('/')?.1.parse().ok()
+        self.text.strip_prefix("erased/")?.rsplit_once('/')?.1.parse().ok()
     }
 
     /// How far the store of a deployment has come.
     pub fn standing(deployment: &[u8; 16]) -> Self {
-        Self(format!("standing/{}", base16ct::lower::encode_string(deployment)))
+        Self::ours(format!("standing/{}", base16ct::lower::encode_string(deployment)))
     }
 
     /// That a tenant is no more.
     pub fn removed(tenant: TenantId) -> Self {
-        Self(format!("removed/{tenant}"))
+        Self::ours(format!("removed/{tenant}"))
     }
 
     /// A file of an export of a ledger.
     pub fn export(namespace: Namespace, export: ExportId, name: &str) -> Self {
-        Self(format!("exports/{}/{export}/{name}", within(namespace)))
+        Self::owned(namespace.tenant, format!("exports/{}/{export}/{name}", within(namespace)))
     }
 
     /// Of how many records it speaks, if it is the key of a checkpoint.
     pub fn checkpoint_size(&self) -> Option<u64> {
-        let (_, digits) = self.0.strip_prefix("checkpoints/")?.rsplit_once('/')?;
+        let (_, digits) = self.text.strip_prefix("checkpoints/")?.rsplit_once('/')?;
         u64::from_str_radix(digits, 16).ok().filter(|_| digits.len() == 16)
     }
 
-    /// A file of an artifact.
-    pub fn artifact(label: &ArtifactLabel, path: &VaultPath) -> Self {
-        Self(format!("artifact/{}/{path}", label.as_str()))
+    /// A file of an artifact of this tenant, whose name does not say whose it is.
+    pub fn artifact(owner: TenantId, label: &ArtifactLabel, path: &VaultPath) -> Self {
+        Self::owned(owner, format!("artifact/{}/{path}", label.as_str()))
     }
 
     /// The key of this name in a folder, as a list of it shows them.
     pub(super) fn in_folder(folder: ObjectFolder, name: &str) -> Self {
-        Self(folder.prefix() + name)
+        let text = folder.prefix() + name;
+        Self { text, owner: folder.owner() }
+    }
+
+    /// Whose file it is, if its bytes are a tenant's own.
+    pub(super) fn owner(&self) -> Option<TenantId> {
+        self.owner
     }
 
     /// Whether uploads land here.
     pub(super) fn is_inbox(&self) -> bool {
-        self.0.starts_with("inbox/")
+        self.text.starts_with("inbox/")
     }
 
     /// The key as the storage spells it.
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.text
     }
 
-    /// A key that this server sealed into a URL earlier.
-    pub(crate) fn from_sealed(text: String) -> Self {
-        Self(text)
+    /// A key that this server sealed into a URL earlier, and whose file it is.
+    pub(crate) const fn from_sealed(text: String, owner: Option<TenantId>) -> Self {
+        Self { text, owner }
+    }
+
+    const fn owned(owner: TenantId, text: String) -> Self {
+        Self { text, owner: Some(owner) }
+    }
+
+    /// Of what the broker itself says.
+    const fn ours(text: String) -> Self {
+        Self { text, owner: None }
     }
 }
 
@@ -220,7 +251,7 @@ fn within(namespace: Namespace) -> String {
 impl fmt::Debug for ObjectKey {
     /// Only the kind: an inbox key is a secret while its upload lives.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let kind = self.0.split('/').next().unwrap_or_default();
+        let kind = self.text.split('/').next().unwrap_or_default();
         write!(f, "ObjectKey({kind}/…)")
     }
 }

@@ -42,6 +42,13 @@ pub struct Unavailable(
     pub String,
 );
 
+impl Unavailable {
+    /// The same, of this file.
+    fn of_file(self, file: &str) -> Self {
+        Self(format!("{}: {file}", self.0))
+    }
+}
+
 /// Why a copy did not happen.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum CopyError {
@@ -85,6 +92,11 @@ pub trait ObjectStorage: Send + Sync + 'static {
 
     /// What is stored under the key, if anything.
     async fn head(&self, key: &ObjectKey) -> Result<Option<ObjectFacts>, Unavailable>;
+
+    /// Whether anything is stored under the key, whatever it is and whether or not it can be read.
+    async fn is_there(&self, key: &ObjectKey) -> Result<bool, Unavailable> {
+        Ok(self.head(key).await?.is_some())
+    }
 
     /// Copies the object with exactly this ETag to another key, whatever is
     /// there, under this content type. The facts are those of the copy, always

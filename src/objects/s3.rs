@@ -6,8 +6,8 @@
 //! permission, or a constraint that is left out of a signature.
 
 mod answers;
+mod clock;
 mod copy;
-mod credentials;
 mod erase;
 mod list;
 mod multipart;
@@ -15,11 +15,11 @@ mod post_policy;
 mod presign;
 mod settings;
 
-use std::{fmt, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use aws_config::{BehaviorVersion, Region, SdkConfig, timeout::TimeoutConfig};
-use aws_credential_types::Credentials;
+use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use aws_sdk_s3::{
     Client,
     config::{Builder, RequestChecksumCalculation},
@@ -33,7 +33,7 @@ use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use sha2::{Digest, Sha256};
 
-use crate::domain::instant::Instant;
+use crate::{clock::Clock, domain::instant::Instant};
 
 use super::{
     ByteRange, ByteStream, Checksum, CompleteError, ContentType, CopyError, Doomed, DownloadContract, ETag,
@@ -43,13 +43,18 @@ use super::{
 
 use self::{
     answers::{checksum, status, unavailable},
+    clock::StorageClock,
     copy::Copying,
-    credentials::CachedCredentials,
     presign::{Signing, Window},
     settings::Address,
 };
 
+pub(crate) use presign::expiry_of;
 pub use settings::{NotUsable, S3Settings};
+
+/// What one request may take, and with all its repetitions.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
+const OPERATION_TIMEOUT: Duration = Duration::from_secs(25);
 
 /// SigV4 knows no longer URL.
 const LONGEST_DOWNLOAD: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -57,7 +62,10 @@ const LONGEST_DOWNLOAD: Duration = Duration::from_secs(7 * 24 * 3600);
 /// Objects in one bucket.
 pub struct S3Storage {
     client: Client,
-    credentials: CachedCredentials,
+    /// Asked for every signature: it is up to them to keep what they give.
+    credentials: SharedCredentialsProvider,
+    /// By which signatures hold.
+    clock: StorageClock,
     /// Where clients send what is signed for them.
     public: Address,
     bucket: String,
@@ -77,19 +85,21 @@ impl S3Storage {
     ///
     /// # Errors
     /// When an endpoint is no URL, or the configuration knows no credentials.
-    pub fn new(settings: S3Settings, sdk_config: &SdkConfig) -> Result<Self, NotUsable> {
+    pub fn new(settings: S3Settings, sdk_config: &SdkConfig, clock: Arc<dyn Clock>) -> Result<Self, NotUsable> {
+        let clock = StorageClock::beside(clock);
         let provider = sdk_config.credentials_provider().ok_or(NotUsable::NoCredentials)?;
         let public = Address::of(&settings)?;
 
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(Duration::from_secs(2))
-            .operation_attempt_timeout(Duration::from_secs(10))
-            .operation_timeout(Duration::from_secs(25))
+            .operation_attempt_timeout(ATTEMPT_TIMEOUT)
+            .operation_timeout(OPERATION_TIMEOUT)
             .build();
         let mut builder = Builder::from(sdk_config)
             .region(Region::new(settings.region.clone()))
             .force_path_style(settings.path_style)
             .timeout_config(timeouts)
+            .interceptor(clock.clone())
             // The SHA-256 is ours to give; a CRC besides it proves nothing more.
             .request_checksum_calculation(RequestChecksumCalculation::WhenRequired);
         if sdk_config.behavior_version().is_none() {
@@ -104,7 +114,8 @@ impl S3Storage {
         }
         Ok(Self {
             client: Client::from_conf(builder.build()),
-            credentials: CachedCredentials::new(provider),
+            credentials: provider,
+            clock,
             public,
             bucket: settings.bucket,
             region: settings.region,
@@ -155,38 +166,38 @@ impl S3Storage {
             .ok_or_else(|| Unavailable("an object was replaced or removed right after it was written".into()))
     }
 
-    /// The credentials that sign now, and from when until when they may.
-    async fn signer(
+    /// What is signed so, from now until then and for so long at most, by the storage's clock.
+    async fn signed(
         &self,
-        now: Instant,
-        until: Instant,
+        [now, until]: [Instant; 2],
         longest: Duration,
-    ) -> Result<(Credentials, Window), Unavailable> {
-        let credentials = self.credentials.at(now).await?;
-        let window = Window::new(now, until, longest, &credentials)?;
-        Ok((credentials, window))
-    }
-
-    fn signing<'a>(&'a self, (credentials, window): &'a (Credentials, Window)) -> Signing<'a> {
-        Signing { address: &self.public, region: &self.region, credentials, window: *window }
+        sign: impl FnOnce(&Signing<'_>) -> Result<SignedRequest, Unavailable>,
+    ) -> Result<SignedRequest, Unavailable> {
+        let provided = self.credentials.provide_credentials().await;
+        let credentials = provided.map_err(|error| Unavailable(format!("no AWS credentials: {error}")))?;
+        let ahead = self.clock.ahead(now);
+        let window = Window::new(ahead.there(now), ahead.there(until), longest, &credentials)?;
+        let (address, region, credentials) = (&self.public, self.region.as_str(), &credentials);
+        let signed = sign(&Signing { address, region, credentials, window })?;
+        Ok(SignedRequest { expires_at: ahead.here(signed.expires_at), ..signed })
     }
 }
 
 #[async_trait]
 impl ObjectStorage for S3Storage {
     async fn sign_put(&self, contract: &UploadContract, now: Instant) -> Result<SignedRequest, Unavailable> {
-        let signer = self.signer(now, contract.expires_at, LONGEST_UPLOAD).await?;
-        presign::put(contract, &self.signing(&signer))
+        self.signed([now, contract.expires_at], LONGEST_UPLOAD, |signing| presign::put(contract, signing)).await
     }
 
     async fn sign_post(&self, contract: &UploadContract, now: Instant) -> Result<SignedRequest, Unavailable> {
-        let signer = self.signer(now, contract.expires_at, LONGEST_UPLOAD).await?;
-        post_policy::post(contract, &self.bucket, &self.signing(&signer))
+        self.signed([now, contract.expires_at], LONGEST_UPLOAD, |signing| {
+            post_policy::post(contract, &self.bucket, signing)
+        })
+        .await
     }
 
     async fn sign_get(&self, contract: &DownloadContract, now: Instant) -> Result<SignedRequest, Unavailable> {
-        let signer = self.signer(now, contract.expires_at, LONGEST_DOWNLOAD).await?;
-        presign::get(contract, &self.signing(&signer))
+        self.signed([now, contract.expires_at], LONGEST_DOWNLOAD, |signing| presign::get(contract, signing)).await
     }
 
     async fn head(&self, key: &ObjectKey) -> Result<Option<ObjectFacts>, Unavailable> {
@@ -207,7 +218,7 @@ impl ObjectStorage for S3Storage {
         // For the size alone: what is copied, the pinned ETag decides at the copy itself.
         let copying = Copying { from, pinned, to, content_type };
         if found.size <= self.largest_copy {
-            self.copy_whole(&copying).await
+            self.copy_whole(&copying, found.size).await
         } else {
             self.copy_in_parts(&copying, found.size, part_size).await
         }
@@ -268,8 +279,7 @@ impl ObjectStorage for S3Storage {
 
     async fn sign_part(&self, contract: &PartContract, now: Instant) -> Result<SignedRequest, Unavailable> {
         contract.check()?;
-        let signer = self.signer(now, contract.expires_at, LONGEST_UPLOAD).await?;
-        presign::part(contract, &self.signing(&signer))
+        self.signed([now, contract.expires_at], LONGEST_UPLOAD, |signing| presign::part(contract, signing)).await
     }
 
     async fn parts(&self, key: &ObjectKey, upload: &MultipartId) -> Result<Option<Vec<StoredPart>>, Unavailable> {

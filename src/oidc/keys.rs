@@ -114,21 +114,24 @@ impl Key {
         if only_for.is_some_and(|only_for| Algorithm::named(only_for) != Some(token.algorithm)) {
             return Err(Rejected::KeyMismatch);
         }
-        let (message, signature) = (token.signed.as_bytes(), token.signature.as_slice());
-        let verified = match (material, token.algorithm) {
-            (Material::Rsa { modulus, exponent }, Algorithm::Rs256 | Algorithm::Ps256) => {
-                let parameters: &RsaParameters = match token.algorithm {
+        material.verify(token.algorithm, token.signed.as_bytes(), &token.signature)
+    }
+}
+
+impl Material {
+    fn verify(&self, algorithm: Algorithm, message: &[u8], signature: &[u8]) -> Result<(), Rejected> {
+        let verified = match (self, algorithm) {
+            (Self::Rsa { modulus, exponent }, Algorithm::Rs256 | Algorithm::Ps256) => {
+                let parameters: &RsaParameters = match algorithm {
                     Algorithm::Ps256 => &RSA_PSS_2048_8192_SHA256,
                     _ => &RSA_PKCS1_2048_8192_SHA256,
                 };
                 RsaPublicKeyComponents { n: modulus, e: exponent }.verify(parameters, message, signature)
             }
-            (Material::P256(point), Algorithm::Es256) => {
+            (Self::P256(point), Algorithm::Es256) => {
                 UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point).verify(message, signature)
             }
-            (Material::Ed25519(key), Algorithm::EdDsa) => {
-                UnparsedPublicKey::new(&ED25519, key).verify(message, signature)
-            }
+            (Self::Ed25519(key), Algorithm::EdDsa) => UnparsedPublicKey::new(&ED25519, key).verify(message, signature),
             _ => return Err(Rejected::KeyMismatch),
         };
         verified.map_err(|_| Rejected::Signature)
@@ -170,6 +173,9 @@ fn ed25519(entry: &Entry) -> Result<Material, &'static str> {
     }
     exactly::<32>(entry.x.as_ref()).map(Material::Ed25519)
 }
+
+#[cfg(test)]
+mod wycheproof;
 
 #[cfg(test)]
 mod tests {

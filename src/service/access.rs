@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     crypto::{
-        opaque::{ApiKeySecret, ConsoleSecretHash},
+        opaque::{ApiKeyHash, ApiKeySecret, ConsoleSecretHash},
         row_mac::NotAuthentic,
         secret::SecretText,
     },
@@ -25,7 +25,7 @@ use crate::{
     store::{Row, RowKey},
 };
 
-use super::{Broker, Error, events::Origin, known_principals::Known, rows, sealed_records::SealedRecords};
+use super::{Broker, Error, events::Origin, known_principals::WorkedThrough, rows, sealed_records::SealedRecords};
 
 /// Who is calling, by a credential of their own or from the console: known, live, and of a
 /// tenant that is not suspended.
@@ -71,7 +71,7 @@ pub struct Console {
 }
 
 /// What the hash of a secret leads to.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(super) struct ApiKeyPointer {
     pub(super) namespace: Namespace,
     pub(super) id: ApiKeyId,
@@ -169,9 +169,7 @@ impl Broker {
     /// # Errors
     /// [`Error::Unauthenticated`], the same for every key that is not accepted.
     pub async fn with_key(&self, secret: &ApiKeySecret, asking: Asking) -> Result<Caller, Error> {
-        let [pointer] = self.store.get([rows::api_key_pointer(secret.hash())]).await?;
-        let pointer: ApiKeyPointer = pointer.and_then(|row| self.readable(&row)).ok_or(Error::Unauthenticated)?;
-
+        let pointer = self.key_of(secret.hash()).await?;
         let now = self.now();
         let (principal, tenant) = self.principal_of(pointer.namespace, PrincipalId::ApiKey(pointer.id), now).await?;
         if principal.namespace.mode == secret.mode() && principal.accepts(pointer.secret, now) {
@@ -180,6 +178,17 @@ impl Broker {
         } else {
             Err(Error::Unauthenticated)
         }
+    }
+
+    /// Which key a secret is of. It is that of no other ever after, and whether the key still takes it is the key's to say.
+    async fn key_of(&self, secret: ApiKeyHash) -> Result<ApiKeyPointer, Error> {
+        if let Some(known) = self.known_principals.key_of(&secret) {
+            return Ok(known);
+        }
+        let [pointer] = self.store.get([rows::api_key_pointer(secret)]).await?;
+        let pointer: ApiKeyPointer = pointer.and_then(|row| self.readable(&row)).ok_or(Error::Unauthenticated)?;
+        self.known_principals.keep_key(secret, pointer);
+        Ok(pointer)
     }
 
     /// A principal that may call, and its tenant.
@@ -214,7 +223,7 @@ impl Broker {
         }
         let principal: Principal = sealed.readable(&rows[0]).ok_or(Error::Unauthenticated)?;
         let tenant: Tenant = self.readable(&rows[1]).ok_or(Error::Unauthenticated)?;
-        let known = Known { rows, principal: principal.clone(), tenant: tenant.clone() };
+        let known = WorkedThrough { rows, principal: principal.clone(), tenant: tenant.clone() };
         self.known_principals.keep(namespace, id, known);
         Ok((principal, tenant))
     }
@@ -240,18 +249,21 @@ pub(super) struct Authority {
 }
 
 impl Broker {
-    /// Tenant, minter and (where one is asked for) claim behind a token, read
-    /// together. Rows of tenant or minter that are not authentic count as missing; so does a minter who acted for
-    /// the tenant and is no operator any more.
+    /// Tenant, minter and (where one is asked for) claim behind a token, read together.
     pub(super) async fn authority(&self, made: &MadeUnder, claim: Option<RowKey>) -> Result<Authority, Error> {
-        let mut keys = vec![rows::tenant(made.namespace.tenant), rows::principal(made.namespace, made.minter)];
-        keys.extend(claim);
-        let mut found = self.store.get_all(&keys).await?.into_iter();
-        let mut next = || found.next().flatten();
-        let sealed = self.sealed(made.namespace.tenant).await?;
-        let tenant = next().and_then(|row| self.decode::<Tenant>(&row).ok());
-        let minter = next().and_then(|row| sealed.decode::<Principal>(&row).ok());
-        let claim = next().map(|row| self.decode::<Claim>(&row)).transpose();
+        let found = self.store.get_all(&Authority::rows(made.namespace, made.minter, claim)).await?;
+        self.authority_in(made.namespace, &found).await
+    }
+
+    /// What the rows that [`Authority::rows`] names say. Those of tenant or minter that are not authentic count as missing; so does a
+    /// minter who acted for the tenant and is no operator any more.
+    pub(super) async fn authority_in(&self, namespace: Namespace, found: &[Option<Row>]) -> Result<Authority, Error> {
+        let mut found = found.iter();
+        let mut next = || found.next().and_then(Option::as_ref);
+        let sealed = self.sealed(namespace.tenant).await?;
+        let tenant = next().and_then(|row| self.decode::<Tenant>(row).ok());
+        let minter = next().and_then(|row| sealed.decode::<Principal>(row).ok());
+        let claim = next().map(|row| self.decode::<Claim>(row)).transpose();
         let minter = match minter {
             Some(minter) if self.may_still_act(&minter.value, self.now()).await? => Some(minter.value),
             _ => None,
@@ -261,5 +273,14 @@ impl Broker {
             minter,
             claim: claim.map(|record| record.map(|record| record.value)).map_err(|_| NotAuthentic),
         })
+    }
+}
+
+impl Authority {
+    /// The rows that tell it.
+    pub(super) fn rows(namespace: Namespace, minter: PrincipalId, claim: Option<RowKey>) -> Vec<RowKey> {
+        let mut keys = vec![rows::tenant(namespace.tenant), rows::principal(namespace, minter)];
+        keys.extend(claim);
+        keys
     }
 }

@@ -13,7 +13,7 @@ use crate::{
         ids::{AttemptId, TenantId},
         ledger::Head,
         removal::Deletion,
-        standing::{Adoption, Standing, StoreRecord},
+        standing::{Adoption, FORMAT, Standing, StoreRecord},
         tenant::{Generation, Mode, Namespace, Tenant},
     },
     objects::{ContentType, ObjectFolder, ObjectKey},
@@ -53,6 +53,13 @@ struct Restored {
     end: Option<Head>,
 }
 
+fn written_by_a_newer_program() -> Error {
+    Error::conflict(
+        "store_newer",
+        "a newer Cloakroom has written to it, in a form that this one does not know: use that one",
+    )
+}
+
 impl Broker {
     /// Takes the store for the same as before, somewhere else: nobody has served another copy of it since.
     ///
@@ -60,6 +67,7 @@ impl Broker {
     /// When it is certain that it is not: what is noted outside tells of more. When store or object storage do not answer.
     pub async fn adopt_moved(&self) -> Result<(), Error> {
         match self.store_standing().await? {
+            Standing::Newer => Err(written_by_a_newer_program()),
             Standing::Behind => Err(Error::conflict(
                 "store_behind",
                 "it is older than what was served last: it was restored, not moved; adopt it as that",
@@ -82,6 +90,9 @@ impl Broker {
     /// # Errors
     /// When store or object storage do not answer: the same call goes on where this one was.
     pub async fn adopt_restored(&self, mut tell: impl FnMut(&Gap)) -> Result<Adoption, Error> {
+        if self.store_standing().await? == Standing::Newer {
+            return Err(written_by_a_newer_program());
+        }
         let mut adoption = match self.adoption().await? {
             Some(begun) if !begun.value.is_done => begun,
             before => self.begin_adoption(before).await?,
@@ -166,7 +177,7 @@ impl Broker {
                     let namespace = ledger.gap.namespace;
                     let segment = self.next_segment(end, attempt, self.told_of(&ledger.gap, is_removed))?;
                     let key = rows::segment(namespace, segment.first);
-                    transaction = transaction.write(self.put_bytes(key, segment.text().as_bytes()));
+                    transaction = transaction.write(self.put_segment(key, &segment));
                 }
             }
             match committed(self.store.commit(transaction).await)? {
@@ -293,7 +304,7 @@ impl Broker {
         };
         let mut before = self.store_record().await?;
         let progress = before.as_ref().map_or(0, |before| before.value.progress).max(outside) + 1;
-        let settled = StoreRecord { identity, progress, adopted_at: self.now() };
+        let settled = StoreRecord { identity, progress, adopted_at: self.now(), format: FORMAT };
         for _ in 0..ROUNDS {
             let write = self.write_store_record(before.as_ref(), &settled)?;
             let mut transaction = Transaction::noting(self.new_attempt(), write);

@@ -15,7 +15,7 @@ use crate::{
         permission::Permission,
         tenant::Namespace,
     },
-    objects::{ArtifactLabel, ContentType, CopyError, ETag, ObjectKey},
+    objects::{ArtifactLabel, Checksum, ContentType, CopyError, ETag, ObjectKey},
     store::Expected,
 };
 
@@ -121,7 +121,8 @@ impl Broker {
         let copied = stream::iter(files.iter().map(Ok::<_, Error>))
             .try_for_each_concurrent(COPIES_AT_ONCE, |(path, file)| self.copy_into(namespace, &label, path, file))
             .await;
-        let copies: Vec<_> = manifest.files.iter().map(|file| ObjectKey::artifact(&label, &file.path)).collect();
+        let copies = manifest.files.iter();
+        let copies: Vec<_> = copies.map(|file| ObjectKey::artifact(namespace.tenant, &label, &file.path)).collect();
         let published = (SeenArtifact { artifact, maker: Maker::from_caller(caller) }, manifest);
         let result = match copied {
             Ok(()) => match self.create(transaction, published, reply).await {
@@ -184,9 +185,15 @@ impl Broker {
         let from = ObjectKey::vault(namespace, file.object);
         let gone = || Error::conflict("file_changed", format!("{path} changed while it was published; try again"));
         let facts = self.objects.head(&from).await?.ok_or_else(gone)?;
+        // Somebody who can write the storage may have put another one there.
+        if let (Some(Checksum::Full(stored)), Some(completed)) = (&facts.checksum, file.checksum.full())
+            && base16ct::lower::encode_string(stored) != completed
+        {
+            return Err(Error::Internal("a file in the storage is not the one that was completed".into()));
+        }
         let etag: &ETag = &facts.etag;
         let content_type = ContentType::parse(&file.content_type).unwrap_or_else(|_| ContentType::unknown());
-        let to = ObjectKey::artifact(label, path);
+        let to = ObjectKey::artifact(namespace.tenant, label, path);
         let part_size = PartPlan::of(file.size, false).map_or(u64::MAX, |plan| plan.part_size);
         match self.objects.copy(&from, etag, &to, &content_type, part_size).await {
             Ok(_) => Ok(()),
@@ -264,7 +271,8 @@ impl Broker {
             }
             let label = ArtifactLabel::of(id);
             let manifest = self.manifest(id).await?;
-            let keys = manifest.files.iter().map(|file| ObjectKey::artifact(&label, &file.path));
+            let tenant = caller.namespace().tenant;
+            let keys = manifest.files.iter().map(|file| ObjectKey::artifact(tenant, &label, &file.path));
             let mut deleting = stream::iter(keys.map(|key| async move { self.objects.delete(&key).await }))
                 .buffer_unordered(COPIES_AT_ONCE);
             while let Some(deleted) = deleting.next().await {

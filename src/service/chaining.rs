@@ -223,7 +223,7 @@ impl Broker {
                 let Portion { segment, clients, taken } = next_portion(&head, &mut waiting)?;
                 let before = std::mem::replace(&mut head, segment.end()).size;
                 let count = taken.len();
-                let write = self.put_bytes(rows::segment(namespace, segment.first), segment.text().as_bytes());
+                let write = self.put_segment(rows::segment(namespace, segment.first), &segment);
                 let attempt = AttemptId::new(self.now(), self.entropy.bytes());
                 let transaction = Transaction::chaining(attempt, write, taken);
                 let beside = self.keeping_clients(namespace, segment.first, clients).await?;

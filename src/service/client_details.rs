@@ -44,7 +44,7 @@ impl Broker {
         }
         let (now, sealed) = (self.now(), self.sealed(namespace.tenant).await?);
         let kept = clients.into_iter().map(|(class, clients)| {
-            let until = now.plus(self.settings.client_details.of(class));
+            let until = now.plus(self.settings.now().client_details.of(class));
             let key = rows::segment_clients(namespace, first, class);
             sealed.put(key, Expected::Absent, &ClientsRow { clients }, Some(until))
         });

@@ -54,7 +54,7 @@ impl Broker {
         let name =
             if path.is_empty() || path.ends_with('/') { format!("{path}{}", artifact.index) } else { path.to_owned() };
         let path = VaultPath::parse(&name).map_err(|_| Error::NotFound)?;
-        let key = ObjectKey::artifact(&ArtifactLabel::of(artifact.id), &path);
+        let key = ObjectKey::artifact(artifact.made.namespace.tenant, &ArtifactLabel::of(artifact.id), &path);
         let facts = self.objects.head(&key).await?.ok_or(Error::NotFound)?;
         Ok(EdgeFile { key, size: facts.size, etag: facts.etag, content_type: facts.content_type.into() })
     }

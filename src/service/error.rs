@@ -3,6 +3,7 @@
 use crate::{
     crypto::row_mac::NotAuthentic,
     domain::{instant::Instant, path::NotAPath},
+    kms::KmsFault,
     objects, store,
 };
 
@@ -153,6 +154,12 @@ impl From<store::Unavailable> for Error {
 
 impl From<objects::Unavailable> for Error {
     fn from(fault: objects::Unavailable) -> Self {
+        Self::Unavailable(fault.to_string())
+    }
+}
+
+impl From<KmsFault> for Error {
+    fn from(fault: KmsFault) -> Self {
         Self::Unavailable(fault.to_string())
     }
 }

@@ -72,7 +72,7 @@ impl Broker {
 
     /// The event with its commitment to who was seen to ask, and what opens that.
     fn committed_to_client(&self, event: &Event) -> (Event, Option<Opening>) {
-        let keeps = !self.settings.client_details.of(event.class()).is_zero();
+        let keeps = !self.settings.now().client_details.of(event.class()).is_zero();
         let opening = event.seen.clone().filter(|_| keeps).map(|client| Opening::of(client, self.entropy.as_ref()));
         (Event { client: opening.as_ref().map(Opening::commitment), ..event.clone() }, opening)
     }

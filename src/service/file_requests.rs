@@ -119,7 +119,7 @@ impl Broker {
             return Err(Error::invalid("/folder", "is a folder, and ends in a slash"));
         }
         caller.may_pin(&wanted.folder, Permission::Write)?;
-        if self.settings.protect_paths
+        if self.settings.now().protect_paths
             && let Some(class) = protected(&wanted.folder.listing_prefix())
         {
             let name = class.reason();

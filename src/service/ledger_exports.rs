@@ -14,7 +14,7 @@ use crate::{
         canonical::canonical,
         event::EventType,
         ids::{AttemptId, ExportId},
-        ledger::{Broken, Head, RecordHash, Verifier, Wrong},
+        ledger::{Broken, Head, RecordHash, Verifier, Vouched, Wrong},
         ledger_export::{Export, ExportFile, ExportState, README},
         lifetime,
         tenant::Namespace,
@@ -230,10 +230,10 @@ impl Broker {
             }
             after = found.last().map(|row| row.key.sort.clone());
             for row in found {
-                let Ok(segment) = self.segment(&row) else {
+                let Ok(segment) = self.segment_by_first_line(&row) else {
                     return Ok(Err(Broken { seq: verifier.head().size + 1, what: Wrong::NotAuthentic }));
                 };
-                if let Err(broken) = verifier.follow(&segment, record_hash::of_record, |_| ()) {
+                if let Err(broken) = verifier.follow(&segment, Vouched::Nothing, record_hash::of_record, |_| ()) {
                     return Ok(Err(broken));
                 }
                 for text in segment.records.iter().filter(|text| finder.find(text).is_some()) {

@@ -20,8 +20,8 @@ use crate::{
         ids::{AttemptId, TenantId},
         instant::Instant,
         ledger::{Broken, Head},
+        placed::Placed,
         tenant::{Mode, Namespace},
-        token_records::TokenRecords,
     },
     store::{Expected, Transaction},
 };
@@ -242,7 +242,8 @@ impl Broker {
         if extent == Extent::Whole {
             watch.tried().insert(namespace, self.now());
         }
-        self.chain(namespace).await?;
+        // Behind a segment that is not as it was written nothing is chained: that is what is to be told.
+        self.chain_what_waits(namespace).await;
         let [row] = self.store.get([rows::ledger_state(namespace)]).await?;
         let state = self.decode_if::<LedgerState>(row.as_ref())?;
         let newest = state.as_ref().map_or(0, |state| state.value.checkpoint);
@@ -253,8 +254,17 @@ impl Broker {
         let is_whole = from.is_none();
         let from = from.unwrap_or_else(|| self.beginning(namespace));
         let begun_at = from.size;
-        let mut tokens = is_whole.then(|| self.token_records());
-        let Followed { head, broken, .. } = self.follow_ledger(namespace, from, u64::MAX, tokens.as_mut()).await?;
+        let mut sums = is_whole.then(|| self.token_sums());
+        let mut noting = |record: Placed<'_>| sums.iter_mut().for_each(|sums| sums.note(record));
+        let Followed { head, mut broken, .. } = self.follow_ledger(namespace, from, u64::MAX, &mut noting).await?;
+        let mut redemptions = None;
+        // Before anything says that all is well: what is found here, or cannot be, is looked at again.
+        if let Some(sums) = sums.filter(|_| broken.is_none()) {
+            let proof;
+            (proof, broken) = self.prove_redemptions(namespace, sums).await?;
+            self.tell_of_unproven(namespace, &proof).await?;
+            redemptions = Some(proof);
+        }
         if watch.found(namespace, head.size - begun_at, broken.is_some())
             && let Some(broken) = &broken
         {
@@ -281,20 +291,10 @@ impl Broker {
         if broken.is_none() {
             self.index_or_warn(namespace, begun_at, head.size).await;
         }
-        let redemptions = match tokens.filter(|_| broken.is_none()) {
-            Some(tokens) => Some(self.compare_redemptions(namespace, tokens, head.clone()).await?),
-            None => None,
-        };
         Ok(Swept { head, broken, redemptions })
     }
 
-    async fn compare_redemptions(
-        &self,
-        namespace: Namespace,
-        tokens: TokenRecords,
-        head: Head,
-    ) -> Result<RedemptionProof, Error> {
-        let proof = self.prove_redemptions(namespace, tokens, head).await?;
+    async fn tell_of_unproven(&self, namespace: Namespace, proof: &RedemptionProof) -> Result<(), Error> {
         let is_news = match proof.named.first() {
             Some(_) => self.ledgers.watch.unproven_now().insert(namespace),
             None => {
@@ -310,7 +310,7 @@ impl Broker {
             );
             self.tell_tenant(namespace, token.to_string()).await?;
         }
-        Ok(proof)
+        Ok(())
     }
 
     /// Of how many records the newest checkpoint speaks that the store knows of.

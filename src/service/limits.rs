@@ -10,7 +10,17 @@
 pub(super) mod table;
 mod tenant;
 
-use std::{hash::Hash, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeSet,
+    hash::Hash,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use arc_swap::ArcSwap;
 
 use crate::{
     crypto::claim::ClaimHash,
@@ -75,13 +85,19 @@ pub struct Spent {
     pub reset: Duration,
 }
 
-/// All limits of a process.
-pub struct Limits {
-    redeem: Option<Limit>,
-    sign_in: Option<Limit>,
-    principal: Option<Limit>,
-    tenant: Option<TenantLimit>,
-    routes: Vec<(Route, Limit)>,
+/// All limits of a process, which may be others from one request to the next.
+pub struct Limits(ArcSwap<InForce>);
+
+/// The limits of one table.
+#[derive(Default)]
+struct InForce {
+    redeem: Option<Arc<Limit>>,
+    sign_in: Option<Arc<Limit>>,
+    principal: Option<Arc<Limit>>,
+    tenant: Option<Arc<TenantLimit>>,
+    routes: Vec<(Route, Arc<Limit>)>,
+    /// How often each was met, by its name.
+    met: Vec<(Arc<str>, Arc<AtomicU64>)>,
 }
 
 struct Limit {
@@ -113,15 +129,24 @@ impl Limit {
 impl Limits {
     /// The limits of this table, with nothing counted yet.
     pub fn new(table: &LimitTable) -> Self {
-        let limit = |name: &str, rate: Option<Rate>| rate.map(|rate| Limit::new(name, rate));
-        let of_route = |(route, rate): (&Route, &Rate)| (route.clone(), Limit::new(&route.to_string(), *rate));
-        Self {
-            redeem: limit("redeem", table.redeem),
-            sign_in: limit("sign_in", table.sign_in),
-            principal: limit("principal", table.principal),
-            tenant: table.tenant.map(|rate| TenantLimit::new("tenant", rate)),
-            routes: table.routes.iter().map(of_route).collect(),
+        Self(ArcSwap::from_pointee(InForce::default().followed_by(table)))
+    }
+
+    /// From now on those of this table. What was counted towards a limit that stays as it is still counts.
+    pub fn change(&self, table: &LimitTable) {
+        self.0.store(Arc::new(self.0.load().followed_by(table)));
+    }
+
+    /// Counts a request that was turned away by the limit of this name.
+    pub fn count_met(&self, limit: &str) {
+        if let Some((_, count)) = self.0.load().met.iter().find(|(name, _)| **name == *limit) {
+            count.fetch_add(1, Ordering::Relaxed);
         }
+    }
+
+    /// How many requests each limit has turned away.
+    pub fn met(&self) -> Vec<(Arc<str>, u64)> {
+        self.0.load().met.iter().map(|(name, count)| (Arc::clone(name), count.load(Ordering::Relaxed))).collect()
     }
 
     /// No limits: for what asks for that by name.
@@ -140,11 +165,12 @@ impl Limits {
         route: RouteTaken<'_>,
         now: Instant,
     ) -> Result<Vec<Spent>, Error> {
+        let limits = self.0.load();
         let limit = match class {
-            AddressClass::Redeem => &self.redeem,
-            AddressClass::SignIn => &self.sign_in,
+            AddressClass::Redeem => &limits.redeem,
+            AddressClass::SignIn => &limits.sign_in,
         };
-        self.another(limit.as_ref(), &Spender::Address(client.block()), route, now)
+        limits.another(limit.as_deref(), &Spender::Address(client.block()), route, now)
     }
 
     /// Counts a request in a session.
@@ -157,7 +183,48 @@ impl Limits {
         route: RouteTaken<'_>,
         now: Instant,
     ) -> Result<Vec<Spent>, Error> {
-        self.another(self.principal.as_ref(), &Spender::Session(session), route, now)
+        let limits = self.0.load();
+        limits.another(limits.principal.as_deref(), &Spender::Session(session), route, now)
+    }
+
+    /// Whether a route has a limit of its own.
+    pub fn has_routes(&self) -> bool {
+        !self.0.load().routes.is_empty()
+    }
+}
+
+impl InForce {
+    /// Those of this table, with what was counted towards a limit that is the same in both.
+    fn followed_by(&self, table: &LimitTable) -> Self {
+        let limit = |before: Option<&Arc<Limit>>, name: &str, rate: Rate| match before {
+            Some(before) if before.rate == rate => Arc::clone(before),
+            _ => Arc::new(Limit::new(name, rate)),
+        };
+        let of_route = |(route, rate): (&Route, &Rate)| {
+            let before = self.routes.iter().find(|(before, _)| before == route).map(|(_, before)| before);
+            (route.clone(), limit(before, &route.to_string(), *rate))
+        };
+        let of_tenant = |rate| match &self.tenant {
+            Some(before) if before.rate() == rate => Arc::clone(before),
+            _ => Arc::new(TenantLimit::new("tenant", rate)),
+        };
+        let routes: Vec<_> = table.routes.iter().map(of_route).collect();
+        let names = ["redeem", "sign_in", "principal", "tenant"].into_iter().map(Arc::from);
+        let names = names.chain(routes.iter().map(|(_, limit)| Arc::clone(&limit.name)));
+        // What was counted of a limit that is gone is still told.
+        let names: BTreeSet<Arc<str>> = names.chain(self.met.iter().map(|(name, _)| Arc::clone(name))).collect();
+        let met = |name: Arc<str>| {
+            let before = self.met.iter().find(|(before, _)| *before == name).map(|(_, count)| Arc::clone(count));
+            (name, before.unwrap_or_default())
+        };
+        Self {
+            redeem: table.redeem.map(|rate| limit(self.redeem.as_ref(), "redeem", rate)),
+            sign_in: table.sign_in.map(|rate| limit(self.sign_in.as_ref(), "sign_in", rate)),
+            principal: table.principal.map(|rate| limit(self.principal.as_ref(), "principal", rate)),
+            tenant: table.tenant.map(of_tenant),
+            met: names.into_iter().map(met).collect(),
+            routes,
+        }
     }
 
     fn another(
@@ -171,17 +238,12 @@ impl Limits {
         limits.map(|limit| limit.another(spender, now)).collect()
     }
 
-    /// Whether a route has a limit of its own.
-    pub fn has_routes(&self) -> bool {
-        !self.routes.is_empty()
-    }
-
     fn of_route(&self, route: RouteTaken<'_>) -> Option<&Limit> {
         // Most deployments have none, and none has many.
-        let is_it = |(limited, _): &&(Route, Limit)| {
+        let is_it = |(limited, _): &&(Route, Arc<Limit>)| {
             limited.method == route.method && limited.pattern == route.pattern.replace(":.*}", "}")
         };
-        self.routes.iter().find(is_it).map(|(_, limit)| limit)
+        self.routes.iter().find(is_it).map(|(_, limit)| limit.as_ref())
     }
 }
 
@@ -192,13 +254,10 @@ impl Broker {
     /// When there have been too many, or when the store does not answer.
     pub async fn limit_caller(&self, caller: &Caller, route: RouteTaken<'_>) -> Result<Vec<Spent>, Error> {
         let now = self.now();
-        let mut spent = self.limits.another(
-            self.limits.principal.as_ref(),
-            &Spender::Principal(caller.principal.id),
-            route,
-            now,
-        )?;
-        if let Some(limit) = &self.limits.tenant {
+        let limits = self.limits.0.load_full();
+        let (principal, spender) = (limits.principal.as_deref(), Spender::Principal(caller.principal.id));
+        let mut spent = limits.another(principal, &spender, route, now)?;
+        if let Some(limit) = &limits.tenant {
             spent.push(limit.another(caller.namespace(), &self.store, now).await?);
         }
         Ok(spent)

@@ -27,7 +27,7 @@ use crate::{
         text::Message,
     },
     objects::ArtifactLabel,
-    store::{Expected, Transaction},
+    store::{Expected, Row, Transaction},
 };
 
 use super::{
@@ -38,6 +38,7 @@ use super::{
     recipients::{Addressed, Proven, RecipientProof, Thing, is_still_addressed, no_code_wanted},
     records::{Committed, ROUNDS, Record, committed, outrun},
     rows,
+    sealed_records::SealedRecords,
 };
 
 /// What a redemption gives: the way to the artifact's own host. No `Debug`:
@@ -144,18 +145,26 @@ impl Broker {
         let conditions = grant.conditions.under(&state.value);
         // After the state: a claim that the state counts is then there to be found.
         let claim = claim.map(|claim| rows::link_claim(token, claim));
-        let Authority { tenant, minter, claim } = self.authority(&grant.made, claim).await?;
+        let namespace = grant.made.namespace;
+        let mut keys = Authority::rows(namespace, grant.made.minter, claim);
+        keys.push(rows::artifact(namespace, grant.artifact));
+        let mut found = self.store.get_all(&keys).await?;
+        let artifact = found.pop().flatten();
+        let Authority { tenant, minter, claim } = self.authority_in(namespace, &found).await?;
         let Ok(claim) = claim else { return Ok(None) };
-        let artifact = self.target(&grant).await?;
+        let artifact = self.target(&grant, artifact, &sealed).await?;
         let (tenant_id, list) = (grant.made.namespace.tenant, notes.recipients.as_ref());
         let Ok(addressed) = self.addressed(tenant_id, grant.id.as_bytes(), &conditions, list) else { return Ok(None) };
         Ok(Some(LinkRows { grant, conditions, notes, addressed, state, claim, artifact, tenant, minter }))
     }
 
     /// The artifact of a link, if it is published and its publisher stands behind it.
-    async fn target(&self, grant: &LinkGrant) -> Result<Option<Artifact>, Error> {
-        let [row] = self.store.get([rows::artifact(grant.made.namespace, grant.artifact)]).await?;
-        let sealed = self.sealed(grant.made.namespace.tenant).await?;
+    async fn target(
+        &self,
+        grant: &LinkGrant,
+        row: Option<Row>,
+        sealed: &SealedRecords<'_>,
+    ) -> Result<Option<Artifact>, Error> {
         let Some(artifact) = row.and_then(|row| sealed.decode::<Artifact>(&row).ok()) else { return Ok(None) };
         let artifact = artifact.value;
         let same_authority = artifact.made == grant.made && artifact.deleted_at.is_none();

@@ -40,6 +40,7 @@ pub mod limits;
 pub mod link_redemption;
 pub mod links;
 pub mod listing;
+mod live_settings;
 pub mod moves;
 pub mod origins;
 mod passwords;
@@ -71,6 +72,7 @@ pub mod submissions;
 pub mod sweep;
 mod tallies;
 pub mod tenant_deletion;
+mod tenant_keys;
 pub mod tenants;
 mod tries;
 mod turns;
@@ -85,11 +87,14 @@ pub mod webhooks;
 
 use std::sync::Arc;
 
+use arc_swap::Guard;
+
 use crate::{
     clock::Clock,
     crypto::{edge_keys::EdgeKeys, keyring::Keyring},
-    domain::{client::ClientRetention, instant::Instant, network::Networks, upload::Method},
+    domain::{instant::Instant, upload::Method},
     entropy::Entropy,
+    kms::Kms,
     mail::Post,
     objects::ObjectStorage,
     oidc::Providers,
@@ -100,18 +105,19 @@ use crate::{
 pub use access::{Asking, Caller};
 pub use archives::ArchivePlaces;
 pub use chaining::Ledgers;
-pub use data_keys::DataKeys;
 pub use error::{Error, Invalid};
 pub use event_streams::{EventStreamFigures, EventStreams};
 pub use known_principals::KnownPrincipals;
 pub use last_used::{LastUsed, SeenPrincipal};
 pub use ledger_sweep::LedgerFigures;
 pub use limits::{AddressClass, Limits, RouteTaken, SessionSpender, Spent};
+pub use live_settings::{Live, LiveSettings};
 pub use passwords::PasswordPool;
 pub use rotation::Rotation;
 pub use security::{Refused, Security, SecurityEvent, TokenMark};
 pub use standing::Progress;
 pub use tallies::Tallies;
+pub use tenant_keys::{DataKeys, TenantKeys};
 pub use turns::Turns;
 pub use uploads::UnderWay;
 pub use webhook_deliveries::{WebhookFigures, Webhooks};
@@ -124,20 +130,17 @@ pub struct Settings {
     /// Where artifacts are: the scheme and what follows the label's dot, for
     /// example `http` and `localhost:8081`.
     pub content: ContentOrigin,
-    /// The largest upload of the deployment, in bytes.
-    pub largest_upload: u64,
-    /// Whether paths that must not leave a machine are refused.
-    pub protect_paths: bool,
     /// How uploads may be sent.
     pub offered: Offered,
-    /// Which proxies are believed when they say for whom they ask.
-    pub trusted_proxies: Networks,
-    /// By which names, besides addresses and `localhost`, the operator's listener is asked.
-    pub ops_hosts: Vec<String>,
-    /// For how long it is kept from where and with which program somebody asked.
-    pub client_details: ClientRetention,
-    /// Where people report a weakness: a URL, `mailto:` included.
-    pub security_contact: Option<String>,
+    /// What may be another from one request to the next.
+    pub live: Live,
+}
+
+impl Settings {
+    /// What operators may set anew, as it is now.
+    pub(crate) fn now(&self) -> Guard<Arc<LiveSettings>> {
+        self.live.now()
+    }
 }
 
 /// The methods of upload that the storage can be trusted with, besides PUT, which always is one.
@@ -192,6 +195,8 @@ pub struct Broker {
     pub keyring: Arc<Keyring>,
     /// What tenants' personal data is sealed under, as far as this process has read it.
     pub data_keys: Arc<DataKeys>,
+    /// Encrypts data keys besides, where operators have set that up.
+    pub kms: Option<Arc<Kms>>,
     /// Principals whose rows this process has worked through lately.
     pub known_principals: Arc<KnownPrincipals>,
     /// Signs edge cookies.

@@ -109,8 +109,14 @@ impl Broker {
         claim: Option<ClaimHash>,
         sealed_hash: &[u8; 32],
     ) -> Result<Result<ShareRows, Refusal>, Error> {
-        let found = self.store.get([rows::share_grant(share), rows::share_state(share)]).await?;
-        let [Some(grant), Some(state)] = &found else { return Ok(Err(Refusal::Unknown)) };
+        let claim = claim.map(|claim| rows::share_claim(share, claim));
+        let known = self.known_principals.minter_of(share).filter(|(namespace, _)| namespace.tenant == tenant);
+        let mut keys = vec![rows::share_grant(share), rows::share_state(share)];
+        // Where it is known who has minted it, all is read at once.
+        keys.extend(known.iter().flat_map(|(namespace, minter)| Authority::rows(*namespace, *minter, claim.clone())));
+        let mut found = self.store.get_all(&keys).await?;
+        let mut behind = found.split_off(2);
+        let [Some(grant), Some(state)] = found.as_slice() else { return Ok(Err(Refusal::Unknown)) };
         let sealed = self.sealed(tenant).await?;
         let (Ok(row), Ok(state)) = (sealed.decode::<ShareRow>(grant), sealed.decode::<UseState>(state)) else {
             return Ok(Err(Refusal::Altered));
@@ -119,19 +125,34 @@ impl Broker {
         if grant.id != share || grant_hash(&grant) != *sealed_hash {
             return Ok(Err(Refusal::Altered));
         }
-        // After the state: a claim that the state counts is then there to be found.
-        let claim = claim.map(|claim| rows::share_claim(share, claim));
-        let Authority { tenant, minter, claim } = self.authority(&grant.made, claim).await?;
-        match claim {
-            Ok(claim) => {
-                let conditions = grant.conditions.under(&state.value);
-                let (tenant_id, list) = (grant.made.namespace.tenant, notes.recipients.as_ref());
-                let addressed = self.addressed(tenant_id, share.as_bytes(), &conditions, list);
-                let rows = |addressed| ShareRows { grant, conditions, notes, addressed, state, claim, tenant, minter };
-                Ok(addressed.map(rows))
-            }
-            Err(NotAuthentic) => Ok(Err(Refusal::Altered)),
+        let minter = (grant.made.namespace, grant.made.minter);
+        self.known_principals.keep_minter(share, minter);
+        if known != Some(minter) {
+            // After the state: a claim that the state counts is then there to be found.
+            behind = self.store.get_all(&Authority::rows(minter.0, minter.1, claim.clone())).await?;
         }
+        let Authority { tenant: tenant_now, minter: minter_now, claim: mut found } =
+            self.authority_in(minter.0, &behind).await?;
+        let conditions = grant.conditions.under(&state.value);
+        let addressed = self.addressed(tenant, share.as_bytes(), &conditions, notes.recipients.as_ref());
+        // What is read at once is not all of one moment: a claim may be older than the state that counts it, or than the list it is on.
+        let is_overtaken = match (&found, &addressed) {
+            (Ok(None), _) => state.value.claims > 0,
+            (Ok(Some(claim)), Ok(addressed)) => {
+                !is_still_addressed(&grant.conditions, &state.value, addressed.as_ref(), claim)
+            }
+            _ => false,
+        };
+        if known == Some(minter)
+            && is_overtaken
+            && let Some(claim) = claim
+        {
+            let [row] = self.store.get([claim]).await?;
+            let read = self.decode_if::<Claim>(row.as_ref()).map_err(|_| NotAuthentic);
+            found = read.map(|record| record.map(|record| record.value));
+        }
+        let (Ok(claim), Ok(addressed)) = (found, addressed) else { return Ok(Err(Refusal::Altered)) };
+        Ok(Ok(ShareRows { grant, conditions, notes, addressed, state, claim, tenant: tenant_now, minter: minter_now }))
     }
 
     /// What a text is that presents itself to be redeemed.

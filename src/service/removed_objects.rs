@@ -42,7 +42,7 @@ impl Removal<'_> {
                 let [row] = self.broker.store.get([rows::artifact_manifest(artifact)]).await?;
                 let manifest = row.and_then(|row| self.broker.readable::<Manifest>(&row));
                 let files = manifest.into_iter().flat_map(|manifest| manifest.files);
-                let known = files.map(|file| ObjectKey::artifact(&label, &file.path)).collect();
+                let known = files.map(|file| ObjectKey::artifact(namespace.tenant, &label, &file.path)).collect();
                 let Some(()) = self.erase(&Doomed::artifact(&label, known)).await? else { return Ok(None) };
             }
         }

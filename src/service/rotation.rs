@@ -203,6 +203,21 @@ impl Broker {
     /// # Errors
     /// When the store does not answer.
     pub async fn note_replica(&self) -> Result<(), Error> {
+        self.note_replica_seen(self.now()).await
+    }
+
+    /// Tells the other replicas that this one is gone, if it ever told them that it is there: nobody has to wait for it.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn note_replica_gone(&self) -> Result<(), Error> {
+        match self.rotation.replica.get() {
+            Some(_) => self.note_replica_seen(Instant::from_unix_seconds(0)).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn note_replica_seen(&self, seen_at: Instant) -> Result<(), Error> {
         let row = rows::replica(self.keyring.deployment(), self.replica());
         let [found] = self.store.get([row.clone()]).await?;
         let expected = found.map_or(Expected::Absent, |row| Expected::Version(row.version));
@@ -210,7 +225,7 @@ impl Broker {
         let told = ReplicaRow {
             program: env!("CARGO_PKG_VERSION").into(),
             keys: self.keyring.keys().iter().map(|key| (key.kid.to_string(), key.state)).collect(),
-            seen_at: now,
+            seen_at,
         };
         let write = self.put(row, expected, &told, Some(now.plus(KEPT)))?;
         let transaction = Transaction::noting(AttemptId::new(now, self.entropy.bytes()), write);

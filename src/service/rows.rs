@@ -375,8 +375,15 @@ pub(super) fn leased(namespace: Namespace, window: u64) -> RowKey {
     RowKey::new(counters(namespace), format!("{window:012x}"))
 }
 
+const LEDGER: &str = "ledger#";
+
+/// Whether a row is a segment of a ledger.
+pub(super) fn is_segment(key: &RowKey) -> bool {
+    key.partition.starts_with(LEDGER)
+}
+
 pub(super) fn segments(namespace: Namespace) -> String {
-    format!("ledger#{}", of(namespace))
+    format!("{LEDGER}{}", of(namespace))
 }
 
 pub(super) fn segment(namespace: Namespace, first: u64) -> RowKey {

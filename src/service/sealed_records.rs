@@ -18,10 +18,10 @@ use crate::{
 
 use super::{
     Broker, Error,
-    data_keys::NoDataKey,
     json_fields::{self, Field},
     personal::Personal,
     records::{Record, counts_as_missing},
+    tenant_keys::NoDataKey,
 };
 
 /// The rows of one tenant that hold personal data. Without its data key none of them is read or written, whether or

@@ -190,6 +190,7 @@ impl Broker {
             .recording_change(&event, sealed.put(rows::share_state(id), Expected::Absent, &state, purge)?)?
             .write(sealed.put(rows::share_grant(id), Expected::Absent, &row, purge)?)
             .write(self.put(rows::share_index(namespace, id), Expected::Absent, &IndexRow {}, purge)?);
+        self.known_principals.keep_minter(id, (namespace, row.grant.made.minter));
         let share = Share::seen(row, &state, Maker::from_caller(caller), origin.at);
         self.create(transaction, MintedShare { share, token }, reply).await
     }

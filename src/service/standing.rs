@@ -11,7 +11,7 @@ use futures_util::TryStreamExt;
 use crate::{
     domain::{
         ids::AttemptId,
-        standing::{Standing, StoreIdentity, StoreRecord},
+        standing::{FORMAT, Standing, StoreIdentity, StoreRecord},
     },
     objects::{ContentType, ObjectKey},
     store::{Expected, Transaction, Write},
@@ -74,7 +74,10 @@ impl Broker {
         let recorded = self.store_record().await?;
         let seen = self.progress.seen.load(Ordering::Relaxed);
         let standing = Standing::of(recorded.as_ref().map(|record| &record.value), &identity, seen);
-        if !standing.may_serve() || !self.progress.is_due.swap(false, Ordering::Relaxed) {
+        // Before anything is written in this form: an older program beside is to stop.
+        let is_of_older_form = recorded.as_ref().is_some_and(|record| record.value.format < FORMAT);
+        let is_due = self.progress.is_due.swap(false, Ordering::Relaxed) || is_of_older_form;
+        if !standing.may_serve() || !is_due {
             return Ok(standing);
         }
         let noted = self.note_progress_now(recorded, identity).await;
@@ -98,7 +101,8 @@ impl Broker {
             Some(record) => (record.value.progress + 1, record.value.adopted_at),
             None => (1, self.now()),
         };
-        let write = self.write_store_record(recorded.as_ref(), &StoreRecord { identity, progress, adopted_at })?;
+        let write = self
+            .write_store_record(recorded.as_ref(), &StoreRecord { identity, progress, adopted_at, format: FORMAT })?;
         let attempt = AttemptId::new(self.now(), self.entropy.bytes());
         match committed(self.store.commit(Transaction::noting(attempt, write)).await)? {
             Committed::Done => self.note_outside(progress).await?,

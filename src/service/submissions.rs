@@ -178,7 +178,7 @@ impl Broker {
         let by_key = rows.minter.as_ref().and_then(|key| key.largest_upload);
         let caps = [by_method, by_key, rows.request.largest_file].into_iter().flatten();
         Ok(FileRequestPreview {
-            largest_file: caps.fold(self.settings.largest_upload, u64::min),
+            largest_file: caps.fold(self.settings.now().largest_upload, u64::min),
             sender: rows.tenant.map(|tenant| tenant.name).unwrap_or_default(),
             needs_password: rows.request.password.is_some() && rows.submission.is_none(),
             request: rows.request,

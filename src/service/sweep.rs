@@ -223,7 +223,7 @@ impl Broker {
     /// Nothing, almost always: whoever deleted or replaced a file has removed its bytes. In a bucket
     /// with versions, deleting what is not there would leave a mark.
     async fn sweep_bytes(&self, key: ObjectKey) -> Result<Option<Swept>, Error> {
-        if self.objects.head(&key).await?.is_some() {
+        if self.objects.is_there(&key).await? {
             self.objects.delete(&key).await?;
             tracing::info!(?key, "bytes that were left behind are removed");
         }

@@ -54,6 +54,7 @@ struct Counts {
 /// Counts the refusals and previews of each token on this replica.
 pub struct Tallies {
     counts: Mutex<Counts>,
+    by_reason: [AtomicU64; Refusal::ALL.len()],
     unattributed: AtomicU64,
     previews: Arc<Semaphore>,
 }
@@ -61,7 +62,12 @@ pub struct Tallies {
 impl Default for Tallies {
     fn default() -> Self {
         let previews = Arc::new(Semaphore::new(PREVIEWS_AT_ONCE as usize));
-        Self { counts: Mutex::default(), unattributed: AtomicU64::default(), previews }
+        Self {
+            counts: Mutex::default(),
+            by_reason: [const { AtomicU64::new(0) }; Refusal::ALL.len()],
+            unattributed: AtomicU64::default(),
+            previews,
+        }
     }
 }
 
@@ -71,6 +77,14 @@ enum Recorded {
 }
 
 impl Tallies {
+    /// How often each reason has led to a refusal, and how often there was nobody whom it concerned: `unattributed`.
+    pub fn refusals(&self) -> [(&'static str, u64); Refusal::ALL.len() + 1] {
+        std::array::from_fn(|at| match (Refusal::ALL.get(at), self.by_reason.get(at)) {
+            (Some(reason), Some(count)) => (reason.as_str(), count.load(Ordering::Relaxed)),
+            _ => ("unattributed", self.unattributed.load(Ordering::Relaxed)),
+        })
+    }
+
     fn counts(&self) -> MutexGuard<'_, Counts> {
         // A panic elsewhere while holding it leaves counts, nothing worse.
         self.counts.lock().unwrap_or_else(PoisonError::into_inner)
@@ -184,6 +198,10 @@ impl Broker {
     /// # Errors
     /// Always: [`Error::DeadToken`], or that the refusal could not be recorded.
     pub(super) async fn refuse(&self, origin: Origin, kind: EventType, resource: String, reason: Refusal) -> Error {
+        // Its place in their order.
+        if let Some(count) = self.tallies.by_reason.get(reason as usize) {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
         let event =
             Event { outcome: Outcome::Refused, reason: Some(reason), ..origin.done(kind, Actor::Bearer, resource) };
         match self.tallies.count(&event) {

@@ -79,7 +79,7 @@ impl Broker {
             deletion: None,
             created_at: now,
         };
-        let (data_key, data_key_write) = self.new_data_key(tenant.id)?;
+        let (data_key, data_key_write) = self.new_data_key(tenant.id).await?;
         let sealed = self.sealed_under(data_key);
         let (admin_key, [key, pointer, lead]) = self.new_api_key(&sealed, &tenant, administrator(), operator, now)?;
         let namespace = Namespace { tenant: tenant.id, mode: Mode::Live };

@@ -47,18 +47,23 @@ pub(super) struct Charged {
 
 type Found = Record<Account>;
 
+/// Where the accounts lie that are charged for these scopes.
+pub(super) fn account_keys(namespace: Namespace, scopes: &[(Scope, Limits)], shard: usize) -> Vec<RowKey> {
+    scopes.iter().map(|(scope, _)| rows::account(namespace, *scope, shard)).collect()
+}
+
 impl Broker {
     /// Charges an amount to every scope, each with the limits that it is known
-    /// to have, in this account of its.
+    /// to have, in the account of its that was found under [`account_keys`].
     pub(super) async fn charge(
         &self,
         namespace: Namespace,
         scopes: &[(Scope, Limits)],
         amount: Amount,
         shard: usize,
+        found: Vec<Option<Row>>,
     ) -> Result<Charged, Error> {
-        let keys: Vec<_> = scopes.iter().map(|(scope, _)| rows::account(namespace, *scope, shard)).collect();
-        let found = self.store.get_all(&keys).await?;
+        let keys = account_keys(namespace, scopes, shard);
         let mut charged = Charged { charges: Vec::new(), writes: Vec::new() };
         for ((scope, limits), (key, row)) in scopes.iter().zip(keys.into_iter().zip(found)) {
             let (account, expected) = self.account(row.as_ref(), limits)?;

@@ -4,9 +4,9 @@
 use crate::{
     crypto::{ed25519::PublicKey, record_hash},
     domain::{
-        ledger::{Broken, Head, RecordHash, Verifier, Wrong},
+        ledger::{Broken, Head, RecordHash, Verifier, Vouched, Wrong},
+        placed::Placed,
         tenant::Namespace,
-        token_records::TokenRecords,
     },
     store::{Direction, Query, Row},
 };
@@ -56,18 +56,21 @@ impl Broker {
             Some(position) => reached(&position).ok_or_else(|| Error::invalid("cursor", "begin again without it"))?,
             None => {
                 // What was done before this was asked for is to be in it.
-                self.chain(namespace).await?;
+                self.chain_what_waits(namespace).await;
                 self.beginning(namespace)
             }
         };
         let most = from.size + MOST;
-        let mut tokens = (from.size == 0).then(|| self.token_records());
-        let followed = self.follow_ledger(namespace, from, most, tokens.as_mut()).await?;
-        let Followed { head, checkpoints, broken, is_all } = followed;
-        let redemptions = match tokens.filter(|_| is_all && broken.is_none()) {
-            Some(tokens) => Some(self.prove_redemptions(namespace, tokens, head.clone()).await?),
-            None => None,
-        };
+        let mut sums = (from.size == 0).then(|| self.token_sums());
+        let mut noting = |record: Placed<'_>| sums.iter_mut().for_each(|sums| sums.note(record));
+        let followed = self.follow_ledger(namespace, from, most, &mut noting).await?;
+        let Followed { head, checkpoints, mut broken, is_all } = followed;
+        let mut redemptions = None;
+        if let Some(sums) = sums.filter(|_| is_all && broken.is_none()) {
+            let proof;
+            (proof, broken) = self.prove_redemptions(namespace, sums).await?;
+            redemptions = Some(proof).filter(|_| broken.is_none());
+        }
         let next_cursor = match is_all {
             true => None,
             false => Some(self.cursor(&list, namespace, &format!("{}#{}", head.size, head.hash.as_str()))?),
@@ -81,24 +84,46 @@ impl Broker {
     }
 
     /// Follows a ledger from here to its end, to the first record that is not as it must be, or beyond `most`.
-    /// Notes what it says of tokens, where that is wanted.
+    /// Hands over each record that is as it must be, which counts for nothing where one is not.
     pub(super) async fn follow_ledger(
         &self,
         namespace: Namespace,
         from: Head,
         most: u64,
-        tokens: Option<&mut TokenRecords>,
+        followed: &mut (dyn FnMut(Placed<'_>) + Send),
+    ) -> Result<Followed, Error> {
+        // Whoever stops between two checkpoints has nothing that vouches for what came after the first.
+        if most < u64::MAX {
+            return self.follow(namespace, from, most, followed, Looking::Closely).await;
+        }
+        let found = self.follow(namespace, from.clone(), most, followed, Looking::AtPlaces).await?;
+        if found.broken.is_none() {
+            return Ok(found);
+        }
+        // A checkpoint tells that something before it was written anew, and not always which was the first.
+        let closely = self.follow(namespace, from, most, &mut |_| (), Looking::Closely).await?;
+        Ok(if closely.broken.is_some() { closely } else { found })
+    }
+
+    async fn follow(
+        &self,
+        namespace: Namespace,
+        from: Head,
+        most: u64,
+        followed: &mut (dyn FnMut(Placed<'_>) + Send),
+        looking: Looking,
     ) -> Result<Followed, Error> {
         let keys = self.verifying_keys(namespace).await?;
         let mut following = Following {
             broker: self,
             namespace,
             keys,
+            looking,
             listed: from.size,
             has_all: false,
             checkpoints: 0,
             verifier: Verifier::from(namespace, from),
-            tokens,
+            followed,
         };
         let outcome = following.follow_to_end(most).await?;
         let Following { verifier, checkpoints, .. } = following;
@@ -109,13 +134,24 @@ impl Broker {
     }
 }
 
+/// How closely records are looked at, beside their hashes and the MAC of the line that binds them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Looking {
+    /// At all of each.
+    Closely,
+    /// At what tells its place, where a signed checkpoint speaks of a later record or this one: it was looked at closely before
+    /// that was signed, and the chain to there leaves no byte free. At all of each, after the last of them.
+    AtPlaces,
+}
+
 /// A ledger and the checkpoints of it, side by side.
 struct Following<'a> {
     broker: &'a Broker,
     namespace: Namespace,
     keys: Vec<PublicKey>,
+    looking: Looking,
     verifier: Verifier,
-    tokens: Option<&'a mut TokenRecords>,
+    followed: &'a mut (dyn FnMut(Placed<'_>) + Send),
     checkpoints: u64,
     /// Checkpoints up to here were read.
     listed: u64,
@@ -158,20 +194,18 @@ impl Following<'_> {
     }
 
     async fn follow(&mut self, row: &Row) -> Result<Result<(), Broken>, Error> {
-        let Ok(segment) = self.broker.segment(row) else {
-            return Ok(Err(Broken { seq: self.verifier.head().size + 1, what: Wrong::NotAuthentic }));
+        let next = self.verifier.head().size + 1;
+        let Ok(segment) = self.broker.segment_by_first_line(row) else {
+            return Ok(Err(Broken { seq: next, what: Wrong::NotAuthentic }));
         };
         while !self.has_all && self.listed < segment.end().size {
             if let Err(broken) = self.more_checkpoints().await? {
                 return Ok(Err(broken));
             }
         }
-        let mut tokens = self.tokens.as_deref_mut();
-        Ok(self.verifier.follow(&segment, record_hash::of_record, |record| {
-            if let Some(tokens) = &mut tokens {
-                tokens.note(record);
-            }
-        }))
+        let is_vouched = self.looking == Looking::AtPlaces && segment.end().size <= self.listed;
+        let vouched = if is_vouched { Vouched::EachByte } else { Vouched::Nothing };
+        Ok(self.verifier.follow(&segment, vouched, record_hash::of_record, &mut *self.followed))
     }
 
     async fn more_checkpoints(&mut self) -> Result<Result<(), Broken>, Error> {

@@ -220,7 +220,13 @@ impl Backend for DynamoStore {
             .transact_write_items()
             .client_request_token(transaction.attempt().to_string())
             .set_transact_items(Some(puts));
-        match request.send().await {
+        let attempt = || request.clone().send();
+        let answer = match attempt().await {
+            // The client has learnt the right time from this very answer.
+            Err(error) if outcome::is_signed_at_another_time(&error) => attempt().await,
+            other => other,
+        };
+        match answer {
             Ok(_) => Ok(()),
             Err(error) => {
                 let conditional = transaction.writes().len() + transaction.taken().len();

@@ -11,6 +11,8 @@ mod beginnings;
 mod codec;
 mod directory;
 mod forgetting;
+mod memtables;
+mod room;
 mod row_cache;
 mod rows_file;
 mod writer;
@@ -216,9 +218,9 @@ impl Backend for EmbeddedStore {
     }
 
     async fn ping(&self) -> Result<(), Unavailable> {
-        // A failed fsync has ended the process, so a writer that answers is a writer that can write.
+        // A failed fsync has ended the process, so a writer that answers, and has room, is a writer that can write.
         let answered = tokio::time::timeout(PING_PATIENCE, self.ask(Job::Ping)).await;
-        answered.map_err(|_| Unavailable("the writer of the embedded store is stuck".into()))?
+        answered.map_err(|_| Unavailable("the writer of the embedded store is stuck".into()))??
     }
 }
 

@@ -71,6 +71,7 @@ pub struct FaultyStore<B> {
     reads_fail: AtomicBool,
     commits_fail: AtomicBool,
     hangs: AtomicBool,
+    late_row: Mutex<Option<RowKey>>,
 }
 
 impl<B: Backend> FaultyStore<B> {
@@ -84,6 +85,7 @@ impl<B: Backend> FaultyStore<B> {
             reads_fail: AtomicBool::new(false),
             commits_fail: AtomicBool::new(false),
             hangs: AtomicBool::new(false),
+            late_row: Mutex::default(),
         }
     }
 
@@ -111,6 +113,12 @@ impl<B: Backend> FaultyStore<B> {
     /// From now on `get`, `query` and `ping` answer `Unavailable`, or no longer.
     pub fn fail_reads(&self, fail: bool) {
         self.reads_fail.store(fail, Ordering::SeqCst);
+    }
+
+    /// The next read of this row together with others has it as it was before it was written, and the others as they are: a batch is not
+    /// of one moment.
+    pub fn overtake(&self, key: RowKey) {
+        *lock(&self.late_row) = Some(key);
     }
 
     /// From now on every commit is turned away at once and not applied, and nothing is counted; or no longer.
@@ -156,7 +164,13 @@ impl<B: Backend> Backend for FaultyStore<B> {
             asked.keys += keys.len() as u64;
         });
         self.readable()?;
-        self.backend.get(keys).await
+        let mut rows = self.backend.get(keys).await?;
+        let mut late_row = lock(&self.late_row);
+        if let Some(at) = keys.iter().position(|key| keys.len() > 1 && late_row.as_ref() == Some(key)) {
+            *late_row = None;
+            rows[at] = None;
+        }
+        Ok(rows)
     }
 
     async fn query(&self, query: &Query) -> Result<Vec<Row>, Unavailable> {

@@ -11,6 +11,7 @@ import template  # noqa: E402  (only there from here on)
 
 ACCOUNT = "000000000000"
 REGION = "us-east-1"
+DEPLOYMENT = "0123456789abcdef" * 2
 PEM = (
     "-----BEGIN PUBLIC KEY-----\n"
     "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEqMEWVVPDcDqPSSbSVQNHIGDRtaJ3\n"
@@ -33,7 +34,7 @@ def key(name):
 
 # Everything switched on: what a production has.
 GIVEN = {
-    "core": {},
+    "core": {"SecondRegion": "us-west-2"},
     "tenant": {
         "BucketName": "files",
         "EdgeDistributionArn": f"arn:aws:cloudfront::{ACCOUNT}:distribution/E1",
@@ -61,8 +62,12 @@ GIVEN = {
         "KeyArn": key("core"),
         "BucketKeyArn": key("files"),
         "RootKeysArn": f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:keys-a",
+        "DataKeysKeyArn": key("data-keys"),
+        "FormerDataKeysKeyArn": key("former-data-keys"),
+        "DeploymentId": DEPLOYMENT,
         "ImageRepository": "images",
         "BootstrapPrincipalArn": f"arn:aws:iam::{ACCOUNT}:role/admin",
+        "KeysPrincipalArn": f"arn:aws:iam::{ACCOUNT}:role/admin",
     },
     "service": {
         "Environment": "test",
@@ -80,10 +85,10 @@ GIVEN = {
         "BucketName": "files",
         "KeyArn": key("core"),
         "RootKeysArn": f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:keys-a",
+        "DataKeysKeyArn": key("data-keys"),
         "TaskRoleArn": f"arn:aws:iam::{ACCOUNT}:role/task",
         "ExecutionRoleArn": f"arn:aws:iam::{ACCOUNT}:role/execution",
         "ImageDigest": "sha256:" + "a" * 64,
-        "KeysImageDigest": "sha256:" + "b" * 64,
     },
     "alarms": {
         "Environment": "test",

@@ -13,7 +13,7 @@ import tomllib
 import unittest
 from pathlib import Path
 
-from stacks import INFRA, ROOT
+from stacks import GIVEN, INFRA, ROOT, resources, template, text
 
 DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
 UNIT = (INFRA / "systemd" / "cloakroom.service").read_text(encoding="utf-8")
@@ -33,10 +33,22 @@ class Image(unittest.TestCase):
         self.assertNotIn("RUN ", broker)
         self.assertNotIn("ADD ", DOCKERFILE)
 
+    def test_the_folder_for_data_is_the_brokers_in_a_volume_as_well(self):
+        # Docker and Fargate give a volume the owner that the folder has in the image, where VOLUME names its path.
+        # A folder that comes with what is copied before keeps its owner, whatever --chown says.
+        broker, folder = stage("broker"), "/var/lib/cloakroom"
+        self.assertIn(f"&& mv /image{folder} /data\n", stage("build"))
+        self.assertIn(f"\nCOPY --from=build --chown=65532:65532 --chmod=0700 /data {folder}\n", broker)
+        self.assertIn(f'\nVOLUME ["{folder}"]\n', broker)
+        task = resources(template.load(text("service")), GIVEN["service"])["Task"]["Properties"]
+        (container,) = task["ContainerDefinitions"]
+        self.assertEqual(container["MountPoints"], [{"SourceVolume": "data", "ContainerPath": folder}])
+        self.assertEqual(task["Volumes"], [{"Name": "data"}])
+
     def test_bases_are_named_in_full(self):
         bases = set(re.findall(r"^FROM (\S+)", DOCKERFILE, flags=re.M)) - {"scratch"}
         wanted = tomllib.loads((ROOT / "Cargo.toml").read_text(encoding="utf-8"))["package"]["rust-version"]
-        self.assertEqual({re.sub(r"\.\d+-", "-", base, count=1) for base in bases}, {f"rust:{wanted}-bookworm", "busybox:1.37-musl"})
+        self.assertEqual({re.sub(r"\.\d+-", "-", base, count=1) for base in bases}, {f"rust:{wanted}-bookworm"})
 
     def test_the_context_has_what_cargo_wants_and_no_more(self):
         kept = re.findall(r"^!(.*)$", (ROOT / ".dockerignore").read_text(encoding="utf-8"), flags=re.M)
@@ -57,7 +69,7 @@ class Image(unittest.TestCase):
         made = subprocess.run([INFRA / "container" / "sbom.py"], check=True, stdout=subprocess.PIPE).stdout
         told = json.loads(made)
         named = {each["name"]: each for each in told["components"]}
-        self.assertTrue({"actix-web", "aes-gcm", "ring", "aws-sdk-s3"} <= set(named))
+        self.assertTrue({"actix-web", "argon2", "ring", "aws-sdk-s3"} <= set(named))
         # Of tests alone.
         self.assertFalse({"fantoccini", "rqrr", "cloakroom"} & set(named))
         for each in told["components"]:

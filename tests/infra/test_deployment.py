@@ -147,6 +147,7 @@ class Deployment(unittest.TestCase):
                 "KeyArn": core["KeyArn"],
                 "BucketKeyArn": tenant["KeyArn"],
                 "RootKeysArn": core["RootKeysArn"],
+                "DataKeysKeyArn": core["DataKeysKeyArn"],
             },
         )
         service = cls.deploy(
@@ -159,6 +160,7 @@ class Deployment(unittest.TestCase):
                 "BucketName": bucket,
                 "KeyArn": core["KeyArn"],
                 "RootKeysArn": core["RootKeysArn"],
+                "DataKeysKeyArn": core["DataKeysKeyArn"],
                 "TaskRoleArn": roles["TaskRoleArn"],
                 "ExecutionRoleArn": roles["ExecutionRoleArn"],
             },
@@ -306,12 +308,20 @@ class Deployment(unittest.TestCase):
         s3.delete_bucket(Bucket=audit)
 
     def test_keys_turn_once_a_year(self):
-        for arn in (self.core["KeyArn"],):
+        for arn in (self.core["KeyArn"], self.core["DataKeysKeyArn"]):
             self.assertTrue(client("kms").get_key_rotation_status(KeyId=arn)["KeyRotationEnabled"])
+
+    def test_the_key_for_data_keys_is_marked_and_can_have_a_replica(self):
+        kms, arn = client("kms"), self.core["DataKeysKeyArn"]
+        tags = {each["TagKey"]: each["TagValue"] for each in kms.list_resource_tags(KeyId=arn)["Tags"]}
+        self.assertEqual(tags.get("cloakroom:purpose"), "data-keys")
+        self.assertTrue(kms.describe_key(KeyId=arn)["KeyMetadata"]["MultiRegion"])
+        said = {each["Sid"] for each in json.loads(kms.get_key_policy(KeyId=arn, PolicyName="default")["Policy"])["Statement"]}
+        self.assertTrue({"NothingWithoutATenant", "NothingWithoutADeployment"} <= said, said)
 
     def test_the_roles_are_as_written(self):
         iam = client("iam")
-        for output in ("TaskRoleArn", "ExecutionRoleArn", "BootstrapRoleArn"):
+        for output in ("TaskRoleArn", "ExecutionRoleArn", "BootstrapRoleArn", "KeysRoleArn"):
             role = self.roles[output].rsplit("/", 1)[1]
             self.assertTrue(iam.list_role_policies(RoleName=role)["PolicyNames"], role)
 

@@ -13,9 +13,11 @@ import unittest
 
 import botocore.session
 from botocore import xform_name
-from stacks import ACCOUNT, GIVEN, ROOT, key, names, resources, template, text
+from stacks import ACCOUNT, DEPLOYMENT, GIVEN, ROOT, key, names, resources, template, text
 
 KEPT = {"Retain", "RetainExceptOnCreate"}
+# What a ciphertext of KMS is bound to.
+CONTEXT = "kms:EncryptionContext:cloakroom:{}"
 
 
 class Broken(Exception):
@@ -96,7 +98,23 @@ def no_right_is_wider_than_it_says(made):
                 if any(action.startswith("kms:") for action in as_list(statement["Action"])):
                     conditions = statement.get("Condition", {})
                     via = [value for test in conditions.values() for name, value in test.items() if name == "kms:ViaService"]
-                    expect(via, f"{where} uses the key by itself")
+                    expect(via or is_for_a_tenant(statement), f"{where} uses the key by itself")
+
+
+def is_for_a_tenant(statement):
+    """Of the only keys that are used directly: for a tenant of this deployment, and nothing else.
+
+    A test with `StringLike` fails where what it names is missing; one with `ForAllValues` alone does not.
+    """
+    actions, resource = set(as_list(statement["Action"])), statement["Resource"]
+    known = (resource == key("data-keys") and actions == {"kms:Encrypt", "kms:Decrypt"}) or (
+        resource == key("former-data-keys") and actions == {"kms:Decrypt"}
+    )
+    return known and statement.get("Condition") == {
+        "StringEquals": {"aws:ResourceTag/cloakroom:purpose": "data-keys"},
+        "StringLike": {CONTEXT.format("deployment"): DEPLOYMENT, CONTEXT.format("tenant"): "ten_*"},
+        "ForAllValues:StringEquals": {"kms:EncryptionContextKeys": ["cloakroom:deployment", "cloakroom:tenant"]},
+    }
 
 
 # --- core ------------------------------------------------------------------------
@@ -117,6 +135,30 @@ def the_table_is_kept(made):
 def root_keys_are_sealed(made):
     expect(made["RootKeys"]["Properties"].get("KmsKeyId") == "<Key.Arn>", "root keys under Amazon's key")
     expect("SecretString" not in made["RootKeys"]["Properties"], "a secret in a template")
+
+
+def data_keys_have_a_key_of_their_own(made):
+    named = set(re.findall(r'const (?:DEPLOYMENT|TENANT): &str = "([^"]+)";', source("src/kms.rs")))
+    expect(named == {"cloakroom:deployment", "cloakroom:tenant"}, f"the program names other things: {named}")
+    prefix = re.search(r'TenantId, "(\w+)"', source("src/domain/ids.rs"))[1]
+    properties = made["DataKeysKey"]["Properties"]
+    expect({"Key": "cloakroom:purpose", "Value": "data-keys"} in properties.get("Tags", []), "nobody knows which it is")
+    expect(properties.get("MultiRegion") is True, "lost with its region")
+    said = statements(properties["KeyPolicy"])
+    allowed = [each["Principal"] for each in said.values() if each["Effect"] == "Allow"]
+    expect(allowed == [{"AWS": f"arn:aws:iam::{ACCOUNT}:root"}], "others may use it")
+    refused = {
+        "NobodyCopiesItElsewhere": ({"kms:ReplicateKey"}, {"StringNotEquals": {"kms:ReplicaRegion": "us-west-2"}}),
+        "ForNothingElse": ({"kms:CreateGrant", "kms:GenerateDataKey*", "kms:ReEncrypt*"}, None),
+        "NothingWithoutATenant": ({"kms:Encrypt", "kms:Decrypt"}, {"StringNotLike": {CONTEXT.format("tenant"): f"{prefix}_*"}}),
+        "NothingWithoutADeployment": ({"kms:Encrypt", "kms:Decrypt"}, {"Null": {CONTEXT.format("deployment"): "true"}}),
+    }
+    for sid, (actions, condition) in refused.items():
+        each = said.get(sid, {})
+        expect(each.get("Effect") == "Deny" and each["Principal"] == "*" and set(as_list(each["Action"])) == actions, sid)
+        expect(each.get("Condition") == condition, f"{sid}: another condition")
+    elsewhere = [logical for logical, each in made.items() if "<DataKeysKey.Arn>" in json.dumps(each)]
+    expect(not elsewhere, f"{elsewhere} lie under it, too")
 
 
 def checkpoints_are_locked(made):
@@ -317,8 +359,24 @@ NEEDED = {
         "list_object_versions": {"s3:ListBucketVersions"},
         "list_multipart_uploads": {"s3:ListBucketMultipartUploads"},
     },
+    "secretsmanager": {
+        "get_secret_value": {"secretsmanager:GetSecretValue"},
+        "put_secret_value": {"secretsmanager:PutSecretValue"},
+        "update_secret_version_stage": {"secretsmanager:UpdateSecretVersionStage"},
+    },
+    "kms": {
+        "encrypt": {"kms:Encrypt"},
+        "decrypt": {"kms:Decrypt"},
+    },
 }
-WHERE = {"dynamodb": ["src/store/dynamodb.rs", "src/store/dynamodb"], "s3": ["src/objects/s3.rs", "src/objects/s3"]}
+WHERE = {
+    "dynamodb": ["src/store/dynamodb.rs", "src/store/dynamodb"],
+    "s3": ["src/objects/s3.rs", "src/objects/s3"],
+    "secretsmanager": ["src/keys/secrets_manager.rs"],
+    "kms": ["src/kms.rs"],
+}
+# What only a person does, with a command, unless the broker is told to: change the root keys.
+BY_HAND = {"secretsmanager:PutSecretValue", "secretsmanager:UpdateSecretVersionStage"}
 
 
 @functools.cache
@@ -337,8 +395,10 @@ def calls(service):
 
 
 def actions(role, service):
+    """What a role may do itself: what a service does for it is that service's."""
     allowed = [each for policy in role["Policies"] for each in policy["PolicyDocument"]["Statement"] if each["Effect"] == "Allow"]
-    return {action for each in allowed for action in as_list(each["Action"]) if action.startswith(f"{service}:")}
+    itself = [each for each in allowed if "kms:ViaService" not in each.get("Condition", {}).get("StringEquals", {})]
+    return {action for each in itself for action in as_list(each["Action"]) if action.startswith(f"{service}:")}
 
 
 def the_broker_may_do_what_it_does(made):
@@ -346,7 +406,10 @@ def the_broker_may_do_what_it_does(made):
         made_calls = calls(service)
         expect(made_calls <= set(needed), f"nobody has said what {made_calls - set(needed)} needs")
         wanted = set().union(*(needed[call] for call in made_calls))
-        expect(actions(made["TaskRole"]["Properties"], service) == wanted, f"{service}: {wanted}")
+        expect(wanted, f"nothing is asked of {service}: is it elsewhere in the source?")
+        expect(actions(made["TaskRole"]["Properties"], service) == wanted - BY_HAND, f"{service}: {wanted}")
+        if service in ("secretsmanager", "kms"):
+            expect(actions(made["BootstrapRole"]["Properties"], service) == wanted, f"who sets it up, {service}: {wanted}")
 
 
 def rights_end_at_prefixes(made):
@@ -381,14 +444,42 @@ def who_sets_it_up_sees_no_files(made):
                 expect(prefix in {"standing/*", "removed/*", "erased/*", "checkpoints/*", "superseded/*"}, f"{sid}: {prefix}")
 
 
-def root_keys_are_read_by_who_starts(made):
-    def readers(role):
-        return [each for policy in role["Properties"]["Policies"] for each in policy["PolicyDocument"]["Statement"]]
+def all_statements(role):
+    return [each for policy in role["Properties"]["Policies"] for each in policy["PolicyDocument"]["Statement"]]
 
-    for name in ("TaskRole", "ExecutionRole", "BootstrapRole"):
-        secret = [each for each in readers(made[name]) if "secretsmanager:GetSecretValue" in as_list(each["Action"])]
-        expect(len(secret) == (0 if name == "TaskRole" else 1), f"{name} and the root keys")
+
+def root_keys_are_read_by_the_broker_and_changed_by_people(made):
+    read, change = {"secretsmanager:GetSecretValue"}, {"secretsmanager:GetSecretValue", *BY_HAND}
+    may = {"TaskRole": [read], "ExecutionRole": [], "BootstrapRole": [change], "KeysRole": [change]}
+    for name in of_type(made, "AWS::IAM::Role"):
+        secret = [each for each in all_statements(made[name]) if any(a.startswith("secretsmanager:") for a in as_list(each["Action"]))]
+        expect([set(as_list(each["Action"])) for each in secret] == may[name], f"{name} and the root keys")
         expect(all(each["Resource"].endswith(":secret:keys-a") for each in secret), f"{name} reads other secrets")
+        via = "secretsmanager.us-east-1.amazonaws.com"
+        opened = [each for each in all_statements(made[name]) if each.get("Condition") == {"StringEquals": {"kms:ViaService": via}}]
+        wanted = {"kms:Decrypt"} if may[name] == [read] else {"kms:Decrypt", "kms:GenerateDataKey"}
+        expect([set(as_list(each["Action"])) for each in opened] == [wanted] * len(may[name]), f"{name} and the key of the secret")
+        expect(all(each["Resource"] == key("core") for each in opened), f"{name} and other keys")
+
+
+def data_keys_are_for_who_needs_them(made):
+    for name in of_type(made, "AWS::IAM::Role"):
+        used = [each["Resource"] for each in all_statements(made[name]) if is_for_a_tenant(each)]
+        wanted = [key("data-keys"), key("former-data-keys")] if name in ("TaskRole", "BootstrapRole") else []
+        expect(used == wanted, f"{name} and data keys: {used}")
+
+
+def who_replaces_keys_sees_keys_alone(made):
+    (policy,) = made["KeysRole"]["Properties"]["Policies"]
+    said = statements(policy["PolicyDocument"])
+    prefix = re.search(r'fn of_store[^}]*?format!\("([a-z]+#)', source("src/service/rows.rs"))[1]
+    of_store = {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": [f"{prefix}*"]}, "Null": {"dynamodb:LeadingKeys": "false"}}
+    for sid, statement in said.items():
+        for action in as_list(statement["Action"]):
+            service, name = action.split(":")
+            expect(service in ("dynamodb", "kms", "secretsmanager"), f"{sid}: {action}")
+            if service == "dynamodb":
+                expect(name in ("GetItem", "BatchGetItem", "Query") and statement.get("Condition") == of_store, f"{sid} reads others")
 
 
 # --- service -------------------------------------------------------------------------------
@@ -397,6 +488,7 @@ def root_keys_are_read_by_who_starts(made):
 def the_broker_is_contained(made):
     task = made["Task"]["Properties"]
     containers = {each["Name"]: each for each in task["ContainerDefinitions"]}
+    expect(set(containers) == {"broker"}, "something runs beside it")
     for name, container in containers.items():
         expect(container.get("ReadonlyRootFilesystem") is True, f"{name} changes itself")
         expect(container.get("Privileged") is False, f"{name} is the host")
@@ -405,10 +497,14 @@ def the_broker_is_contained(made):
     expect(broker.get("User") == "65532:65532", "root")
     expect(broker["LinuxParameters"]["Capabilities"] == {"Drop": ["ALL"]}, "capabilities")
     expect(broker["HealthCheck"]["Command"] == ["CMD", "/usr/local/bin/cloakroom", "health"], "nobody asks how it is")
-    expect([each for each in broker["MountPoints"] if each["SourceVolume"] == "keys"][0].get("ReadOnly") is True, "keys change")
     expect(not broker.get("Secrets"), "root keys among the variables of the broker")
-    expect("CHOWN" not in containers["keys"]["LinuxParameters"]["Capabilities"]["Drop"], "the keys stay root's")
-    expect(len(containers["keys"]["LinuxParameters"]["Capabilities"]["Drop"]) == 13, "capabilities")
+    told = {each["Name"]: each["Value"] for each in broker["Environment"]}
+    secret = f"secretsmanager:arn:aws:secretsmanager:us-east-1:{ACCOUNT}:secret:keys-a"
+    expect(told.get("CLOAKROOM_ROOT_KEYS") == secret, "root keys are elsewhere")
+    expect(told.get("CLOAKROOM_KMS_KEY") == key("data-keys"), "root keys alone read everything")
+    config = source("src/config.rs")
+    expect(all(f'"{name}"' in config for name in told if name.startswith("CLOAKROOM_")), "settings that there are not")
+    expect([each["SourceVolume"] for each in broker["MountPoints"]] == ["data"], "it writes elsewhere")
     service = made["Service"]["Properties"]
     expect(service.get("EnableExecuteCommand") is False, "a shell in production")
     expect(service["NetworkConfiguration"]["AwsvpcConfiguration"]["AssignPublicIp"] == "DISABLED", "a public address")
@@ -438,6 +534,12 @@ def aws_is_reached_within_the_vpc(made):
         if each["VpcEndpointType"] == "Gateway":
             for statement in each["PolicyDocument"]["Statement"]:
                 expect("*" not in as_list(statement["Resource"]), "another bucket or table through our endpoint")
+    said = {each["ServiceName"].split(".", 3)[3]: each.get("PolicyDocument", {}).get("Statement") for each in endpoints}
+    secret = f"arn:aws:secretsmanager:us-east-1:{ACCOUNT}:secret:keys-a"
+    keys = f"arn:aws:kms:us-east-1:{ACCOUNT}:key/*"
+    anybody = {"Effect": "Allow", "Principal": "*"}
+    expect(said["secretsmanager"] == [{**anybody, "Action": ["secretsmanager:GetSecretValue"], "Resource": secret}], "other secrets")
+    expect(said["kms"] == [{**anybody, "Action": ["kms:Encrypt", "kms:Decrypt"], "Resource": keys}], "keys of other accounts")
 
 
 def the_log_is_sealed_and_ends(made):
@@ -491,7 +593,7 @@ def backups_are_made_and_stay(made):
 
 EVERYWHERE = [every_bucket_is_closed, what_is_kept_outlives_its_stack, every_key_turns_and_stays, no_right_is_wider_than_it_says]
 RULES = {
-    "core": [the_table_is_kept, root_keys_are_sealed, checkpoints_are_locked],
+    "core": [the_table_is_kept, root_keys_are_sealed, data_keys_have_a_key_of_their_own, checkpoints_are_locked],
     "bucket": [
         signatures_age,
         files_are_under_a_key_of_their_own,
@@ -513,7 +615,9 @@ RULES = {
         the_broker_may_do_what_it_does,
         rights_end_at_prefixes,
         who_sets_it_up_sees_no_files,
-        root_keys_are_read_by_who_starts,
+        root_keys_are_read_by_the_broker_and_changed_by_people,
+        data_keys_are_for_who_needs_them,
+        who_replaces_keys_sees_keys_alone,
     ],
     "service": [
         the_broker_is_contained,
@@ -555,6 +659,22 @@ class Promises(unittest.TestCase):
         for name in names():
             self.assertLess(len(text(name).encode()), 51_200, name)
 
+    def test_a_broker_writes_root_keys_only_where_it_is_told_to_replace_them(self):
+        # What it may not do by default is said above.
+        made = resources(template.load(text("roles")), GIVEN["roles"] | {"BrokerReplacesRootKeys": "true"})
+        self.assertEqual(actions(made["TaskRole"]["Properties"], "secretsmanager"), {"secretsmanager:GetSecretValue", *BY_HAND})
+        said = {each.get("Sid"): each for each in all_statements(made["TaskRole"])}
+        self.assertEqual(said["OpenTheRootKeys"]["Action"], ["kms:Decrypt", "kms:GenerateDataKey"])
+        self.assertIn("kms:ViaService", said["OpenTheRootKeys"]["Condition"]["StringEquals"])
+        for rule in EVERYWHERE:
+            rule(made)
+        service = resources(template.load(text("service")), GIVEN["service"] | {"RootKeyDays": "90"})
+        told = {each["Name"]: each["Value"] for each in service["Task"]["Properties"]["ContainerDefinitions"][0]["Environment"]}
+        self.assertEqual(told["CLOAKROOM_ROOT_KEY_DAYS"], "90")
+        self.assertIn('"CLOAKROOM_ROOT_KEY_DAYS"', source("src/config.rs"))
+        (statement,) = service["SecretsEndpoint"]["Properties"]["PolicyDocument"]["Statement"]
+        self.assertEqual(set(statement["Action"]), {"secretsmanager:GetSecretValue", *BY_HAND})
+
     def test_an_emulator_is_given_a_bucket_without_keys(self):
         given = {"BucketName": "files", "AllowedOrigins": "http://localhost:*"}
         made = resources(template.load(text("bucket")), given)
@@ -582,6 +702,14 @@ LOST = [
     ("core", "Resources.Key.Properties.KeyPolicy.Statement.1"),
     ("core", "Resources.Key.Properties.KeyPolicy.Statement.2.Condition"),
     ("core", "Resources.RootKeys.Properties.KmsKeyId"),
+    ("core", "Resources.DataKeysKey.DeletionPolicy"),
+    ("core", "Resources.DataKeysKey.Properties.EnableKeyRotation"),
+    ("core", "Resources.DataKeysKey.Properties.MultiRegion"),
+    ("core", "Resources.DataKeysKey.Properties.Tags"),
+    *[("core", f"Resources.DataKeysKey.Properties.KeyPolicy.Statement.{number}") for number in range(1, 6)],
+    ("core", "Resources.DataKeysKey.Properties.KeyPolicy.Statement.2.Condition"),
+    ("core", "Resources.DataKeysKey.Properties.KeyPolicy.Statement.4.Condition"),
+    ("core", "Resources.DataKeysKey.Properties.KeyPolicy.Statement.5.Condition"),
     ("core", "Resources.AuditBucket.Properties.ObjectLockEnabled"),
     ("core", "Resources.AuditBucket.Properties.ObjectLockConfiguration"),
     ("core", "Resources.AuditBucket.Properties.ObjectLockConfiguration.Rule"),
@@ -620,16 +748,43 @@ LOST = [
     ("roles", ROLE.format("TaskRole", 2, 0) + ".Condition"),
     ("roles", ROLE.format("TaskRole", 1, 1) + ".Action.3"),
     ("roles", ROLE.format("TaskRole", 1, 2)),
-    ("roles", ROLE.format("ExecutionRole", 0, 3) + ".Condition"),
+    ("roles", ROLE.format("TaskRole", 2, 2)),
+    ("roles", ROLE.format("TaskRole", 2, 3)),
+    ("roles", ROLE.format("TaskRole", 2, 3) + ".Condition"),
+    ("roles", ROLE.format("TaskRole", 2, 4)),
+    *[
+        ("roles", f"{ROLE.format(role, policy, number)}.Condition{test}")
+        for role, policy, number in (("TaskRole", 2, 4), ("BootstrapRole", 0, 9))
+        for test in (
+            "",
+            ".StringEquals",
+            ".StringLike",
+            ".StringLike.kms:EncryptionContext:cloakroom:deployment",
+            ".StringLike.kms:EncryptionContext:cloakroom:tenant",
+            ".ForAllValues:StringEquals",
+        )
+    ],
+    ("roles", ROLE.format("TaskRole", 2, 5) + ".If.1.Condition"),
+    ("roles", ROLE.format("BootstrapRole", 0, 7) + ".Action.2"),
+    ("roles", ROLE.format("BootstrapRole", 0, 9)),
+    ("roles", ROLE.format("KeysRole", 0, 0) + ".Condition"),
+    ("roles", ROLE.format("KeysRole", 0, 0) + ".Condition.Null"),
+    ("roles", ROLE.format("KeysRole", 0, 1) + ".Condition"),
+    ("roles", ROLE.format("KeysRole", 0, 2) + ".Action.2"),
+    ("roles", ROLE.format("KeysRole", 0, 3) + ".Condition"),
     ("roles", "Resources.TaskRole.Properties.AssumeRolePolicyDocument.Statement.0.Condition"),
-    ("service", "Resources.Task.Properties.ContainerDefinitions.1.User"),
-    ("service", "Resources.Task.Properties.ContainerDefinitions.1.ReadonlyRootFilesystem"),
+    ("service", "Resources.Task.Properties.ContainerDefinitions.0.User"),
     ("service", "Resources.Task.Properties.ContainerDefinitions.0.ReadonlyRootFilesystem"),
-    ("service", "Resources.Task.Properties.ContainerDefinitions.1.LinuxParameters.Capabilities"),
+    ("service", "Resources.Task.Properties.ContainerDefinitions.0.LinuxParameters.Capabilities"),
+    ("service", "Resources.Task.Properties.ContainerDefinitions.0.Environment.5"),
+    ("service", "Resources.Task.Properties.ContainerDefinitions.0.Environment.6"),
+    ("service", "Resources.Task.Properties.ContainerDefinitions.0.MountPoints.0"),
     ("service", "Resources.Service.Properties.EnableExecuteCommand"),
     ("service", "Resources.LogGroup.Properties.KmsKeyId"),
     ("service", "Resources.LogGroup.Properties.RetentionInDays"),
     ("service", "Resources.KmsEndpoint"),
+    ("service", "Resources.KmsEndpoint.Properties.PolicyDocument"),
+    ("service", "Resources.SecretsEndpoint.Properties.PolicyDocument"),
     ("service", "Resources.Balancer.Properties.LoadBalancerAttributes.1"),
     ("alarms", "Resources.ErrorRate"),
     ("alarms", "Resources.ErrorRate.Properties.AlarmActions"),
@@ -644,6 +799,9 @@ WIDENED = [
     ("core", "Parameters.AuditRetentionDays.Default", 1),
     ("core", "Parameters.DeletionProtection.Default", "false"),
     ("core", "Resources.RootKeys.Properties.SecretString", "hunter2"),
+    ("core", "Resources.Table.Properties.SSESpecification.KMSMasterKeyId", template.Tag({"GetAtt": "DataKeysKey.Arn"})),
+    ("core", "Resources.DataKeysKey.Properties.KeyPolicy.Statement.0.Principal", {"AWS": "*"}),
+    ("core", "Resources.DataKeysKey.Properties.KeyPolicy.Statement.4.Condition.StringNotLike", {CONTEXT.format("tenant"): "*"}),
     ("bucket", "Parameters.MaxSignatureAgeMilliseconds.Default", 3_600_000),
     ("bucket", "Parameters.MaxSignatureAgeMilliseconds.MaxValue", 604_800_000),
     ("bucket", POLICY.format("BucketPolicy", 1) + ".Action", "s3:GetObject"),
@@ -663,11 +821,24 @@ WIDENED = [
     ("roles", ROLE.format("TaskRole", 1, 1) + ".Resource", "arn:aws:s3:::files/*"),
     ("roles", ROLE.format("TaskRole", 1, 1) + ".Action.0", "s3:PutObjectAcl"),
     ("roles", ROLE.format("BootstrapRole", 0, 5) + ".Resource.0", "arn:aws:s3:::files/vault/*"),
-    ("roles", ROLE.format("ExecutionRole", 0, 2) + ".Resource", "arn:aws:secretsmanager:us-east-1:000000000000:secret:*"),
+    ("roles", "Parameters.BrokerReplacesRootKeys.Default", "true"),
+    ("roles", ROLE.format("TaskRole", 2, 2) + ".Resource", "arn:aws:secretsmanager:us-east-1:000000000000:secret:*"),
+    ("roles", ROLE.format("TaskRole", 2, 2) + ".Action", ["secretsmanager:GetSecretValue", "secretsmanager:PutSecretValue"]),
+    ("roles", ROLE.format("TaskRole", 2, 4) + ".Action.0", "kms:GenerateDataKey"),
+    ("roles", ROLE.format("TaskRole", 2, 4) + ".Resource", key("core")),
+    ("roles", ROLE.format("TaskRole", 2, 4) + ".Condition.StringLike.kms:EncryptionContext:cloakroom:tenant", "*"),
+    ("roles", ROLE.format("TaskRole", 2, 4) + ".Condition.StringLike.kms:EncryptionContext:cloakroom:deployment", "*"),
+    ("roles", ROLE.format("TaskRole", 2, 5) + ".If.1.Action", ["kms:Encrypt", "kms:Decrypt"]),
+    ("roles", ROLE.format("KeysRole", 0, 0) + ".Action.0", "dynamodb:Scan"),
+    ("roles", ROLE.format("KeysRole", 0, 0) + ".Condition.ForAllValues:StringLike", {"dynamodb:LeadingKeys": ["*"]}),
     ("service", "Resources.BrokerGroup.Properties.SecurityGroupIngress.0", {"FromPort": 8080, "ToPort": 8082, "CidrIp": "0.0.0.0/0"}),
+    ("service", "Parameters.RootKeyDays.Default", "90"),
     ("service", "Parameters.TlsPolicy.Default", "ELBSecurityPolicy-2016-08"),
     ("service", "Resources.Service.Properties.NetworkConfiguration.AwsvpcConfiguration.AssignPublicIp", "ENABLED"),
     ("service", "Resources.BucketEndpoint.Properties.PolicyDocument.Statement.0.Resource", "*"),
+    ("service", "Resources.KmsEndpoint.Properties.PolicyDocument.Statement.0.Resource", "*"),
+    ("service", "Resources.SecretsEndpoint.Properties.PolicyDocument.Statement.0.Action", "secretsmanager:*"),
+    ("service", "Resources.Task.Properties.ContainerDefinitions.0.Environment.5.Value", "env:ROOT_KEYS"),
     ("alarms", "Resources.ErrorRate.Properties.Threshold", 50),
     ("alarms", "Resources.LedgerBrokenFilter.Properties.FilterPattern", '{ $.event = "ledger_borken" }'),
 ]

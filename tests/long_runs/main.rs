@@ -11,7 +11,11 @@
 #![expect(unreachable_pub, reason = "modules of one binary share by plain pub")]
 
 mod large_file;
+mod many_kills;
 mod many_rotations;
+
+#[path = "../suite/program/crashing.rs"]
+mod crashing;
 
 #[path = "../suite/program/process.rs"]
 #[expect(dead_code, reason = "it is shared with the other tests, which use all of it")]
@@ -24,6 +28,7 @@ mod balancer;
 mod replica_load;
 
 #[path = "../suite/program/replicated.rs"]
+#[expect(dead_code, reason = "it is shared with the other tests, which use all of it")]
 mod replicated;
 
 #[path = "../suite/program/rehearsal.rs"]

@@ -81,6 +81,7 @@ mod rotation;
 mod sealing;
 mod smoke;
 mod tenants_apart;
+mod vouched;
 mod webhook_deliveries;
 mod webhooks;
 

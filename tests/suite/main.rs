@@ -12,6 +12,7 @@ mod api;
 mod architecture;
 mod delivery;
 mod doctor;
+mod faults;
 mod objects;
 mod oidc;
 mod program;

@@ -70,6 +70,15 @@ impl Arriving {
         self.client.shutdown(Shutdown::Both)
     }
 
+    /// Lets it pass, and keeps the answer.
+    pub fn pass_and_lose(self, behind: &str) -> io::Result<()> {
+        let mut server = self.begun(behind)?;
+        let (mut from_client, mut to_server) = (self.client.try_clone()?, server.try_clone()?);
+        thread::spawn(move || io::copy(&mut from_client, &mut to_server));
+        io::copy(&mut server, &mut io::sink())?;
+        self.client.shutdown(Shutdown::Both)
+    }
+
     pub fn refuse(mut self) -> io::Result<()> {
         self.client.write_all(b"HTTP/1.1 403 X\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")?;
         // What still comes is read, or the client would lose the answer.

@@ -1,8 +1,12 @@
 //! Copies of stored objects.
 
-use std::io::{self, ErrorKind, Read};
+use std::{
+    io::{self, ErrorKind},
+    sync::Arc,
+};
 
 use crate::{
+    crypto::data_key::DataKey,
     entropy::Entropy,
     objects::{ContentType, ETag, ObjectFacts, ObjectKey},
 };
@@ -10,17 +14,18 @@ use crate::{
 use super::{PIECE, files::Files, receive::Writing};
 
 /// Copies by a second name for the same file, which costs nothing; where that
-/// cannot be, or under another type, by its bytes. Nothing when the source is
-/// not what was pinned.
+/// cannot be, or under another type, by its bytes. Both are of one owner. Nothing when the
+/// source is not what was pinned.
 pub(super) fn copy(
     files: &Files,
-    entropy: &dyn Entropy,
+    owner: Option<&DataKey>,
+    entropy: Arc<dyn Entropy>,
     from: &ObjectKey,
     pinned: &ETag,
     to: &ObjectKey,
     content_type: &ContentType,
 ) -> io::Result<Option<ObjectFacts>> {
-    let Some((mut source, link)) = files.find_linked(from, entropy)? else {
+    let Some((source, link)) = files.find_linked(from, owner, entropy.as_ref())? else {
         return Ok(None);
     };
     if source.facts.etag != *pinned {
@@ -32,13 +37,12 @@ pub(super) fn copy(
         files.publish(link, to)?;
         return Ok(Some(source.facts));
     }
-    let mut writing = Writing::begin(files, entropy)?;
-    let mut piece = vec![0; PIECE];
-    loop {
-        match source.file.read(&mut piece)? {
-            0 => break,
-            read => writing.append(&piece[..read])?,
-        }
+    let mut writing = Writing::begin(files, owner, entropy)?;
+    let mut at = 0;
+    while at < source.facts.size {
+        let piece = source.at_rest.read(&source.file, at..source.facts.size, source.facts.size, PIECE)?;
+        writing.append(&piece)?;
+        at += piece.len() as u64;
     }
     let written = writing.finish(content_type)?;
     if written.facts.etag != *pinned {

@@ -23,12 +23,21 @@ use std::{
 };
 
 use crate::{
+    crypto::data_key::DataKey,
+    disk,
     domain::instant::Instant,
     entropy::Entropy,
     objects::{Doomed, ListedObject, ObjectFacts, ObjectFolder, ObjectKey},
 };
 
-use super::{header, multipart, place};
+use super::{
+    at_rest::{AtRest, damaged},
+    header, multipart, place,
+};
+
+/// Clients fill the disk so far and no further: what is left is for the broker's own, the store's commits first of all, of
+/// which deleting a file is one.
+const RESERVED: u64 = 128 * 1024 * 1024;
 
 /// The folder of all objects.
 pub(super) struct Files {
@@ -51,12 +60,34 @@ impl Drop for Temporary {
     }
 }
 
-/// A stored object, open for reading. What is read stays what it was, even
+/// A stored object, open for reading. What is read of it stays what it was, even
 /// when the key is written again or removed meanwhile.
 pub(super) struct Opened {
-    /// Stands at the first byte of the object.
     pub(super) file: File,
     pub(super) facts: ObjectFacts,
+    pub(super) at_rest: AtRest,
+}
+
+impl Opened {
+    /// What lies in the file, if it is whole, and its owner's; nobody's, where none is named.
+    fn at(path: &Path, owner: Option<&DataKey>) -> io::Result<Option<Self>> {
+        let mut file = match File::open(path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            other => other?,
+        };
+        let length = file.metadata()?.len();
+        let mut head = [0; header::LENGTH];
+        file.read_exact(&mut head).map_err(|_| damaged())?;
+        let (at_rest, facts) = match owner {
+            None => (AtRest::Open, header::decode(&head)),
+            Some(owner) => {
+                let (key, facts) = owner.open_head(header::SEALED, &head).map_err(|_| damaged())?;
+                (AtRest::Sealed(Box::new(key)), header::read_facts(&facts))
+            }
+        };
+        let facts = facts.filter(|facts| at_rest.file_length(facts.size) == Some(length)).ok_or_else(damaged)?;
+        Ok(Some(Self { file, facts, at_rest }))
+    }
 }
 
 impl Files {
@@ -89,8 +120,8 @@ impl Files {
     }
 
     /// Opens the object under the key.
-    pub(super) fn find(&self, key: &ObjectKey) -> io::Result<Option<Opened>> {
-        opened(&self.path_of(key))
+    pub(super) fn find(&self, key: &ObjectKey, owner: Option<&DataKey>) -> io::Result<Option<Opened>> {
+        Opened::at(&self.path_of(key), owner)
     }
 
     /// Whether something is stored under the key.
@@ -103,12 +134,15 @@ impl Files {
     pub(super) fn find_linked(
         &self,
         key: &ObjectKey,
+        owner: Option<&DataKey>,
         entropy: &dyn Entropy,
     ) -> io::Result<Option<(Opened, Option<Temporary>)>> {
         match self.linked(&self.path_of(key), entropy) {
-            Ok(link) => Ok(opened(&link.0)?.map(|object| (object, Some(link)))),
+            Ok(link) => Ok(Opened::at(&link.0, owner)?.map(|object| (object, Some(link)))),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-            Err(error) if error.kind() == ErrorKind::TooManyLinks => Ok(self.find(key)?.map(|object| (object, None))),
+            Err(error) if error.kind() == ErrorKind::TooManyLinks => {
+                Ok(self.find(key, owner)?.map(|object| (object, None)))
+            }
             Err(error) => Err(error),
         }
     }
@@ -191,6 +225,14 @@ impl Files {
         &self.parts
     }
 
+    /// Whether there is room for more from clients.
+    pub(super) fn has_room(&self) -> io::Result<()> {
+        match disk::left(&self.objects)? {
+            Some(left) if left < RESERVED => Err(ErrorKind::StorageFull.into()),
+            Some(_) | None => Ok(()),
+        }
+    }
+
     /// Whether the folder is there and can be written to.
     pub(super) fn probe(&self, entropy: &dyn Entropy) -> io::Result<()> {
         self.temporary(entropy).map(drop)
@@ -223,22 +265,6 @@ impl Files {
         }
         Ok(folder)
     }
-}
-
-fn opened(path: &Path) -> io::Result<Option<Opened>> {
-    let mut file = match File::open(path) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-        other => other?,
-    };
-    let damaged = || io::Error::new(ErrorKind::InvalidData, "the file of an object is damaged");
-    let length = file.metadata()?.len();
-    let mut head = [0; header::LENGTH];
-    file.read_exact(&mut head).map_err(|_| damaged())?;
-    let facts = header::decode(&head).ok_or_else(damaged)?;
-    if length.checked_sub(header::LENGTH as u64) != Some(facts.size) {
-        return Err(damaged());
-    }
-    Ok(Some(Opened { file, facts }))
 }
 
 pub(super) fn sync_folder(folder: &Path) -> io::Result<()> {

@@ -106,7 +106,7 @@ mod tests {
     #[test]
     fn one_at_a_time_and_none_after_settling() {
         let inbox = Arc::new(Inbox::new(&[]));
-        let key = ObjectKey::from_sealed("inbox/x".into());
+        let key = ObjectKey::from_sealed("inbox/x".into(), None);
         let first = inbox.enter(&key).unwrap();
         assert!(inbox.enter(&key).is_none());
         assert!(first.may_land());
@@ -119,7 +119,7 @@ mod tests {
         drop(second);
         assert!(inbox.enter(&key).is_none());
 
-        let other = ObjectKey::from_sealed("inbox/y".into());
+        let other = ObjectKey::from_sealed("inbox/y".into(), None);
         let restarted = Arc::new(Inbox::new(&[settlement]));
         assert!(restarted.enter(&key).is_none() && restarted.enter(&other).is_some());
         let (_, ended) = inbox.settle(&other, Instant::from_unix_seconds(1).plus(LONGEST_UPLOAD));

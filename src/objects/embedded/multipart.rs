@@ -1,7 +1,7 @@
 //! Uploads in parts, as folders.
 //!
 //! ```text
-//! parts/<SHA-256 of the upload's id>/data    512 bytes for the header, then each part at its place
+//! parts/<SHA-256 of the upload's id>/data    512 bytes for the header, then each part at its place, sealed
 //! parts/<SHA-256 of the upload's id>/parts   see `slots`
 //! ```
 //!
@@ -18,12 +18,14 @@ use std::{
     io::{self, ErrorKind},
     os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
+    sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use sha2::{Digest, Sha256};
 
 use crate::{
+    crypto::{data_key::DataKey, file_key::CHUNK},
     domain::instant::Instant,
     entropy::Entropy,
     objects::{ContentType, LARGEST_PART, MOST_PARTS, MultipartId, ObjectKey, SMALLEST_PART, StoredPart},
@@ -31,6 +33,7 @@ use crate::{
 
 use super::{
     PIECE,
+    at_rest::{AtRest, Laying, damaged},
     files::{Files, sync_folder},
     header,
     slots::{HEAD, Head, SLOT, Slot},
@@ -49,6 +52,14 @@ pub(super) fn name_of(upload: &MultipartId) -> String {
 pub(super) struct Folder {
     path: PathBuf,
     pub(super) head: Head,
+    /// Of what the parts become: always sealed.
+    at_rest: Arc<AtRest>,
+}
+
+/// The folder of an upload, as far as it can be seen without the key of its tenant.
+struct Unopened {
+    path: PathBuf,
+    head: [u8; HEAD],
     /// When its slots were written last.
     last_used: SystemTime,
 }
@@ -60,12 +71,14 @@ pub(super) struct Folder {
 pub(super) struct OpenFiles {
     data: File,
     slots: File,
+    at_rest: Arc<AtRest>,
 }
 
 impl Folder {
     /// Makes a new, empty upload.
     pub(super) fn begin(
         files: &Files,
+        owner: &DataKey,
         entropy: &dyn Entropy,
         key: &ObjectKey,
         content_type: &ContentType,
@@ -74,7 +87,8 @@ impl Folder {
         let upload = MultipartId(base16ct::lower::encode_string(&entropy.bytes::<32>()));
         let path = files.parts().join(name_of(&upload));
         DirBuilder::new().mode(0o700).create(&path)?;
-        let head = Head::new(key, content_type.clone(), part_checksums).encode();
+        let head = Head::new(key, content_type.clone(), part_checksums);
+        let head = head.seal(&owner.new_file_key(entropy), entropy).map_err(io::Error::other)?;
         // What is left of this after a fault, the next start removes.
         for (name, begin) in [("data", [0; header::LENGTH]), ("parts", head)] {
             let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path.join(name))?;
@@ -87,47 +101,35 @@ impl Folder {
     }
 
     /// The upload to this key, unless it has ended.
-    pub(super) fn find(files: &Files, key: &ObjectKey, upload: &MultipartId) -> io::Result<Option<Self>> {
-        let found = Self::at(files.parts().join(name_of(upload)))?;
-        Ok(found.filter(|folder| folder.head.is_for(key)))
-    }
-
-    fn at(path: PathBuf) -> io::Result<Option<Self>> {
-        let open = || {
-            let slots = File::open(path.join("parts"))?;
-            let mut head = [0; HEAD];
-            slots.read_exact_at(&mut head, 0)?;
-            io::Result::Ok((head, slots.metadata()?.modified()?, fs::metadata(path.join("data"))?.nlink()))
-        };
-        match open() {
-            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::UnexpectedEof) => Ok(None),
-            Err(error) => Err(error),
-            Ok((.., names)) if names > 1 => Ok(None),
-            Ok((head, last_used, _)) => Ok(Head::decode(&head).map(|head| Self { path, head, last_used })),
-        }
-    }
-
-    /// Whether no part has arrived, or was given up, for so long that nobody can want it any more.
-    fn is_at_rest(&self, now: Instant) -> bool {
-        let used = self.last_used.duration_since(UNIX_EPOCH).unwrap_or_default();
-        Instant::from_unix_seconds(used.as_secs()).plus(LONGEST_REST) <= now
+    pub(super) fn find(
+        files: &Files,
+        owner: &DataKey,
+        key: &ObjectKey,
+        upload: &MultipartId,
+    ) -> io::Result<Option<Self>> {
+        let Some(found) = Unopened::at(files.parts().join(name_of(upload)))? else { return Ok(None) };
+        // It cannot be told from one of another tenant's, or whose key was drawn anew: none of them is gone on with.
+        let Ok((head, key_of_file)) = Head::open(owner, &found.head) else { return Ok(None) };
+        let folder = Self { path: found.path, head, at_rest: Arc::new(AtRest::Sealed(Box::new(key_of_file))) };
+        Ok(Some(folder).filter(|folder| folder.head.is_for(key)))
     }
 
     /// Opens the files for a sender.
     pub(super) fn open(&self) -> io::Result<OpenFiles> {
         let open = |name| OpenOptions::new().write(true).open(self.path.join(name));
-        Ok(OpenFiles { data: open("data")?, slots: open("parts")? })
+        Ok(OpenFiles { data: open("data")?, slots: open("parts")?, at_rest: Arc::clone(&self.at_rest) })
     }
 
     /// The parts that have arrived, in order.
     pub(super) fn arrived(&self) -> io::Result<Vec<Slot>> {
         let slots = fs::read(self.path.join("parts"))?;
-        Ok(Slot::all_in(slots.get(HEAD..).unwrap_or_default()))
+        let AtRest::Sealed(key) = self.at_rest.as_ref() else { return Err(damaged()) };
+        Ok(Slot::all_in(key, slots.get(HEAD..).unwrap_or_default()))
     }
 
     /// Gives the data the name of the object, if exactly the parts that were named have arrived, and the
     /// key is free.
-    fn publish(&self, files: &Files, key: &ObjectKey, named: &[StoredPart]) -> io::Result<bool> {
+    fn publish(&self, files: &Files, entropy: &dyn Entropy, key: &ObjectKey, named: &[StoredPart]) -> io::Result<bool> {
         let arrived = self.arrived()?;
         let is_as_named = arrived.iter().map(Slot::stored).eq(named.iter().cloned());
         if !is_as_named || !is_whole(&arrived) || files.is_taken(key)? {
@@ -139,8 +141,8 @@ impl Folder {
             return Ok(false);
         };
         // A part that never arrived may have left bytes behind the last one.
-        data.set_len(header::LENGTH as u64 + size)?;
-        data.write_all_at(&header::encode(size, &sha256, &self.head.content_type), 0)?;
+        data.set_len(self.at_rest.file_length(size).ok_or(ErrorKind::FileTooLarge)?)?;
+        data.write_all_at(&self.at_rest.header(size, &sha256, &self.head.content_type, entropy)?, 0)?;
         data.sync_all()?;
         files.link_new(&self.path.join("data"), key)
     }
@@ -149,21 +151,19 @@ impl Folder {
     /// is the one look at what really lies on disk, and says which part is to be sent again.
     fn hash(&self, data: &File, arrived: &[Slot]) -> io::Result<Option<[u8; 32]>> {
         let mut whole = Sha256::new();
-        let mut piece = vec![0; PIECE];
         for slot in arrived {
             let mut part = Sha256::new();
-            let (mut position, mut left) = (header::LENGTH as u64 + slot.offset(), slot.size);
-            while left > 0 {
-                let length = usize::try_from(left).unwrap_or(PIECE).min(PIECE);
-                match data.read_exact_at(&mut piece[..length], position) {
-                    Err(error) if error.kind() == ErrorKind::UnexpectedEof => break,
+            let mut left = slot.offset()..slot.offset() + slot.size;
+            while !left.is_empty() {
+                let piece = match self.at_rest.read(data, left.clone(), left.end, PIECE) {
+                    Err(error) if matches!(error.kind(), ErrorKind::InvalidData | ErrorKind::UnexpectedEof) => break,
                     other => other?,
-                }
-                whole.update(&piece[..length]);
-                part.update(&piece[..length]);
-                (position, left) = (position + length as u64, left - length as u64);
+                };
+                whole.update(&piece);
+                part.update(&piece);
+                left.start += piece.len() as u64;
             }
-            if left > 0 || part.finalize().as_slice() != slot.sha256 {
+            if !left.is_empty() || part.finalize().as_slice() != slot.sha256 {
                 self.open()?.forget(slot.number)?;
                 return Ok(None);
             }
@@ -177,10 +177,43 @@ impl Folder {
     }
 }
 
+impl Unopened {
+    fn at(path: PathBuf) -> io::Result<Option<Self>> {
+        let open = || {
+            let slots = File::open(path.join("parts"))?;
+            let mut head = [0; HEAD];
+            slots.read_exact_at(&mut head, 0)?;
+            io::Result::Ok((head, slots.metadata()?.modified()?, fs::metadata(path.join("data"))?.nlink()))
+        };
+        match open() {
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::UnexpectedEof) => Ok(None),
+            Err(error) => Err(error),
+            Ok((.., names)) if names > 1 => Ok(None),
+            Ok((head, last_used, _)) => Ok(Head::is_one(&head).then_some(Self { path, head, last_used })),
+        }
+    }
+
+    /// Whether no part has arrived, or was given up, for so long that nobody can want it any more.
+    fn is_at_rest(&self, now: Instant) -> bool {
+        let used = self.last_used.duration_since(UNIX_EPOCH).unwrap_or_default();
+        Instant::from_unix_seconds(used.as_secs()).plus(LONGEST_REST) <= now
+    }
+}
+
 impl OpenFiles {
-    /// Writes bytes to their place in the object.
-    pub(super) fn write(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
-        self.data.write_all_at(bytes, header::LENGTH as u64 + offset)
+    /// Where a part begins.
+    pub(super) fn begin_part(&self, number: u32, part_size: u64) -> io::Result<Laying> {
+        Laying::of_a_part(&self.at_rest, number.saturating_sub(1), part_size)
+    }
+
+    /// Writes bytes of a part that has begun.
+    pub(super) fn write(&self, laying: &mut Laying, bytes: &[u8], entropy: &dyn Entropy) -> io::Result<()> {
+        laying.append(&self.data, &self.at_rest, bytes, entropy)
+    }
+
+    /// Writes what is left of the bytes of a part.
+    pub(super) fn finish(&self, laying: &mut Laying, entropy: &dyn Entropy) -> io::Result<()> {
+        laying.finish(&self.data, &self.at_rest, entropy)
     }
 
     /// The part has not arrived, whatever came before: that is on disk when this returns.
@@ -190,14 +223,17 @@ impl OpenFiles {
     }
 
     /// The part has arrived: its bytes, and then its slot, are on disk when this returns.
-    pub(super) fn arrived(&self, slot: &Slot) -> io::Result<()> {
+    pub(super) fn arrived(&self, slot: &Slot, entropy: &dyn Entropy) -> io::Result<()> {
+        let AtRest::Sealed(key) = self.at_rest.as_ref() else { return Err(damaged()) };
         self.data.sync_data()?;
-        self.slots.write_all_at(&slot.encode(), Slot::position(slot.number))?;
+        let sealed = slot.seal(key, entropy).map_err(io::Error::other)?;
+        self.slots.write_all_at(&sealed, Slot::position(slot.number))?;
         self.slots.sync_data()
     }
 }
 
-/// Whether the parts are one object without a gap, of sizes that S3 would take as well.
+/// Whether the parts are one object without a gap, of sizes that S3 would take as well; and, of several, such that the
+/// chunks of the file do not end in the midst.
 fn is_whole(parts: &[Slot]) -> bool {
     let Some((last, before)) = parts.split_last() else {
         return false;
@@ -206,22 +242,44 @@ fn is_whole(parts: &[Slot]) -> bool {
     parts.iter().map(|part| part.number).eq(1..=last.number)
         && last.number <= MOST_PARTS
         && last.size <= LARGEST_PART.min(last.part_size)
-        && (before.is_empty() || last.part_size >= SMALLEST_PART)
+        && (before.is_empty() || last.part_size >= SMALLEST_PART && last.part_size.is_multiple_of(CHUNK as u64))
         && before.iter().all(full)
 }
 
 /// Makes one object of exactly these parts; nothing of the upload stays then. Nobody
 /// may write meanwhile, nor later unless the upload can still be found.
-pub(super) fn publish(files: &Files, key: &ObjectKey, upload: &MultipartId, parts: &[StoredPart]) -> io::Result<bool> {
-    let Some(folder) = Folder::find(files, key, upload)? else {
+pub(super) fn publish(
+    files: &Files,
+    owner: &DataKey,
+    entropy: &dyn Entropy,
+    key: &ObjectKey,
+    upload: &MultipartId,
+    parts: &[StoredPart],
+) -> io::Result<bool> {
+    let Some(folder) = Folder::find(files, owner, key, upload)? else {
         return Ok(false);
     };
-    let published = folder.publish(files, key, parts)?;
+    let published = folder.publish(files, entropy, key, parts)?;
     if published {
         // The object is there. Should this fail, the next start removes what is left.
         let _ = folder.remove();
     }
     Ok(published)
+}
+
+/// Whether an upload of this name is under way.
+pub(super) fn is_there(files: &Files, name: &str) -> io::Result<bool> {
+    fs::exists(files.parts().join(name))
+}
+
+/// Removes the upload to this key, and all that has arrived of it; without the key of its tenant, whichever key it goes to: ids
+/// of uploads are random. Tells whether there was one. Nobody may write meanwhile.
+pub(super) fn abort(files: &Files, owner: Option<&DataKey>, key: &ObjectKey, upload: &MultipartId) -> io::Result<bool> {
+    let path = match owner {
+        Some(owner) => Folder::find(files, owner, key, upload)?.map(|folder| folder.path),
+        None => Unopened::at(files.parts().join(name_of(upload)))?.map(|folder| folder.path),
+    };
+    path.map(|path| remove(&path)).transpose().map(|removed| removed.is_some())
 }
 
 /// Removes what an earlier run has published or never finished making, and what
@@ -230,7 +288,8 @@ pub(super) fn publish(files: &Files, key: &ObjectKey, upload: &MultipartId, part
 pub(super) fn sweep(parts: &Path, now: Instant) -> io::Result<()> {
     for entry in fs::read_dir(parts)? {
         let path = entry?.path();
-        if Folder::at(path.clone())?.is_none_or(|folder| folder.is_at_rest(now)) {
+        if Unopened::at(path.clone())?.is_none_or(|folder| folder.is_at_rest(now)) {
+            tracing::info!(upload = ?path.file_name(), "an upload in parts that cannot be gone on with is removed");
             remove(&path)?;
         }
     }
@@ -242,7 +301,7 @@ pub(super) fn at_rest(files: &Files, now: Instant) -> io::Result<Vec<String>> {
     let mut names = Vec::new();
     for entry in fs::read_dir(files.parts())? {
         let entry = entry?;
-        if Folder::at(entry.path())?.is_some_and(|folder| folder.is_at_rest(now)) {
+        if Unopened::at(entry.path())?.is_some_and(|folder| folder.is_at_rest(now)) {
             names.extend(entry.file_name().into_string());
         }
     }
@@ -252,8 +311,8 @@ pub(super) fn at_rest(files: &Files, now: Instant) -> io::Result<Vec<String>> {
 /// Removes the upload of this name, unless somebody has gone on with it: the answer says which.
 /// Nobody may write meanwhile.
 pub(super) fn remove_at_rest(files: &Files, name: &str, now: Instant) -> io::Result<bool> {
-    match Folder::at(files.parts().join(name))?.filter(|folder| folder.is_at_rest(now)) {
-        Some(folder) => folder.remove().map(|()| true),
+    match Unopened::at(files.parts().join(name))?.filter(|folder| folder.is_at_rest(now)) {
+        Some(folder) => remove(&folder.path).map(|()| true),
         None => Ok(false),
     }
 }

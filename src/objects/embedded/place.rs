@@ -32,7 +32,7 @@ use crate::{
     objects::{ListedObject, ObjectFolder, ObjectKey},
 };
 
-use super::header;
+use super::at_rest::AtRest;
 
 /// As many as one page of S3 has.
 const LONGEST_LIST: usize = 1000;
@@ -43,6 +43,13 @@ pub(super) fn path_of(key: &ObjectKey) -> PathBuf {
         let name = base16ct::lower::encode_string(&Sha256::digest(key.as_str()));
         Path::new("hashed").join(&name[..2]).join(&name[2..4]).join(name)
     })
+}
+
+/// Where an object lies, as an operator is told. The name of what is in an inbox is a secret.
+pub(super) fn told(key: &ObjectKey) -> String {
+    let path = path_of(key);
+    let shown = if key.is_inbox() { path.parent().unwrap_or(&path) } else { &path };
+    format!("objects/{}", shown.display())
 }
 
 /// The path of a key that can be listed, if it is one, to the letter.
@@ -88,7 +95,7 @@ pub(super) fn list(objects: &Path, folder: ObjectFolder, after: Option<&ObjectKe
             let key = ObjectKey::in_folder(folder, &name);
             if key.as_str() > after
                 && objects.join(path_of(&key)) == path
-                && let Some((size, created_at)) = size_and_time(&path)?
+                && let Some((size, created_at)) = size_and_time(&path, folder.owner().is_some())?
             {
                 listed.push(ListedObject { key, size, created_at });
             }
@@ -113,23 +120,24 @@ fn sorted(folder: &Path) -> io::Result<Vec<(String, PathBuf)>> {
 }
 
 /// Nothing when the object has gone meanwhile.
-fn size_and_time(path: &Path) -> io::Result<Option<(u64, Instant)>> {
+fn size_and_time(path: &Path, is_sealed: bool) -> io::Result<Option<(u64, Instant)>> {
     let found = match fs::metadata(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         other => other?,
     };
     let since_epoch = found.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default();
     let created_at = Instant::from_unix_millis(u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX));
-    Ok(Some((found.len().saturating_sub(header::LENGTH as u64), created_at)))
+    Ok(Some((AtRest::size_of(is_sealed, found.len()), created_at)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::domain::tenant::{Mode, Namespace};
+    use crate::{crypto::file_key::OVERHEAD, objects::embedded::header};
 
     fn path(key: &str) -> String {
-        path_of(&ObjectKey::from_sealed(key.into())).to_str().unwrap().to_owned()
+        path_of(&ObjectKey::from_sealed(key.into(), None)).to_str().unwrap().to_owned()
     }
 
     #[test]
@@ -183,7 +191,7 @@ mod tests {
         for key in &keys {
             let path = objects.path().join(path_of(key));
             fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, [0; header::LENGTH + 1]).unwrap();
+            fs::write(path, [0; header::LENGTH + OVERHEAD + 1]).unwrap();
         }
         // What is no object of ours is passed over.
         let foreign = objects.path().join(path_of(&keys[0])).with_file_name("0");

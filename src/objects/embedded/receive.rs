@@ -3,20 +3,18 @@
 //! They are hashed and written in big pieces off the async threads, into a
 //! temporary file that vanishes with this value: a lost connection leaves nothing.
 
-use std::{
-    fs::File,
-    io::{self, Seek, SeekFrom, Write},
-    sync::Arc,
-};
+use std::{fs::File, io, os::unix::fs::FileExt, sync::Arc};
 
 use sha2::{Digest, Sha256};
 
 use crate::{
+    crypto::data_key::DataKey,
     entropy::Entropy,
     objects::{Checksum, ContentType, ObjectFacts, ObjectKey, Unavailable, UploadContract},
 };
 
 use super::{
+    at_rest::{AtRest, Laying},
     files::{Files, Temporary},
     header,
     inbox::{Arriving, Inbox},
@@ -30,6 +28,9 @@ pub(super) const PIECE: usize = 256 * 1024;
 pub(super) struct Writing {
     file: File,
     temporary: Temporary,
+    at_rest: AtRest,
+    laying: Laying,
+    entropy: Arc<dyn Entropy>,
     hasher: Sha256,
     size: u64,
 }
@@ -41,23 +42,24 @@ pub(super) struct Written {
 }
 
 impl Writing {
-    pub(super) fn begin(files: &Files, entropy: &dyn Entropy) -> io::Result<Self> {
-        let (temporary, mut file) = files.temporary(entropy)?;
-        file.write_all(&[0; header::LENGTH])?;
-        Ok(Self { file, temporary, hasher: Sha256::new(), size: 0 })
+    /// A new file of this tenant's, or of nobody's.
+    pub(super) fn begin(files: &Files, owner: Option<&DataKey>, entropy: Arc<dyn Entropy>) -> io::Result<Self> {
+        let (temporary, file) = files.temporary(entropy.as_ref())?;
+        let (at_rest, laying) = (AtRest::new(owner, entropy.as_ref()), Laying::from_the_beginning());
+        Ok(Self { file, temporary, at_rest, laying, entropy, hasher: Sha256::new(), size: 0 })
     }
 
     pub(super) fn append(&mut self, piece: &[u8]) -> io::Result<()> {
         self.hasher.update(piece);
         self.size += piece.len() as u64;
-        self.file.write_all(piece)
+        self.laying.append(&self.file, &self.at_rest, piece, self.entropy.as_ref())
     }
 
     pub(super) fn finish(mut self, content_type: &ContentType) -> io::Result<Written> {
+        let (at_rest, entropy) = (&self.at_rest, self.entropy.as_ref());
+        self.laying.finish(&self.file, at_rest, entropy)?;
         let sha256 = self.hasher.finalize().into();
-        let head = header::encode(self.size, &sha256, content_type);
-        self.file.seek(SeekFrom::Start(0))?;
-        self.file.write_all(&head)?;
+        self.file.write_all_at(&at_rest.header(self.size, &sha256, content_type, entropy)?, 0)?;
         self.file.sync_all()?;
         let facts = ObjectFacts {
             size: self.size,
@@ -86,13 +88,15 @@ impl Incoming {
         files: Arc<Files>,
         entropy: Arc<dyn Entropy>,
         contract: UploadContract,
+        owner: Option<Arc<DataKey>>,
     ) -> Result<Self, Refused> {
         let arriving = inbox.enter(&contract.key).ok_or(Refused::Taken)?;
         receiving(move || {
             if files.is_taken(&contract.key)? {
                 return Err(Refused::Taken);
             }
-            let writing = Some(Writing::begin(&files, entropy.as_ref())?);
+            files.has_room()?;
+            let writing = Some(Writing::begin(&files, owner.as_deref(), entropy)?);
             Ok(Self { arriving, files, contract, writing, gathered: Vec::new(), received: 0 })
         })
         .await
@@ -115,8 +119,9 @@ impl Incoming {
         let Some(mut writing) = self.writing.take() else {
             return Err(Refused::Unavailable(Unavailable("an upload went on after it had failed".into())));
         };
-        let mut piece = std::mem::take(&mut self.gathered);
+        let (mut piece, files) = (std::mem::take(&mut self.gathered), Arc::clone(&self.files));
         let (writing, piece) = receiving(move || {
+            files.has_room()?;
             writing.append(&piece)?;
             piece.clear();
             Ok((writing, piece))
@@ -157,12 +162,13 @@ impl Incoming {
 /// Stores what is already in memory, whatever is under the key.
 pub(super) fn store(
     files: &Files,
-    entropy: &dyn Entropy,
+    owner: Option<&DataKey>,
+    entropy: Arc<dyn Entropy>,
     key: &ObjectKey,
     content_type: &ContentType,
     bytes: &[u8],
 ) -> io::Result<ObjectFacts> {
-    let mut writing = Writing::begin(files, entropy)?;
+    let mut writing = Writing::begin(files, owner, entropy)?;
     writing.append(bytes)?;
     let written = writing.finish(content_type)?;
     files.publish(written.temporary, key)?;

@@ -3,13 +3,18 @@
 //! What breaks off leaves no part that counts: an earlier one under the same
 //! number is forgotten, on disk, before its first byte is overwritten.
 
-use std::{io, sync::Arc};
+use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-use crate::objects::{ETag, PartContract, Unavailable};
+use crate::{
+    crypto::data_key::DataKey,
+    entropy::Entropy,
+    objects::{ETag, PartContract, Unavailable},
+};
 
 use super::{
+    at_rest::Laying,
     files::Files,
     multipart::{Folder, OpenFiles, name_of},
     receive::PIECE,
@@ -21,6 +26,7 @@ use super::{
 /// A part that is under way, held to its contract.
 pub struct IncomingPart {
     contract: PartContract,
+    whole: Arc<Files>,
     /// Nothing while a piece is being written, and after that failed.
     writing: Option<Writing>,
     gathered: Vec<u8>,
@@ -32,25 +38,34 @@ pub struct IncomingPart {
 struct Writing {
     sender: Sender,
     files: OpenFiles,
+    entropy: Arc<dyn Entropy>,
     hasher: Sha256,
-    /// What is known to be written of it; nothing while an earlier part may stand there.
-    written: Option<u64>,
+    /// Nothing while an earlier part may stand there.
+    laying: Option<Laying>,
 }
 
 impl IncomingPart {
-    pub(super) async fn begin(uploads: &Uploads, files: Arc<Files>, contract: PartContract) -> Result<Self, Refused> {
+    pub(super) async fn begin(
+        uploads: &Uploads,
+        files: Arc<Files>,
+        entropy: Arc<dyn Entropy>,
+        contract: PartContract,
+        owner: Arc<DataKey>,
+    ) -> Result<Self, Refused> {
         let sender = uploads.named(&name_of(&contract.upload)).send(contract.number).ok_or(Refused::Busy)?;
         receiving(move || {
+            files.has_room()?;
+            let whole = Arc::clone(&files);
             let files = {
                 let _open = sender.may_write()?;
-                let folder = Folder::find(&files, &contract.key, &contract.upload)?.ok_or(Refused::Ended)?;
+                let folder = Folder::find(&files, &owner, &contract.key, &contract.upload)?.ok_or(Refused::Ended)?;
                 if folder.head.part_checksums && contract.sha256.is_none() {
                     return Err(Refused::Differs("the checksum of the part"));
                 }
                 folder.open()?
             };
-            let writing = Writing { sender, files, hasher: Sha256::new(), written: None };
-            Ok(Self { contract, writing: Some(writing), gathered: Vec::new(), received: 0 })
+            let writing = Writing { sender, files, entropy, hasher: Sha256::new(), laying: None };
+            Ok(Self { contract, whole, writing: Some(writing), gathered: Vec::new(), received: 0 })
         })
         .await
     }
@@ -73,7 +88,9 @@ impl IncomingPart {
             return Err(Refused::Unavailable(Unavailable("a part went on after it had failed".into())));
         };
         let (mut piece, contract) = (std::mem::take(&mut self.gathered), self.contract.clone());
+        let whole = Arc::clone(&self.whole);
         let (writing, piece) = receiving(move || {
+            whole.has_room()?;
             writing.append(&piece, &contract)?;
             piece.clear();
             Ok((writing, piece))
@@ -102,34 +119,30 @@ impl IncomingPart {
 impl Writing {
     fn append(&mut self, piece: &[u8], contract: &PartContract) -> Result<(), Refused> {
         let _open = self.sender.may_write()?;
-        let written = match self.written {
-            Some(written) => written,
-            None => {
+        let laying = match &mut self.laying {
+            Some(laying) => laying,
+            unbegun => {
                 self.files.forget(contract.number)?;
-                0
+                unbegun.insert(self.files.begin_part(contract.number, contract.part_size)?)
             }
         };
-        self.files.write(piece, place(contract, written)?)?;
+        self.files.write(laying, piece, self.entropy.as_ref())?;
         self.hasher.update(piece);
-        self.written = Some(written + piece.len() as u64);
         Ok(())
     }
 
-    fn finish(self, contract: &PartContract) -> Result<ETag, Refused> {
+    fn finish(mut self, contract: &PartContract) -> Result<ETag, Refused> {
         let sha256: [u8; 32] = self.hasher.clone().finalize().into();
         if contract.sha256.is_some_and(|declared| declared != sha256) {
             return Err(Refused::Checksum);
         }
         let _open = self.sender.may_write()?;
+        if let Some(laying) = &mut self.laying {
+            self.files.finish(laying, self.entropy.as_ref())?;
+        }
         let PartContract { number, part_size, size, .. } = *contract;
         let slot = Slot { number, part_size, size, sha256 };
-        self.files.arrived(&slot)?;
+        self.files.arrived(&slot, self.entropy.as_ref())?;
         Ok(slot.stored().etag)
     }
-}
-
-/// Where a byte of the part is in the object.
-fn place(contract: &PartContract, byte: u64) -> io::Result<u64> {
-    let before = u64::from(contract.number.saturating_sub(1)).checked_mul(contract.part_size);
-    before.and_then(|before| before.checked_add(byte)).ok_or_else(|| io::ErrorKind::FileTooLarge.into())
 }

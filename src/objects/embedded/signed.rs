@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     crypto::{keyring::Keyring, sealed::Purpose},
-    domain::instant::Instant,
+    domain::{ids::TenantId, instant::Instant},
     entropy::Entropy,
     objects::{
         ContentType, Disposition, DownloadContract, MultipartId, ObjectKey, PartContract, Unavailable, UploadContract,
@@ -18,11 +18,17 @@ use crate::{
 
 use super::refused::Refused;
 
+/// Whose file it is. Of what is nobody's no URL is made.
+fn owner(key: &ObjectKey) -> Result<TenantId, Unavailable> {
+    key.owner().ok_or_else(|| Unavailable("a request for what is nobody's was to be signed".into()))
+}
+
 /// Short names, since all of this stands in a URL.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct SealedUpload {
     k: String,
+    o: TenantId,
     n: u64,
     t: ContentType,
     h: Option<[u8; 32]>,
@@ -33,6 +39,7 @@ struct SealedUpload {
 #[serde(deny_unknown_fields)]
 struct SealedPart {
     k: String,
+    o: TenantId,
     u: MultipartId,
     i: u32,
     p: u64,
@@ -45,6 +52,7 @@ struct SealedPart {
 #[serde(deny_unknown_fields)]
 struct SealedDownload {
     k: String,
+    o: TenantId,
     t: ContentType,
     d: Disposition,
     x: u64,
@@ -58,6 +66,7 @@ pub(super) fn seal_upload(
 ) -> Result<String, Unavailable> {
     let sealed = SealedUpload {
         k: contract.key.as_str().into(),
+        o: owner(&contract.key)?,
         n: contract.size,
         t: contract.content_type.clone(),
         h: contract.sha256,
@@ -73,6 +82,7 @@ pub(super) fn seal_part(
 ) -> Result<String, Unavailable> {
     let sealed = SealedPart {
         k: contract.key.as_str().into(),
+        o: owner(&contract.key)?,
         u: contract.upload.clone(),
         i: contract.number,
         p: contract.part_size,
@@ -90,6 +100,7 @@ pub(super) fn seal_download(
 ) -> Result<String, Unavailable> {
     let sealed = SealedDownload {
         k: contract.key.as_str().into(),
+        o: owner(&contract.key)?,
         t: contract.content_type.clone(),
         d: contract.disposition.clone(),
         x: contract.expires_at.as_unix_millis(),
@@ -117,7 +128,7 @@ pub(super) fn open_upload(
 ) -> Result<UploadContract, Refused> {
     let sealed: SealedUpload = open(keyring, purpose, token)?;
     let contract = UploadContract {
-        key: ObjectKey::from_sealed(sealed.k),
+        key: ObjectKey::from_sealed(sealed.k, Some(sealed.o)),
         size: sealed.n,
         content_type: sealed.t,
         sha256: sealed.h,
@@ -130,7 +141,7 @@ pub(super) fn open_upload(
 pub(super) fn open_part(keyring: &Keyring, token: &str, now: Instant) -> Result<PartContract, Refused> {
     let sealed: SealedPart = open(keyring, Purpose::ObjectPart, token)?;
     let contract = PartContract {
-        key: ObjectKey::from_sealed(sealed.k),
+        key: ObjectKey::from_sealed(sealed.k, Some(sealed.o)),
         upload: sealed.u,
         number: sealed.i,
         part_size: sealed.p,
@@ -145,7 +156,7 @@ pub(super) fn open_part(keyring: &Keyring, token: &str, now: Instant) -> Result<
 pub(super) fn open_download(keyring: &Keyring, token: &str, now: Instant) -> Result<DownloadContract, Refused> {
     let sealed: SealedDownload = open(keyring, Purpose::ObjectGet, token)?;
     let contract = DownloadContract {
-        key: ObjectKey::from_sealed(sealed.k),
+        key: ObjectKey::from_sealed(sealed.k, Some(sealed.o)),
         content_type: sealed.t,
         disposition: sealed.d,
         expires_at: Instant::from_unix_millis(sealed.x),

@@ -36,7 +36,7 @@ pub(super) struct Copying<'a> {
 }
 
 impl S3Storage {
-    pub(super) async fn copy_whole(&self, copying: &Copying<'_>) -> Result<ObjectFacts, CopyError> {
+    pub(super) async fn copy_whole(&self, copying: &Copying<'_>, size: u64) -> Result<ObjectFacts, CopyError> {
         let answer = self
             .client
             .copy_object()
@@ -48,7 +48,7 @@ impl S3Storage {
             .content_type(copying.content_type.as_str())
             .checksum_algorithm(ChecksumAlgorithm::Sha256)
             .customize()
-            .config_override(patient())
+            .config_override(patient(size))
             .send()
             .await;
         let copied = match answer {
@@ -125,7 +125,7 @@ impl S3Storage {
             .copy_source_if_match(&copying.pinned.0)
             .copy_source_range(format!("bytes={}-{}", range.first, range.last))
             .customize()
-            .config_override(patient())
+            .config_override(patient(range.length()))
             .send()
             .await;
         let copied = match answer {

@@ -1,6 +1,6 @@
 //! Removing for good: every version of an object, the marks that deletions have left, and uploads in parts.
 
-use aws_sdk_s3::types::{Delete, ObjectIdentifier};
+use aws_sdk_s3::types::{Delete, Error, ObjectIdentifier};
 
 use crate::objects::Unavailable;
 
@@ -38,10 +38,13 @@ impl S3Storage {
         let delete = delete.map_err(|error| Unavailable(error.to_string()))?;
         let answer = self.client.delete_objects().bucket(&self.bucket).delete(delete).send().await;
         let deleted = answer.map_err(|error| unavailable("DeleteObjects", &error))?;
-        match deleted.errors().first() {
+        // What a lost answer has removed before is gone.
+        let gone = |error: &&Error| matches!(error.code(), Some("NoSuchVersion" | "NoSuchKey"));
+        let refused: Vec<_> = deleted.errors().iter().filter(|error| !gone(error)).collect();
+        match refused.first() {
             None => Ok(count),
             Some(error) => {
-                let (refused, code) = (deleted.errors().len(), error.code().unwrap_or("no code"));
+                let (refused, code) = (refused.len(), error.code().unwrap_or("no code"));
                 Err(Unavailable(format!(
                     "DeleteObjects refused {refused} of {count} versions ({code}): an object lock keeps them, or the \
                      permission s3:DeleteObjectVersion is missing"

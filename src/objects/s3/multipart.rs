@@ -14,17 +14,23 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use crate::objects::{CompleteError, ContentType, ETag, MOST_PARTS, MultipartId, ObjectKey, StoredPart, Unavailable};
 
 use super::{
-    S3Storage,
+    ATTEMPT_TIMEOUT, OPERATION_TIMEOUT, S3Storage,
     answers::{digest_of, unavailable},
 };
 
 /// S3 works for minutes on a large object, and answers when it is done.
 const LONGEST_WORK: Duration = Duration::from_secs(300);
 
-/// For requests that S3 works long on.
-pub(super) fn patient() -> Builder {
-    let timeouts =
-        TimeoutConfig::builder().operation_attempt_timeout(LONGEST_WORK).operation_timeout(LONGEST_WORK).build();
+/// It moves far more in a second.
+const LEAST_PER_SECOND: u64 = 20 * 1024 * 1024;
+
+/// For requests that S3 works on as long as there are bytes: those of small objects are given up as soon as any other.
+pub(super) fn patient(bytes: u64) -> Builder {
+    let work = Duration::from_secs(bytes / LEAST_PER_SECOND);
+    let timeouts = TimeoutConfig::builder()
+        .operation_attempt_timeout(LONGEST_WORK.min(ATTEMPT_TIMEOUT + work))
+        .operation_timeout(LONGEST_WORK.min(OPERATION_TIMEOUT + work))
+        .build();
     Config::builder().timeout_config(timeouts)
 }
 
@@ -95,7 +101,7 @@ impl S3Storage {
                 CompletedMultipartUpload::builder().set_parts(Some(parts.iter().map(completed).collect())).build(),
             )
             .customize()
-            .config_override(patient())
+            .config_override(patient(parts.iter().map(|part| part.size).sum()))
             .send()
             .await;
         match answer {
@@ -221,6 +227,18 @@ mod tests {
         assert!(Arrived::default().take(&truncated).is_err());
         let endless = ListPartsOutput::builder().set_parts(page(&[1], None).parts).is_truncated(true).build();
         assert!(Arrived::default().take(&endless).is_err());
+    }
+
+    #[test]
+    fn there_is_patience_for_large_objects_alone() {
+        let patience = |bytes| {
+            let config = patient(bytes).behavior_version_latest().build();
+            let timeouts = config.timeout_config().cloned().unwrap();
+            [timeouts.operation_attempt_timeout().unwrap(), timeouts.operation_timeout().unwrap()]
+        };
+        assert_eq!(patience(0), [ATTEMPT_TIMEOUT, OPERATION_TIMEOUT]);
+        assert_eq!(patience(5 << 30), [266, 281].map(Duration::from_secs));
+        assert_eq!(patience(u64::MAX), [LONGEST_WORK; 2]);
     }
 
     #[test]

@@ -69,7 +69,7 @@ impl Window {
 }
 
 /// When the credentials end, if they say.
-pub(super) fn expiry_of(credentials: &Credentials) -> Option<Instant> {
+pub(crate) fn expiry_of(credentials: &Credentials) -> Option<Instant> {
     let since_epoch = credentials.expiry()?.duration_since(UNIX_EPOCH).unwrap_or_default();
     Some(Instant::from_unix_seconds(since_epoch.as_secs()))
 }

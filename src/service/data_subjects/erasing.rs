@@ -270,7 +270,7 @@ impl Erasing<'_> {
                 mine.insert(seq);
             }
         }
-        let until = newest.map(|newest| newest.plus(self.broker.settings.client_details.of(class)));
+        let until = newest.map(|newest| newest.plus(self.broker.settings.now().client_details.of(class)));
         let mut found = Some(row);
         for _ in 0..ROUNDS {
             let Some(row) = found else { return Ok(Some(())) };

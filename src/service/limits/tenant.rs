@@ -61,6 +61,11 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl TenantLimit {
+    /// How many requests it allows.
+    pub(super) const fn rate(&self) -> Rate {
+        self.rate
+    }
+
     pub(super) fn new(name: &str, rate: Rate) -> Self {
         Self { name: name.into(), rate, budgets: Mutex::default() }
     }

@@ -10,6 +10,7 @@ use crate::{
         ids::UploadId,
         lifetime,
         metadata::Metadata,
+        object::PathEntry,
         parts::{LARGEST_OBJECT, PartPlan},
         path::VaultPath,
         permission::Permission,
@@ -27,6 +28,7 @@ use super::{
         idempotency::Reply,
         records::{Committed, ROUNDS, committed, outrun},
         rows,
+        usage::{Charged, account_keys},
     },
     MayUpload, Uploader, path_taken, storage_id,
 };
@@ -91,13 +93,6 @@ impl Broker {
     ) -> Result<DeclaredUpload, Error> {
         self.check_wanted(uploader, &wanted, shown)?;
         let namespace = uploader.made.namespace;
-        if !wanted.overwrite
-            && let Some(entry) = self.path_entry(namespace, &wanted.path).await?
-            && entry.value.file().is_some()
-        {
-            return Err(path_taken());
-        }
-
         let now = uploader.origin.at;
         let inbox = self.entropy.bytes::<32>();
         let ends = now.plus(wanted.expires_in);
@@ -116,7 +111,8 @@ impl Broker {
                 let plan = PartPlan::of(wanted.size, wanted.part_checksums);
                 let plan = plan.ok_or(Error::TooLarge { cap: LARGEST_OBJECT })?;
                 // Only looked at here: nothing is begun for whoever has no room.
-                self.charge(namespace, &scopes(uploader), Amount::file(wanted.size), 0).await?;
+                let taken = (!wanted.overwrite).then_some(&wanted.path);
+                self.charge_unless_taken(uploader, taken, Amount::file(wanted.size), 0).await?;
                 let begun = self.objects.begin_multipart(&contract.key, &contract.content_type, plan.checksums);
                 (Transfer::Multipart { plan, storage_id: begun.await?.0 }, None)
             }
@@ -157,12 +153,12 @@ impl Broker {
             Method::Multipart => LARGEST_OBJECT,
         };
         // Only what they name themselves: the folder of a file request is not theirs to learn of.
-        if self.settings.protect_paths
+        if self.settings.now().protect_paths
             && let Some(class) = protected(&shown)
         {
             return Err(Error::PathProtected { path: shown, reason: class.reason() });
         }
-        let allowed = self.settings.largest_upload.min(uploader.largest_upload.unwrap_or(u64::MAX));
+        let allowed = self.settings.now().largest_upload.min(uploader.largest_upload.unwrap_or(u64::MAX));
         if !self.settings.offered.has(wanted.method) {
             return Err(Error::MethodNotOffered { put_cap: allowed.min(LARGEST_SINGLE_REQUEST) });
         }
@@ -191,14 +187,16 @@ impl Broker {
         reply: &Reply<'_, DeclaredUpload>,
     ) -> Result<(), Error> {
         let (namespace, id) = (uploader.made.namespace, declared.upload.declaration.id);
-        let scopes = scopes(uploader);
         let event = uploader.origin.done(EventType::UploadCreated, uploader.actor.clone(), id);
         // Another account in each round: another replica may be at the same one.
         let sealed = self.sealed(namespace.tenant).await?;
         for round in 0..ROUNDS {
             let turn = self.turns.at(namespace, usize::from(id.as_bytes()[14]) + round).await;
             let upload = &mut declared.upload;
-            let charged = self.charge(namespace, &scopes, upload.declaration.amount(), turn.shard).await?;
+            let declaration = &upload.declaration;
+            // Who asks again is to hear what became of it, and not that its path is taken by now.
+            let taken = (round == 0 && !declaration.overwrite).then_some(&declaration.path);
+            let charged = self.charge_unless_taken(uploader, taken, declaration.amount(), turn.shard).await?;
             upload.charges = charged.charges;
             let write = sealed.put(rows::upload(namespace, id), Expected::Absent, upload, purge(upload))?;
             let transaction = self.recording(&event)?.write(write).write(self.due(upload, uploader.origin.at)?);
@@ -213,6 +211,25 @@ impl Broker {
             }
         }
         Err(outrun())
+    }
+
+    /// Charges an upload, unless a file lies under this path: one question to the store.
+    async fn charge_unless_taken(
+        &self,
+        uploader: &Uploader,
+        path: Option<&VaultPath>,
+        amount: Amount,
+        shard: usize,
+    ) -> Result<Charged, Error> {
+        let (namespace, scopes) = (uploader.made.namespace, scopes(uploader));
+        let mut keys = account_keys(namespace, &scopes, shard);
+        keys.extend(path.map(|path| rows::vault_path(namespace, path)));
+        let mut found = self.store.get_all(&keys).await?;
+        let entry = path.and_then(|_| found.pop().flatten());
+        if self.decode_if::<PathEntry>(entry.as_ref())?.is_some_and(|entry| entry.value.file().is_some()) {
+            return Err(path_taken());
+        }
+        self.charge(namespace, &scopes, amount, shard, found).await
     }
 }
 

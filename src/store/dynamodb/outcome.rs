@@ -99,6 +99,11 @@ impl Reason {
     }
 }
 
+/// Whether a request was turned away, unseen, for its signature: that of a clock that is minutes away from Amazon's is refused so.
+pub(super) fn is_signed_at_another_time(error: &SdkError<TransactWriteItemsError>) -> bool {
+    error.code() == Some("InvalidSignatureException")
+}
+
 fn is_throttling(code: &str) -> bool {
     matches!(
         code,

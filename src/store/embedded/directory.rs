@@ -22,7 +22,7 @@ use fjall::{Keyspace, KeyspaceCreateOptions, Slice, config::PartitioningPolicy};
 
 use crate::domain::{instant::Instant, standing::StoreIdentity};
 
-use super::{super::Unavailable, beginnings::Beginnings, codec, row_cache::RowCache};
+use super::{super::Unavailable, beginnings::Beginnings, codec, memtables, row_cache::RowCache};
 
 /// The format that this program reads and writes.
 const FORMAT: &str = "1";
@@ -85,6 +85,8 @@ pub(super) struct Database {
     pub(super) cache: Arc<RowCache>,
     pub(super) identity: StoreIdentity,
     pub(super) beginnings: Arc<Beginnings>,
+    /// Where all of it lies.
+    pub(super) directory: Arc<Path>,
     _lock: Arc<File>,
 }
 
@@ -107,7 +109,8 @@ impl Database {
         let identity = identity(&directory.join("identity")).map_err(inaccessible)?;
         let (fjall, rows, purge_index) = open_fjall(&database).map_err(broken)?;
         let (cache, beginnings) = (Arc::default(), Arc::default());
-        Ok(Self { identity, fjall, rows, purge_index, cache, beginnings, _lock: Arc::new(lock) })
+        let directory = Arc::from(directory);
+        Ok(Self { identity, fjall, rows, purge_index, cache, beginnings, directory, _lock: Arc::new(lock) })
     }
 
     /// Index entries of rows that are due, the ones due longest first.
@@ -188,8 +191,8 @@ fn sync(directory: &Path) -> io::Result<()> {
     File::open(directory)?.sync_all()
 }
 
-/// Sized for a small process: the cache is filled by what is read, and rows not yet in tables and the journal are not kept longer
-/// than they are needed.
+/// Sized for a small process: the cache is filled by what is read, and the journal is not kept longer than it is needed. When rows go
+/// from memory into tables is said by [`memtables`].
 ///
 /// Indices and filters of all tables but the newest are read in parts. Whole, those of one table are larger
 /// than what is looked up in it by a thousand times: with a million API keys, each request read megabytes.
@@ -201,14 +204,14 @@ fn open_fjall(path: &Path) -> fjall::Result<(fjall::Database, Keyspace, Keyspace
         // One: of two, the first would spin while the second merges tables.
         .worker_threads(1)
         .open()?;
-    let options = |memtable| {
+    let options = |too_large| {
         let in_parts = PartitioningPolicy::new([false, true]);
         KeyspaceCreateOptions::default()
-            .max_memtable_size(memtable)
+            .max_memtable_size(too_large)
             .index_block_partitioning_policy(in_parts.clone())
             .filter_block_partitioning_policy(in_parts)
     };
-    let rows = fjall.keyspace("rows", || options(16 * MIB))?;
-    let purge_index = fjall.keyspace("purge", || options(4 * MIB))?;
+    let rows = fjall.keyspace("rows", || options(memtables::TOO_LARGE[0]))?;
+    let purge_index = fjall.keyspace("purge", || options(memtables::TOO_LARGE[1]))?;
     Ok((fjall, rows, purge_index))
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use fjall::{Keyspace, KeyspaceCreateOptions};
 
-use super::{super::Unavailable, directory::Database};
+use super::{super::Unavailable, directory::Database, room};
 
 /// What fills the journal: deleted again at the end, and at the next time, should there be none.
 const FILLER: &str = "filler";
@@ -29,6 +29,8 @@ const MOST_LOOKS: usize = 3_000;
 const BETWEEN_LOOKS: Duration = Duration::from_millis(20);
 
 pub(super) fn rewrite(database: &Database) -> Result<(), Unavailable> {
+    // Were there too little, it would fail in the middle, and the database with it.
+    room::check(&database.directory, database.fjall.disk_space()?.saturating_add(2 * room::RESERVED))?;
     let mut noise = Noise(1);
     let filler = filler(database)?;
     for piece in 0..SEALED_FROM.div_ceil(PIECE) {

@@ -24,6 +24,7 @@ use super::{
     super::{Expected, Failure, Row, RowKey, Transaction, Unavailable, Version, chained::Chained, transaction::OUTBOX},
     codec::{self, Header},
     directory::Database,
+    memtables, room,
 };
 
 /// How many jobs are merged into one batch at most.
@@ -37,10 +38,25 @@ pub(super) enum Job {
     Sweep { due: Vec<Slice>, now: Instant, answer: oneshot::Sender<Result<usize, Unavailable>> },
     /// Put another body in the place of that of this version of a row.
     ReplaceBody { key: Slice, version: Version, body: Vec<u8>, answer: oneshot::Sender<Result<bool, Unavailable>> },
-    /// Show that the writer is at work.
-    Ping(oneshot::Sender<()>),
+    /// Show that the writer is at work, and may write.
+    Ping(oneshot::Sender<Result<(), Unavailable>>),
     /// Take no more jobs, finish those handed in, and end.
     Close(oneshot::Sender<()>),
+}
+
+impl Job {
+    /// Answers it with this fault, unless there is no need to write for it.
+    fn turned_away(self, fault: &Unavailable) -> Option<Self> {
+        let fault = fault.clone();
+        let _heard = match self {
+            Self::Commit { answer, .. } => answer.send(Err(fault.into())).is_ok(),
+            Self::Sweep { answer, .. } => answer.send(Err(fault)).is_ok(),
+            Self::ReplaceBody { answer, .. } => answer.send(Err(fault)).is_ok(),
+            Self::Ping(answer) => answer.send(Err(fault)).is_ok(),
+            Self::Close(_) => return Some(self),
+        };
+        None
+    }
 }
 
 /// A transaction in stored form, made on the caller's thread to keep the
@@ -104,9 +120,16 @@ impl Writer {
         let mut waiting = Vec::with_capacity(LARGEST_GROUP);
         let mut closing = Vec::new();
         while jobs.blocking_recv_many(&mut waiting, LARGEST_GROUP) > 0 {
+            let room = room::check(&self.database.directory, room::RESERVED);
             let mut group = Group::new(&self.database, &mut chained);
             let mut answers = Vec::with_capacity(waiting.len());
             for job in waiting.drain(..) {
+                let Some(job) = (match &room {
+                    Ok(()) => Some(job),
+                    Err(fault) => job.turned_away(fault),
+                }) else {
+                    continue;
+                };
                 match job {
                     Job::Commit { prepared, answer } => answers.push(Answer::Commit(group.admit(prepared), answer)),
                     Job::Sweep { due, now, answer } => answers.push(Answer::Sweep(group.sweep(&due, now), answer)),
@@ -122,6 +145,9 @@ impl Writer {
             }
             group.commit();
             answers.into_iter().for_each(Answer::give);
+            if let Err(error) = memtables::keep_small(&self.database) {
+                end_process(&error);
+            }
         }
         drop(self);
         for answer in closing {
@@ -135,7 +161,7 @@ enum Answer {
     Commit(Result<(), Failure>, oneshot::Sender<Result<(), Failure>>),
     Sweep(Result<usize, Unavailable>, oneshot::Sender<Result<usize, Unavailable>>),
     ReplaceBody(Result<bool, Unavailable>, oneshot::Sender<Result<bool, Unavailable>>),
-    Ping(oneshot::Sender<()>),
+    Ping(oneshot::Sender<Result<(), Unavailable>>),
 }
 
 impl Answer {
@@ -145,7 +171,7 @@ impl Answer {
             Self::Commit(outcome, answer) => answer.send(outcome).is_ok(),
             Self::Sweep(outcome, answer) => answer.send(outcome).is_ok(),
             Self::ReplaceBody(outcome, answer) => answer.send(outcome).is_ok(),
-            Self::Ping(answer) => answer.send(()).is_ok(),
+            Self::Ping(answer) => answer.send(Ok(())).is_ok(),
         };
     }
 }

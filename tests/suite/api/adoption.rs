@@ -32,6 +32,8 @@ use cloakroom::{
     },
 };
 
+use serde_json::{Value, json};
+
 use super::{
     deeds::events,
     laboratory::{Claimant, Laboratory, asking},
@@ -387,4 +389,48 @@ async fn a_person_who_was_erased_since_a_backup_is_erased_again() {
     swept(&broker, home(&laboratory)).await;
     // Adopted once more, there is nobody left to erase.
     assert_eq!(broker.adopt_restored(|_| ()).await.unwrap().erased_again, 0);
+}
+
+#[tokio::test]
+async fn what_a_newer_program_has_written_is_neither_served_nor_adopted() {
+    let laboratory = Laboratory::new().await;
+    let broker = &laboratory.broker;
+    broker.note_progress().await.unwrap();
+    let rows = broker.store.scan(None, 1_000).await.unwrap();
+    let row = rows.iter().find(|row| row.key.sort == "standing").unwrap();
+    let (partition, sort) = (row.key.partition.as_str(), row.key.sort.as_str());
+    let mut record: Value =
+        serde_json::from_slice(broker.keyring.authentic(partition, sort, &row.body).unwrap()).unwrap();
+    record["format"] = json!(record["format"].as_u64().unwrap() + 1);
+    let newer = broker.keyring.authenticate(partition, sort, &serde_json::to_vec(&record).unwrap());
+    assert!(broker.store.replace_body(row, &newer).await.unwrap());
+    assert_eq!(broker.store_standing().await.unwrap(), Standing::Newer);
+    // One that runs meanwhile ends.
+    assert!(!broker.note_progress().await.unwrap().may_serve());
+    let moved = broker.adopt_moved().await;
+    assert!(matches!(moved, Err(Error::Conflict { code: "store_newer", .. })));
+    let restored = broker.adopt_restored(|_| ()).await;
+    assert!(matches!(restored, Err(Error::Conflict { code: "store_newer", .. })));
+}
+
+#[tokio::test]
+async fn an_older_program_is_told_of_the_newer_form_before_anything_is_written_in_it() {
+    let laboratory = Laboratory::new().await;
+    let broker = &laboratory.broker;
+    broker.note_progress().await.unwrap();
+    let standing = || async {
+        let rows = broker.store.scan(None, 1_000).await.unwrap();
+        let row = rows.into_iter().find(|row| row.key.sort == "standing").unwrap();
+        let body = broker.keyring.authentic(&row.key.partition, &row.key.sort, &row.body).unwrap();
+        (serde_json::from_slice::<Value>(body).unwrap(), row)
+    };
+    let (mut record, row) = standing().await;
+    let format = record["format"].clone();
+    record["format"] = json!(1);
+    let text = serde_json::to_vec(&record).unwrap();
+    let older = broker.keyring.authenticate(&row.key.partition, &row.key.sort, &text);
+    assert!(broker.store.replace_body(&row, &older).await.unwrap());
+    // Nothing has happened that would be noted otherwise.
+    assert!(broker.note_progress().await.unwrap().may_serve());
+    assert_eq!(standing().await.0["format"], format);
 }

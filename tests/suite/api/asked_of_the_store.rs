@@ -71,15 +71,15 @@ fn every_operation_asks_as_much_as_is_said() {
         api.redeem("crs_AAAA", &claim_key()).problem(404, "dead_token");
     });
     let said = [
-        ("mint a share", [3, 4, 1, 5]),
-        ("redeem a share", [2, 5, 1, 4]),
-        ("list a session", [3, 6, 0, 0]),
-        ("issue a download", [3, 6, 1, 2]),
-        ("issue an upload", [4, 5, 1, 4]),
-        ("complete an upload", [8, 9, 1, 5]),
-        ("mint a link", [3, 4, 1, 5]),
-        ("redeem a link", [3, 6, 1, 4]),
-        ("refuse a dead token", [2, 5, 1, 2]),
+        ("mint a share", [2, 3, 1, 5]),
+        ("redeem a share", [1, 5, 1, 4]),
+        ("list a session", [2, 6, 0, 0]),
+        ("issue a download", [2, 6, 1, 2]),
+        ("issue an upload", [2, 4, 1, 4]),
+        ("complete an upload", [7, 8, 1, 5]),
+        ("mint a link", [2, 3, 1, 5]),
+        ("redeem a link", [2, 6, 1, 4]),
+        ("refuse a dead token", [2, 6, 1, 2]),
         ("refuse what is no token", [0, 0, 0, 0]),
     ];
     assert_eq!(table, said);

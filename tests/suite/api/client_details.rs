@@ -110,7 +110,8 @@ async fn each_class_is_kept_for_as_long_as_is_said_of_it() {
     let folder = tempfile::tempdir().unwrap();
     let embedded = Arc::new(EmbeddedStore::open(folder.path()).unwrap());
     laboratory.broker.store = Store::new(embedded.clone());
-    laboratory.broker.settings.client_details = ClientRetention::in_days(90, "refusals=0,recipients=2").unwrap();
+    let retention = ClientRetention::in_days(90, "refusals=0,recipients=2").unwrap();
+    laboratory.broker.settings.live.change(|settings| settings.client_details = retention);
     let broker = laboratory.broker.clone();
     laboratory.tenant = Tenant::of(&broker.create_first_tenant("First".into()).await.unwrap());
     let minted = laboratory.mint(SharePermission::Read, &["a.txt"]).await;

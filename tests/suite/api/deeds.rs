@@ -253,7 +253,7 @@ pub async fn events(broker: &Broker, ledger: &str) -> Vec<Event> {
     let _chained = broker.chain(Namespace { tenant: tenant.parse().unwrap(), mode }).await;
     let mut events = Vec::new();
     for row in rows(broker, &format!("ledger#{ledger}")).await {
-        let body = broker.keyring.authentic(&row.key.partition, &row.key.sort, &row.body).unwrap();
+        let body = broker.keyring.authentic_by_first_line(&row.key.partition, &row.key.sort, &row.body).unwrap();
         let segment = Segment::read(body).unwrap();
         events.extend(segment.records.iter().map(|text| Record::parse(text).unwrap().event));
     }

@@ -254,7 +254,7 @@ fn fill(api: &Api, segments: u64) {
     let rows = api.rows(&format!("ledger#{}", api.ledger()));
     let last = rows.last().unwrap();
     let keyring = &api.broker().keyring;
-    let body = keyring.authentic(&last.key.partition, &last.key.sort, &last.body).unwrap();
+    let body = keyring.authentic_by_first_line(&last.key.partition, &last.key.sort, &last.body).unwrap();
     let last = Segment::read(body).unwrap();
     let mut head = last.end();
     let one = Record::parse(last.records[0]).unwrap();
@@ -272,7 +272,7 @@ fn fill(api: &Api, segments: u64) {
         }
         let segment = Segment { first, records, head: head.hash.clone() };
         let key = cloakroom::store::RowKey::new(format!("ledger#{}", api.ledger()), format!("{first:016x}"));
-        let body = keyring.authenticate(&key.partition, &key.sort, segment.text().as_bytes());
+        let body = keyring.authenticate_first_line(&key.partition, &key.sort, segment.text().as_bytes());
         api.write(Write { key, expected: Expected::Absent, body, purge_after: None });
     }
 }

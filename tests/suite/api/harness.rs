@@ -9,10 +9,12 @@ use std::{
 
 use cloakroom::{
     app::{self, Running},
+    aws::Aws,
     clock::{Clock, SystemClock},
     config::{Config, Given, ObjectsKind, StoreKind, Unenforced},
     entropy::SystemEntropy,
     http::server::Listeners,
+    keys::place::KeyPlace,
     service::{Broker, tenants::CreatedTenant},
 };
 use tempfile::TempDir;
@@ -92,12 +94,34 @@ impl Api {
     /// A broker with a first tenant and nothing else.
     pub fn start(backend: Backend) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let config = given(backend, folder.path()).complete().unwrap();
-        if backend == Backend::Aws {
-            // Keys are made only where nothing can have been sealed under others, and no table shows that.
-            config.root_keys.load(true, SystemClock::default().now(), &SystemEntropy).unwrap();
+        match backend {
+            Backend::Embedded => Self::with(given(backend, folder.path()).complete().unwrap(), folder, 8),
+            Backend::Aws => Self::with_keys(given(backend, folder.path()), folder),
         }
-        Self::with(config, folder, if backend == Backend::Embedded { 8 } else { 2 })
+    }
+
+    /// A broker that reaches the emulators there; its clients reach the storage itself.
+    pub fn start_behind_relays(dynamodb: &str, s3: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let given = Given {
+            dynamodb_endpoint: Some(dynamodb.into()),
+            s3_endpoint: Some(s3.into()),
+            s3_public_endpoint: Some(setting("CLOAKROOM_TEST_S3_ENDPOINT")),
+            ..given(Backend::Aws, folder.path())
+        };
+        Self::with_keys(given, folder)
+    }
+
+    /// Keys are made only where nothing can have been sealed under others, and no table shows that.
+    fn with_keys(given: Given, folder: TempDir) -> Self {
+        let config = given.complete().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let made = async {
+            let place = KeyPlace::of(&config.root_keys, &Aws::default()).await;
+            place.load(true, SystemClock::default().now(), &SystemEntropy).await
+        };
+        runtime.block_on(made).unwrap();
+        Self::with(config, folder, 2)
     }
 
     /// A broker on this machine that is reached at these addresses, behind which it listens.

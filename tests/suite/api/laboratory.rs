@@ -32,8 +32,8 @@ use cloakroom::{
     objects::embedded::EmbeddedStorage,
     oidc::{ProviderSettings, Providers},
     service::{
-        Asking, Broker, Caller, ContentOrigin, Error, EventStreams, Limits, Offered, PasswordPool, Settings, UnderWay,
-        Webhooks,
+        Asking, Broker, Caller, ContentOrigin, DataKeys, Error, EventStreams, Limits, Live, LiveSettings, Offered,
+        PasswordPool, Settings, TenantKeys, UnderWay, Webhooks,
         idempotency::Reply,
         share_redemption::OpenedSession,
         shares::{MintShare, MintedShare},
@@ -47,6 +47,18 @@ use super::harness::{Api, Key, Tenant, claim_key, events, runtime};
 
 /// Where its clock stands.
 const ONE_TIME: Instant = Instant::from_unix_seconds(1_800_000_000);
+
+/// What an operator of the tests has set.
+pub fn usual_settings() -> Live {
+    Live::new(LiveSettings {
+        largest_upload: 1024 * 1024,
+        protect_paths: true,
+        trusted_proxies: Networks::default(),
+        ops_hosts: Vec::new(),
+        security_contact: None,
+        client_details: ClientRetention::of_all(Duration::from_secs(90 * 24 * 3600)),
+    })
+}
 
 /// A broker of parts that obey the test, with a first tenant.
 pub struct Laboratory {
@@ -70,8 +82,16 @@ impl Laboratory {
         let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
         let Keys { keyring, edge } = KeyDocument::generate(clock.now(), entropy.as_ref()).unwrap().keys().unwrap();
         let (of_objects, clock_of_objects) = (folder.path().join("objects"), Arc::<ManualClock>::clone(&clock));
-        let objects =
-            EmbeddedStorage::open(&of_objects, keyring.clone(), clock_of_objects, entropy.clone(), content_url);
+        let (store, data_keys) = (Store::new(faults.clone()), Arc::<DataKeys>::default());
+        let keys = TenantKeys {
+            store: store.clone(),
+            keyring: keyring.clone(),
+            kms: None,
+            kept: data_keys.clone(),
+            clock: clock_of_objects.clone(),
+        };
+        let (sealing, keys) = (keyring.clone(), Arc::new(keys));
+        let objects = EmbeddedStorage::open(&of_objects, sealing, keys, clock_of_objects, entropy.clone(), content_url);
         let objects = Arc::new(objects.unwrap());
         let mailer = Arc::new(FolderMailer::new(&folder.path().join("mail")).unwrap());
         let sender = "noreply@share.example".parse().unwrap();
@@ -79,10 +99,11 @@ impl Laboratory {
         let (scheme, authority) = content_url.split_once("://").unwrap();
         let broker = Broker {
             webhooks: Arc::new(webhooks("")),
-            store: Store::new(faults.clone()),
+            store,
             objects: objects.clone(),
             keyring,
-            data_keys: Arc::default(),
+            data_keys,
+            kms: None,
             known_principals: Arc::default(),
             edge,
             rotation: Arc::default(),
@@ -105,13 +126,8 @@ impl Laboratory {
             settings: Settings {
                 public_url: public_url.into(),
                 content: ContentOrigin { scheme: scheme.into(), authority: authority.into() },
-                largest_upload: 1024 * 1024,
-                protect_paths: true,
                 offered: Offered::default(),
-                trusted_proxies: Networks::default(),
-                ops_hosts: Vec::new(),
-                security_contact: None,
-                client_details: ClientRetention::of_all(Duration::from_secs(90 * 24 * 3600)),
+                live: usual_settings(),
             },
         };
         let tenant = Tenant::of(&broker.create_first_tenant("First".into()).await.unwrap());
@@ -142,7 +158,7 @@ impl Laboratory {
         let limits: LimitTable = limits.parse().unwrap();
         laboratory.broker.limits = Arc::new(Limits::new(&limits));
         laboratory.broker.event_streams = Arc::new(EventStreams::on(runtime.handle().clone(), &limits.streams));
-        laboratory.broker.settings.trusted_proxies = proxies.parse().unwrap();
+        laboratory.broker.settings.live.change(|settings| settings.trusted_proxies = proxies.parse().unwrap());
         laboratory.serve(runtime, bound, Capacity::of_workers(2))
     }
 
@@ -151,8 +167,8 @@ impl Laboratory {
         let runtime = runtime();
         let bound = listeners();
         let [public_url, content_url] = urls(&bound);
-        let mut laboratory = runtime.block_on(Self::at(ONE_TIME, &public_url, &content_url));
-        laboratory.broker.settings.client_details = retention;
+        let laboratory = runtime.block_on(Self::at(ONE_TIME, &public_url, &content_url));
+        laboratory.broker.settings.live.change(|settings| settings.client_details = retention);
         laboratory.serve(runtime, bound, Capacity::of_workers(2)).0
     }
 

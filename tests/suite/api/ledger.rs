@@ -104,13 +104,13 @@ pub fn every_namespace_has_a_ledger_of_its_own(api: &Api) {
 fn doctored(api: &Api, change: impl Fn(&mut Vec<String>)) {
     let row = segments(api).pop().unwrap();
     let keyring = &api.broker().keyring;
-    let body = keyring.authentic(&row.key.partition, &row.key.sort, &row.body).unwrap();
+    let body = keyring.authentic_by_first_line(&row.key.partition, &row.key.sort, &row.body).unwrap();
     let Segment { first, records, head } = Segment::read(body).unwrap();
     let mut records = records.into_iter().map(str::to_owned).collect();
     change(&mut records);
     let segment = Segment { first, records, head };
     // As only somebody with the root keys could.
-    let body = keyring.authenticate(&row.key.partition, &row.key.sort, segment.text().as_bytes());
+    let body = keyring.authenticate_first_line(&row.key.partition, &row.key.sort, segment.text().as_bytes());
     put(api, &row.key, body);
 }
 

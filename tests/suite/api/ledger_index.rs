@@ -83,7 +83,7 @@ fn fill(api: &Api, to: u64) {
     api.get(api.admin(), "/v1/audit?limit=1").expect(200);
     let keyring = &api.broker().keyring;
     let last = api.rows(&format!("ledger#{}", api.ledger())).pop().unwrap();
-    let body = keyring.authentic(&last.key.partition, &last.key.sort, &last.body).unwrap();
+    let body = keyring.authentic_by_first_line(&last.key.partition, &last.key.sort, &last.body).unwrap();
     let mut head = Segment::read(body).unwrap().end();
     let mut lengths = [99, 98, 1, 70].into_iter().cycle();
     while head.size < to {
@@ -98,7 +98,7 @@ fn fill(api: &Api, to: u64) {
         }
         let segment = Segment { first, records, head: head.hash.clone() };
         let key = RowKey::new(format!("ledger#{}", api.ledger()), format!("{first:016x}"));
-        let body = keyring.authenticate(&key.partition, &key.sort, segment.text().as_bytes());
+        let body = keyring.authenticate_first_line(&key.partition, &key.sort, segment.text().as_bytes());
         api.write(Write { key, expected: Expected::Absent, body, purge_after: None });
     }
 }

@@ -9,7 +9,10 @@ use std::{
 
 use serde_json::json;
 
-use super::harness::{Answer, Api, Backend, claim_key, text};
+use super::{
+    harness::{Answer, Api, Backend, claim_key, text},
+    laboratory::Laboratory,
+};
 
 /// All at the same moment, each on a connection of its own.
 pub fn at_once(claim_keys: &[String], redeem: impl Fn(&str) -> Answer + Sync) -> Vec<Answer> {
@@ -127,4 +130,20 @@ fn a_restart_in_the_middle_of_a_storm_leaves_one_claimant() {
         assert_eq!((opened, told <= 1), (1, true));
         assert_eq!(api.happened("share.claimed", &minted.id), 1);
     }
+}
+
+/// Several rows are read at once, and DynamoDB has them of different moments.
+#[test]
+fn a_claim_that_its_state_overtakes_is_found_all_the_same() {
+    let (api, _, faults) = Laboratory::served();
+    let (minted, first) = (api.mint(api.admin(), "read", &["a.txt"]), claim_key());
+    let opened = api.redeem(&minted.token, &first).expect(200);
+    let claims = api.rows(&format!("share#{}", minted.id));
+    let claim = claims.into_iter().find(|row| row.key.sort.starts_with("claim#")).unwrap().key;
+    faults.overtake(claim.clone());
+    assert_eq!(api.redeem(&minted.token, &first).expect(200)["session"], opened["session"]);
+    // In the session, too.
+    faults.overtake(claim);
+    api.get(&text(&opened, "session_token"), "/v1/session/objects").expect(200);
+    assert_eq!(api.happened("share.claimed", &minted.id), 1);
 }

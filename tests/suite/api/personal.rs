@@ -93,9 +93,10 @@ fn raw_store(api: &Api, backend: Backend) -> Vec<Vec<u8>> {
     }
 }
 
+/// A file or folder may go while it is looked at: the store works on.
 fn files(folder: &Path) -> Vec<Vec<u8>> {
-    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![fs::read(path).unwrap()] }).collect()
+    let entries = fs::read_dir(folder).into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path()));
+    entries.flat_map(|path| if path.is_dir() { files(&path) } else { fs::read(path).into_iter().collect() }).collect()
 }
 
 fn holds(all: &[Vec<u8>], wanted: &[u8]) -> bool {

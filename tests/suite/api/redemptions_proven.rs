@@ -2,11 +2,12 @@
 
 use cloakroom::{
     domain::{
+        ids::AttemptId,
         lifetime,
         tenant::{Mode, Namespace},
     },
     service::ledger_sweep::{Extent, Swept},
-    store::Row,
+    store::{OutboxEvent, Row, Transaction},
 };
 use serde_json::{Value, json};
 
@@ -115,9 +116,31 @@ fn a_token_that_was_put_back_to_before_its_redemption_is_named() {
     // Nobody recorded that this was set right.
     assert_eq!(verified(&api)["unproven"], unproven(&share.id, 2, 2, "its state has changed without a record of that"));
     // Of what may be purged nothing is said, although this store keeps it.
-    clock.advance(lifetime::LINK_HISTORY + std::time::Duration::from_millis(1));
+    clock.advance(lifetime::REMEMBERED + std::time::Duration::from_millis(1));
     assert_eq!(sweep(&api).redemptions.unwrap().unproven, 0);
     assert!(api.metrics().contains("cloakroom_ledgers_unproven 0"));
+}
+
+const MISSING: &str = "records name it, and it is not kept where all are listed";
+
+/// Whoever puts a token back, and takes it off the list of those that are compared.
+#[test]
+fn a_token_that_is_not_listed_any_more_is_named() {
+    let (api, _, _) = Laboratory::served();
+    let (share, _other) = (api.mint(api.admin(), "read", &["a.txt"]), api.mint(api.admin(), "read", &["a.txt"]));
+    let before = state(&api, &share.id);
+    api.open(&share);
+    assert_eq!(verified(&api), proven(2, 1));
+    put(&api, &before, before.body.clone());
+    let index = api.row(&format!("shares#{}", api.ledger()), &share.id);
+    put(&api, &index, b"nothing".to_vec());
+    // What the row says is of no account: that it is there is.
+    assert_eq!(verified(&api)["unproven"], unproven(&share.id, 0, 1, PUT_BACK));
+    let event = OutboxEvent { ledger: "intruder".into(), body: b"{}".to_vec() };
+    let transaction = Transaction::recording(AttemptId::from_bytes([9; 16]), event).remove(index.key);
+    api.wait(api.broker().store.commit(transaction)).unwrap();
+    assert_eq!(verified(&api)["unproven"], unproven(&share.id, 0, 1, MISSING));
+    assert_eq!(sweep(&api).redemptions.unwrap().unproven, 1);
 }
 
 #[test]

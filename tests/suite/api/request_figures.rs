@@ -35,3 +35,23 @@ fn requests_are_counted_by_route_and_by_how_they_ended() {
     let all: u64 = all.unwrap().rsplit(' ').next().unwrap().parse().unwrap();
     assert!(all >= 8);
 }
+
+#[test]
+fn refusals_are_counted_by_the_reason_that_nobody_is_told() {
+    let api = Api::start(Backend::Embedded);
+    let [claimed, revoked] = [(); 2].map(|()| api.mint(api.admin(), "read", &["a.txt"]));
+    api.redeem(&claimed.token, &claim_key()).expect(200);
+    api.delete(api.admin(), &format!("/v1/shares/{}", revoked.id)).expect(204);
+    // More often than is recorded one by one.
+    for _ in 0..12 {
+        api.redeem(&claimed.token, &claim_key()).problem(404, "dead_token");
+    }
+    api.redeem(&revoked.token, &claim_key()).problem(404, "dead_token");
+    api.redeem("crs_AAAA", &claim_key()).problem(404, "dead_token");
+    let metrics = api.metrics();
+    let counts = [("already_claimed", 12), ("revoked", 1), ("unattributed", 1), ("expired", 0)];
+    for (reason, count) in counts {
+        let line = format!("cloakroom_refusals_total{{reason=\"{reason}\"}} {count}");
+        assert!(metrics.lines().any(|told| told == line), "{line}: {metrics}");
+    }
+}

@@ -3,14 +3,13 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex},
-    time::Duration,
 };
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use cloakroom::{
     clock::{Clock, SystemClock},
-    domain::{client::ClientRetention, instant::Instant, limits::StreamLimits, network::Networks},
+    domain::{instant::Instant, limits::StreamLimits},
     entropy::{Entropy, SystemEntropy},
     http::server::{Capacity, Listeners, bind},
     keys::{Keys, document::KeyDocument},
@@ -19,7 +18,9 @@ use cloakroom::{
         MultipartId, ObjectFacts, ObjectFolder, ObjectKey, ObjectStorage, PartContract, SignedRequest, StoredPart,
         Unavailable, UploadContract, embedded::EmbeddedStorage,
     },
-    service::{Broker, ContentOrigin, EventStreams, Limits, Offered, PasswordPool, Settings, UnderWay},
+    service::{
+        Broker, ContentOrigin, DataKeys, EventStreams, Limits, Offered, PasswordPool, Settings, TenantKeys, UnderWay,
+    },
     store::{Store, memory::MemoryStore},
 };
 use futures_util::{StreamExt, TryStreamExt, stream};
@@ -27,7 +28,7 @@ use tokio::sync::Notify;
 
 use crate::api::{
     harness::{Api, Tenant, runtime},
-    laboratory::webhooks,
+    laboratory::{usual_settings, webhooks},
 };
 
 /// What is asked of the storage.
@@ -226,14 +227,25 @@ pub fn served_at(clock: Arc<dyn Clock>) -> (Api, Arc<AwayStorage>) {
     let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
     let Keys { keyring, edge } = KeyDocument::generate(clock.now(), entropy.as_ref()).unwrap().keys().unwrap();
     let (kept, url) = (folder.path().join("objects"), format!("http://{authority}"));
-    let storage = EmbeddedStorage::open(&kept, keyring.clone(), clock.clone(), entropy.clone(), &url).unwrap();
+    let store = Store::new(Arc::new(MemoryStore::new()));
+    let data_keys = Arc::<DataKeys>::default();
+    let keys = TenantKeys {
+        store: store.clone(),
+        keyring: keyring.clone(),
+        kms: None,
+        kept: data_keys.clone(),
+        clock: clock.clone(),
+    };
+    let (kept_by, keys) = (keyring.clone(), Arc::new(keys));
+    let storage = EmbeddedStorage::open(&kept, kept_by, keys, clock.clone(), entropy.clone(), &url).unwrap();
     let storage = Arc::new(storage);
     let away = Arc::new(AwayStorage { storage: storage.clone(), plan: Mutex::default(), gates: Mutex::default() });
     let broker = Broker {
-        store: Store::new(Arc::new(MemoryStore::new())),
+        store,
         objects: away.clone(),
         keyring,
-        data_keys: Arc::default(),
+        data_keys,
+        kms: None,
         known_principals: Arc::default(),
         edge,
         rotation: Arc::default(),
@@ -257,13 +269,8 @@ pub fn served_at(clock: Arc<dyn Clock>) -> (Api, Arc<AwayStorage>) {
         settings: Settings {
             public_url: format!("http://127.0.0.1:{}", ports[0]),
             content: ContentOrigin { scheme: "http".into(), authority },
-            largest_upload: 1024 * 1024,
-            protect_paths: true,
             offered: Offered::default(),
-            trusted_proxies: Networks::default(),
-            ops_hosts: Vec::new(),
-            security_contact: None,
-            client_details: ClientRetention::of_all(Duration::from_secs(90 * 24 * 3600)),
+            live: usual_settings(),
         },
     };
     let (listeners, tenant) = runtime.block_on(async {

@@ -13,7 +13,7 @@ use cloakroom::{
         upload::Method,
     },
     objects::ContentType,
-    service::{Error, file_requests::MakeFileRequest, idempotency::Reply, uploads::DeclareUpload},
+    service::{Error, Live, LiveSettings, file_requests::MakeFileRequest, idempotency::Reply, uploads::DeclareUpload},
 };
 use serde_json::{Value, json};
 
@@ -300,7 +300,8 @@ pub fn what_must_not_leave_a_machine_is_neither_asked_for_nor_delivered(api: &Ap
 async fn whoever_delivers_learns_nothing_of_the_folder_from_its_name() {
     let laboratory = Laboratory::new().await;
     let mut unprotected = laboratory.broker.clone();
-    unprotected.settings.protect_paths = false;
+    let settings = LiveSettings { protect_paths: false, ..LiveSettings::clone(&unprotected.settings.live.now()) };
+    unprotected.settings.live = Live::new(settings);
     let caller = laboratory.caller(&laboratory.tenant.admin).await.unwrap();
     let wanted = MakeFileRequest {
         folder: PathPin::parse("data/raw/").unwrap(),

@@ -50,7 +50,7 @@ pub fn what_a_crash_left_is_removed_and_nothing_else(api: &Api) {
     let now = api.broker().now();
     let (orphan, left) = api.leave_behind(now.minus(2 * DAY));
     let (_, under_way) = api.leave_behind(now.minus(DAY - Duration::from_secs(60)));
-    let other = Namespace { tenant: TenantId::from_bytes(random()), mode: Mode::Live };
+    let other = Namespace { tenant: api.new_tenant("Theirs").id.parse().unwrap(), mode: Mode::Live };
     let theirs = ObjectKey::vault(other, ObjectId::new(now.minus(2 * DAY), random()));
     api.wait(api.broker().objects.put(&theirs, &ContentType::unknown(), b"theirs".as_slice().into())).unwrap();
 

@@ -1,7 +1,7 @@
 //! Object storage that is away: 503 or success, step by step, and asking again
 //! gets there. What was replaced or left behind never decides anything.
 
-use std::thread;
+use std::{fs, thread};
 
 use cloakroom::{
     crypto::secret::SecretText,
@@ -21,7 +21,10 @@ use serde_json::json;
 use tokio::runtime::Handle;
 
 use super::away::{Fails, Step, served};
-use crate::api::harness::{Answer, Api, events, text};
+use crate::{
+    api::harness::{Answer, Api, events, text},
+    objects::embedded_files::files,
+};
 
 const BYTES: &[u8] = b"what was agreed";
 
@@ -258,10 +261,24 @@ fn a_deletion_that_broke_off_is_gone_on_with() {
     away.plan(Step::Delete, Fails::Undone, 0);
     api.delete(api.admin(), &route).expect(204);
     assert_eq!(api.happened("artifact.deleted", &artifact.id), 1);
+    let tenant = api.tenant.id.parse().unwrap();
     let left = (0..5).filter(|number| {
         let label = cloakroom::objects::ArtifactLabel::parse(&artifact.host[..40]).unwrap();
         let path = VaultPath::parse(&format!("{number}.txt")).unwrap();
-        api.wait(away.storage.head(&ObjectKey::artifact(&label, &path))).unwrap().is_some()
+        api.wait(away.storage.head(&ObjectKey::artifact(tenant, &label, &path))).unwrap().is_some()
     });
     assert_eq!(left.count(), 0, "its objects are gone");
+}
+
+/// Whoever can write the disk has exchanged two files of one tenant: each opens, and is not the one that was completed.
+#[test]
+fn a_file_in_the_place_of_another_is_not_published() {
+    let (api, _) = served();
+    api.upload(api.admin(), "site/a.txt", BYTES);
+    let [one] = files(&api.data_dir().join("objects/objects/vault")).try_into().unwrap();
+    api.upload(api.admin(), "b.txt", b"and something else");
+    let other = files(&api.data_dir().join("objects/objects/vault")).into_iter().find(|file| *file != one).unwrap();
+    fs::copy(other, one).unwrap();
+    api.post(api.admin(), "/v1/artifacts", &json!({ "paths": ["site/"] })).problem(500, "internal");
+    assert_eq!(api.get(api.admin(), "/v1/artifacts").expect(200)["items"], json!([]));
 }

@@ -14,7 +14,10 @@ use actix_web::{
     web::{self, Bytes},
 };
 use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
-use cloakroom::objects::s3::{S3Settings, S3Storage};
+use cloakroom::{
+    clock::SystemClock,
+    objects::s3::{S3Settings, S3Storage},
+};
 
 type Stored = Arc<Mutex<Held>>;
 
@@ -81,7 +84,7 @@ impl Pretender {
         };
         let credentials = SharedCredentialsProvider::new(Credentials::new("test", "test", None, None, "test"));
         let configuration = aws_config::SdkConfig::builder().credentials_provider(credentials).build();
-        S3Storage::new(settings, &configuration).unwrap()
+        S3Storage::new(settings, &configuration, Arc::new(SystemClock::default())).unwrap()
     }
 
     /// What is in it now: the keys of objects, and the ids of uploads under way.

@@ -1,12 +1,24 @@
 //! The storages under test, and a plain HTTP client.
 
-use std::{collections::BTreeMap, fs, net::TcpListener, path::Path, sync::Arc, thread, time::Duration};
+use std::{
+    collections::BTreeMap,
+    fs,
+    net::TcpListener,
+    path::Path,
+    sync::{Arc, LazyLock},
+    thread,
+    time::Duration,
+};
 
 use actix_web::{App, HttpServer, dev::ServerHandle};
+use async_trait::async_trait;
 use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
 use cloakroom::{
     clock::{Clock, SystemClock},
-    crypto::keyring::{DeploymentId, KeyState, Keyring, RootKey},
+    crypto::{
+        data_key::DataKey,
+        keyring::{DeploymentId, KeyState, Keyring, RootKey},
+    },
     domain::{
         ids::{ObjectId, TenantId},
         instant::Instant,
@@ -17,8 +29,8 @@ use cloakroom::{
     http::content::{AllowedOrigins, configure},
     objects::{
         ArtifactLabel, Checksum, ContentType, InboxSecret, ObjectKey, ObjectStorage, SMALLEST_PART, SignedRequest,
-        UploadContract,
-        embedded::EmbeddedStorage,
+        Unavailable, UploadContract,
+        embedded::{DataKeySource, EmbeddedStorage},
         s3::{S3Settings, S3Storage},
     },
 };
@@ -90,8 +102,8 @@ impl Bench {
     }
 
     fn of_s3(endpoint: &str, refuses: Refuses) -> Self {
-        let copies_in_parts = Arc::new(s3(&setting(endpoint)).with_largest_copy(SMALLEST_PART));
-        let mut bench = Self::of(Arc::new(s3(&setting(endpoint))), refuses, None);
+        let copies_in_parts = Arc::new(s3_at(&setting(endpoint)).with_largest_copy(SMALLEST_PART));
+        let mut bench = Self::of(Arc::new(s3_at(&setting(endpoint))), refuses, None);
         bench.copies_in_parts = copies_in_parts;
         bench.client = Some(client(&setting(endpoint)));
         bench
@@ -194,20 +206,47 @@ pub fn open_embedded(folder: &Path, base_url: &str) -> EmbeddedStorage {
 }
 
 pub fn open_embedded_with(folder: &Path, base_url: &str, clock: Arc<dyn Clock>) -> EmbeddedStorage {
-    let keys = vec![RootKey::generate(KeyState::Primary, &SystemEntropy)];
-    let keyring = Arc::new(Keyring::new(DeploymentId([1; 16]), keys).unwrap());
-    EmbeddedStorage::open(folder, keyring, clock, Arc::new(SystemEntropy), base_url).unwrap()
+    let keyring = keyring();
+    let keys = Arc::new(KnownKeys(Arc::clone(&keyring)));
+    EmbeddedStorage::open(folder, keyring, keys, clock, Arc::new(SystemEntropy), base_url).unwrap()
 }
 
-fn s3(endpoint: &str) -> S3Storage {
-    let settings = S3Settings {
+pub fn keyring() -> Arc<Keyring> {
+    let keys = vec![RootKey::generate(KeyState::Primary, &SystemEntropy)];
+    Arc::new(Keyring::new(DeploymentId([1; 16]), keys).unwrap())
+}
+
+/// The data keys of any tenants, the same ones every time.
+pub struct KnownKeys(pub Arc<Keyring>);
+
+struct Sevens;
+
+impl Entropy for Sevens {
+    fn fill(&self, buffer: &mut [u8]) {
+        buffer.fill(7);
+    }
+}
+
+#[async_trait]
+impl DataKeySource for KnownKeys {
+    async fn data_key(&self, tenant: TenantId) -> Result<Arc<DataKey>, Unavailable> {
+        Ok(Arc::new(self.0.new_data_key(tenant, &Sevens)))
+    }
+}
+
+/// The storage in the bucket of the test run, reached there.
+pub fn s3_at(endpoint: &str) -> S3Storage {
+    s3_with(s3_settings(endpoint), None)
+}
+
+pub fn s3_settings(endpoint: &str) -> S3Settings {
+    S3Settings {
         bucket: setting("CLOAKROOM_TEST_BUCKET"),
         region: "us-east-1".into(),
         endpoint: Some(endpoint.into()),
         public_endpoint: None,
         path_style: true,
-    };
-    s3_with(settings, None)
+    }
 }
 
 fn files(folder: &Path) -> usize {
@@ -226,7 +265,7 @@ pub async fn versions_in_the_bucket(prefix: &str) -> usize {
     versions(&client(&setting("CLOAKROOM_TEST_S3_ENDPOINT")), prefix).await
 }
 
-fn client(endpoint: &str) -> aws_sdk_s3::Client {
+pub fn client(endpoint: &str) -> aws_sdk_s3::Client {
     let configuration = aws_sdk_s3::config::Builder::new()
         .behavior_version(aws_config::BehaviorVersion::latest())
         .credentials_provider(Credentials::new("test", "test", None, None, "test"))
@@ -239,7 +278,7 @@ fn client(endpoint: &str) -> aws_sdk_s3::Client {
 
 pub fn s3_with(settings: S3Settings, session_token: Option<String>) -> S3Storage {
     let credentials = Credentials::new("test", "test", session_token, None, "test");
-    S3Storage::new(settings, &configuration(credentials)).unwrap()
+    S3Storage::new(settings, &configuration(credentials), Arc::new(SystemClock::default())).unwrap()
 }
 
 pub fn configuration(credentials: Credentials) -> aws_config::SdkConfig {
@@ -248,7 +287,7 @@ pub fn configuration(credentials: Credentials) -> aws_config::SdkConfig {
 }
 
 #[expect(clippy::panic, reason = "a suite that skips a storage would pass without having tested it")]
-fn setting(name: &str) -> String {
+pub fn setting(name: &str) -> String {
     match std::env::var(name) {
         Ok(value) if !value.is_empty() => value,
         _ => panic!("{name} is not set: run ./test, or start the emulators with localstack/emulators"),
@@ -271,18 +310,21 @@ pub fn namespace() -> Namespace {
     Namespace { tenant: TenantId::from_bytes(random()), mode: Mode::Test }
 }
 
+/// Whose the objects are that have no namespace to themselves: nothing is copied from one tenant to another.
+pub static USUAL: LazyLock<Namespace> = LazyLock::new(namespace);
+
 pub fn inbox() -> ObjectKey {
-    ObjectKey::inbox(namespace(), InboxSecret(random()))
+    ObjectKey::inbox(*USUAL, InboxSecret(random()))
 }
 
 pub fn vault() -> ObjectKey {
-    ObjectKey::vault(namespace(), ObjectId::from_bytes(random()))
+    ObjectKey::vault(*USUAL, ObjectId::from_bytes(random()))
 }
 
 /// The key of an artifact file, the only one with text that a client chose.
 pub fn artifact(path: &str) -> ObjectKey {
     let label = ArtifactLabel::parse(&base16ct::lower::encode_string(&random::<20>())).unwrap();
-    ObjectKey::artifact(&label, &VaultPath::parse(path).unwrap())
+    ObjectKey::artifact(USUAL.tenant, &label, &VaultPath::parse(path).unwrap())
 }
 
 /// A contract for exactly these bytes, with their checksum declared.

@@ -114,6 +114,6 @@ fn contract(key: &ObjectKey) -> DownloadContract {
     }
 }
 
-fn signed(bench: &Bench, key: &ObjectKey) -> SignedRequest {
+pub fn signed(bench: &Bench, key: &ObjectKey) -> SignedRequest {
     bench.wait(bench.storage.sign_get(&contract(key), now())).unwrap()
 }

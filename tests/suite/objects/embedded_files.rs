@@ -15,7 +15,7 @@ use super::bench::{Bench, artifact, content_type, contract, inbox, open_embedded
 
 const BYTES: &[u8] = b"what is stored";
 
-fn files(folder: &Path) -> Vec<PathBuf> {
+pub fn files(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();

@@ -49,10 +49,12 @@ pub fn everything_goes_in_every_version_and_nothing_else(bench: &Bench) {
 }
 
 pub fn known_objects_go_too(bench: &Bench) {
+    let (namespace, export) = (namespace(), ExportId::from_bytes(random()));
     let (label, other) =
         (ArtifactLabel::of(ArtifactId::from_bytes(random())), ArtifactLabel::of(ArtifactId::from_bytes(random())));
-    let key = |label: &ArtifactLabel, path: &str| ObjectKey::artifact(label, &VaultPath::parse(path).unwrap());
-    let (namespace, export) = (namespace(), ExportId::from_bytes(random()));
+    let key = |label: &ArtifactLabel, path: &str| {
+        ObjectKey::artifact(namespace.tenant, label, &VaultPath::parse(path).unwrap())
+    };
     let exported = ObjectKey::export(namespace, export, "manifest.json");
     let files = [key(&label, "a.html"), key(&label, "b/c.html")];
     for key in files.iter().chain([&exported, &key(&other, "a.html")]) {

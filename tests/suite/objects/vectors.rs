@@ -1,13 +1,17 @@
-//! Signed requests against those of botocore, byte for byte. How the
-//! vectors were made stands in `tests/vectors/presigned.py`.
+//! Signed requests against those of botocore, byte for byte: some that are kept, made by `tests/vectors/presigned.py`, and many that
+//! are drawn by `tests/vectors/presigned_at_random.py`.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    path::Path,
+    process::Command,
+    sync::Arc,
     time::Duration,
 };
 
 use aws_credential_types::Credentials;
 use cloakroom::{
+    clock::SystemClock,
     domain::{
         ids::TenantId,
         instant::Instant,
@@ -42,6 +46,8 @@ struct Vector {
     sha256: Option<String>,
     file_name: Option<String>,
     part: Option<Part>,
+    #[serde(default = "ten_minutes")]
+    expires_in: u64,
     url: String,
     #[serde(default)]
     fields: BTreeMap<String, String>,
@@ -52,6 +58,10 @@ struct Vector {
 struct Part {
     number: u32,
     upload: MultipartId,
+}
+
+const fn ten_minutes() -> u64 {
+    600
 }
 
 fn vectors() -> Vec<Vector> {
@@ -67,14 +77,16 @@ fn storage(vector: &Vector) -> S3Storage {
         path_style: vector.path_style,
     };
     let credentials = Credentials::new("AKIDEXAMPLE", SECRET, vector.session_token.clone(), None, "vectors");
-    S3Storage::new(settings, &configuration(credentials)).unwrap()
+    S3Storage::new(settings, &configuration(credentials), Arc::new(SystemClock::default())).unwrap()
 }
 
 fn key(vector: &Vector) -> ObjectKey {
     let key = match vector.key.strip_prefix("artifact/").and_then(|rest| rest.split_once('/')) {
-        Some((label, path)) => {
-            ObjectKey::artifact(&ArtifactLabel::parse(label).unwrap(), &VaultPath::parse(path).unwrap())
-        }
+        Some((label, path)) => ObjectKey::artifact(
+            TenantId::from_bytes([0; 16]),
+            &ArtifactLabel::parse(label).unwrap(),
+            &VaultPath::parse(path).unwrap(),
+        ),
         None => {
             let namespace = Namespace { tenant: TenantId::from_bytes([0; 16]), mode: Mode::Live };
             ObjectKey::inbox(namespace, InboxSecret([7; 32]))
@@ -86,8 +98,31 @@ fn key(vector: &Vector) -> ObjectKey {
 
 #[tokio::test]
 async fn requests_are_signed_as_botocore_signs_them() {
-    let expires_at = SIGNED_AT.plus(Duration::from_secs(600));
-    for vector in vectors() {
+    signed_alike(vectors()).await;
+}
+
+/// Four times as many requests as this; others by another seed.
+const DRAWN: usize = 500;
+
+#[tokio::test]
+async fn whatever_is_drawn_is_signed_as_botocore_signs_it() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let python = root.join("localstack/.run/localstack/bin/python");
+    assert!(python.exists(), "{} is missing: run localstack/emulators install", python.display());
+    let setting = |name: &str, usual: &str| std::env::var(name).unwrap_or_else(|_| usual.to_owned());
+    let (seed, count) = (setting("CLOAKROOM_TEST_SEED", "1"), setting("CLOAKROOM_TEST_DRAWN", &DRAWN.to_string()));
+    let mut drawing = Command::new(python);
+    drawing.arg("-B").arg(root.join("tests/vectors/presigned_at_random.py")).args([&seed, &count]);
+    let drawn = drawing.output().unwrap();
+    assert!(drawn.status.success(), "{}", String::from_utf8_lossy(&drawn.stderr));
+    let drawn: Vec<Vector> = serde_json::from_slice(&drawn.stdout).unwrap();
+    assert_eq!(drawn.len(), 4 * count.parse::<usize>().unwrap());
+    signed_alike(drawn).await;
+}
+
+async fn signed_alike(vectors: Vec<Vector>) {
+    for vector in vectors {
+        let expires_at = SIGNED_AT.plus(Duration::from_secs(vector.expires_in));
         let storage = storage(&vector);
         let kind = content_type(&vector.content_type);
         let signed = if vector.method == "GET" {
@@ -123,7 +158,7 @@ fn part_of(contract: &UploadContract, part: &Part) -> PartContract {
         key: contract.key.clone(),
         upload: part.upload.clone(),
         number: part.number,
-        part_size: 4321,
+        part_size: contract.size.max(1),
         size: contract.size,
         sha256: contract.sha256,
         expires_at: contract.expires_at,
@@ -162,7 +197,7 @@ async fn what_is_signed_ends_with_its_credentials() {
         public_endpoint: Some("https://files.example".into()),
         path_style: true,
     };
-    let storage = S3Storage::new(settings, &configuration(credentials)).unwrap();
+    let storage = S3Storage::new(settings, &configuration(credentials), Arc::new(SystemClock::default())).unwrap();
     let contract = UploadContract {
         key: key(&vectors()[0]),
         size: 1,
@@ -189,6 +224,7 @@ async fn what_is_signed_ends_with_its_credentials() {
 async fn a_form_never_pins_a_key_with_a_variable_in_it() {
     let contract = UploadContract {
         key: ObjectKey::artifact(
+            TenantId::from_bytes([0; 16]),
             &ArtifactLabel::parse(&"ab".repeat(20)).unwrap(),
             &VaultPath::parse("${filename}").unwrap(),
         ),

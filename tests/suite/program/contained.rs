@@ -3,7 +3,7 @@
 
 use std::{
     fs,
-    os::unix::fs::{MetadataExt, chown},
+    os::unix::fs::chown,
     path::{Path, PathBuf},
     process::{Command, Output},
 };
@@ -159,47 +159,6 @@ fn elsewhere_it_cannot_write() {
     let mut command = container.command("serve");
     let told = fault(&outcome(command.env("CLOAKROOM_DATA_DIR", "/var/lib/other")));
     assert!(told.contains("/var/lib/other") && told.contains("Read-only file system"), "{told}");
-}
-
-/// Runs what hands over the root keys as the container of `infra/service.yaml` does: as root, with CHOWN alone.
-fn hand_over(place: &Place, secret: Option<&str>) -> Output {
-    let mut command = Command::new("setpriv");
-    command
-        .args(["--inh-caps=-all", "--ambient-caps=-all", "--bounding-set=-all,+chown", "--no-new-privs", "--"])
-        .arg(file("infra/container/hand-over-keys"))
-        .env("KEYS_DIR", place.path("keys"))
-        .env("DATA_DIR", place.data_dir());
-    match secret {
-        Some(secret) => command.env("ROOT_KEYS", secret),
-        None => command.env_remove("ROOT_KEYS"),
-    };
-    outcome(&mut command)
-}
-
-#[test]
-fn root_keys_are_handed_over_to_the_broker_alone() {
-    let place = Place::new();
-    fs::create_dir(place.path("keys")).unwrap();
-    fs::create_dir(place.data_dir()).unwrap();
-    said(&hand_over(&place, Some("{\"a\": \"$b `c` \\n\"}")));
-    let keys = place.path("keys").join("root-keys.json");
-    assert_eq!(fs::read_to_string(&keys).unwrap(), "{\"a\": \"$b `c` \\n\"}");
-    let told = fs::metadata(&keys).unwrap();
-    assert_eq!((told.mode() & 0o7777, told.uid(), told.gid()), (0o600, NOBODY, NOBODY));
-    assert_eq!(fs::metadata(place.data_dir()).unwrap().uid(), NOBODY);
-}
-
-#[test]
-fn without_root_keys_nothing_is_handed_over() {
-    for secret in [None, Some("")] {
-        let place = Place::new();
-        fs::create_dir(place.path("keys")).unwrap();
-        fs::create_dir(place.data_dir()).unwrap();
-        let output = hand_over(&place, secret);
-        assert_eq!(output.status.code(), Some(1), "{output:?}");
-        assert!(String::from_utf8(output.stderr).unwrap().contains("cloakroom bootstrap"));
-        assert!(!place.path("keys").join("root-keys.json").exists());
-    }
 }
 
 #[test]

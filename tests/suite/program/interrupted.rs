@@ -17,11 +17,11 @@ use super::{
 };
 
 const MIB: usize = 1024 * 1024;
-/// Two hundred megabytes and a part that is not full.
-const SIZE: usize = 200 * MIB + 1;
-const PARTS: usize = 26;
+/// Eighty megabytes and a part that is not full. What is larger goes up in `long_runs::large_file`.
+const SIZE: usize = 80 * MIB + 1;
+const PARTS: usize = 11;
 /// So many parts arrive before the interruption.
-const BEFORE: usize = 9;
+const BEFORE: usize = 4;
 
 /// Writes a file without a pattern that repeats at the borders of parts; its SHA-256.
 fn write_large(path: &Path) -> [u8; 32] {

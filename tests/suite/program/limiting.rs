@@ -28,6 +28,13 @@ fn limits_are_on_unless_switched_off_by_name() {
     let [looked_at, refused] = sign_ins(&served, 100);
     // One more with each two seconds that this takes.
     assert!((30..60).contains(&looked_at) && looked_at + refused == 100, "{looked_at} {refused}");
+    let metrics = served.metrics();
+    for line in [
+        format!(r#"cloakroom_limited_total{{limit="sign_in"}} {refused}"#),
+        r#"cloakroom_limited_total{limit="redeem"} 0"#.into(),
+    ] {
+        assert!(metrics.lines().any(|told| told == line), "{line}: {metrics}");
+    }
     served.stop();
     let served = place.serve();
     assert_eq!(sign_ins(&served, 100), [100, 0]);

@@ -119,9 +119,10 @@ fn a_code_comes_by_mail_over_tls_or_on_this_machine() {
     }
 }
 
-/// Those in the folder, oldest first.
+/// Those in the folder, oldest first; not those that are still being written.
 fn mails(place: &Place) -> Vec<String> {
-    let mut files: Vec<_> = fs::read_dir(place.path("mails")).unwrap().map(|file| file.unwrap().path()).collect();
+    let files = fs::read_dir(place.path("mails")).unwrap().map(|file| file.unwrap().path());
+    let mut files: Vec<_> = files.filter(|file| file.extension().is_some_and(|extension| extension == "eml")).collect();
     files.sort();
     files.iter().map(|file| fs::read_to_string(file).unwrap()).collect()
 }

@@ -1,11 +1,14 @@
 //! Root keys are replaced on the command line while the broker runs and is used: nothing that is asked for meanwhile fails.
 
 use std::{
+    fs,
     process::Output,
     sync::atomic::{AtomicBool, AtomicUsize, Ordering},
     thread,
+    time::Duration,
 };
 
+use cloakroom::domain::instant::Instant;
 use serde_json::json;
 
 use super::{
@@ -89,12 +92,12 @@ fn a_key_that_rows_are_under_is_not_given_up_whatever_the_file_says() {
     let admin = place.admin_key();
     let second = said(&keys(&place, &["stage"]));
     let file = place.data_dir().join("root-keys.json");
-    let staged = std::fs::read_to_string(&file).unwrap();
+    let staged = fs::read_to_string(&file).unwrap();
     // Somebody who does not know better.
     let mut by_hand: serde_json::Value = serde_json::from_str(&staged).unwrap();
     by_hand["root_keys"][0]["state"] = "retired".into();
     by_hand["root_keys"][1]["state"] = "primary".into();
-    std::fs::write(&file, by_hand.to_string()).unwrap();
+    fs::write(&file, by_hand.to_string()).unwrap();
     served.signal("HUP");
     until("it says so", || served.log().contains("keys_not_taken").then_some(()));
     let metrics = served.metrics();
@@ -103,7 +106,7 @@ fn a_key_that_rows_are_under_is_not_given_up_whatever_the_file_says() {
     served.stop();
     let refused = fault(&place.run("serve"));
     assert!(refused.contains("is retired") && refused.contains("accept-only"), "{refused}");
-    std::fs::write(&file, staged).unwrap();
+    fs::write(&file, staged).unwrap();
     let served = place.serve();
     assert_eq!(served.ask("GET", "/v1/shares", &admin, None).0, 200);
     assert!(said(&keys(&place, &["list"])).contains(&second));
@@ -176,8 +179,8 @@ fn keys_of_the_environment_are_used_and_not_changed() {
     let place = Place::new();
     place.serve().stop();
     let file = place.data_dir().join("root-keys.json");
-    let document = std::fs::read_to_string(&file).unwrap();
-    std::fs::remove_file(&file).unwrap();
+    let document = fs::read_to_string(&file).unwrap();
+    fs::remove_file(&file).unwrap();
     let with = |name: &str| {
         let mut command = place.command(name);
         command.env("CLOAKROOM_ROOT_KEYS", "env:KEYS_OF_CLOAKROOM").env("KEYS_OF_CLOAKROOM", &document);
@@ -195,4 +198,57 @@ fn keys_of_the_environment_are_used_and_not_changed() {
     let secret = document.split("\"secret\": \"").nth(1).unwrap().split('"').next().unwrap();
     assert!(refused.contains("env:KEYS_OF_CLOAKROOM") && !refused.contains(secret), "{refused}");
     assert!(!file.exists());
+}
+
+/// What the document says, as if that many days had gone by since.
+fn aged(place: &Place, days: u32) {
+    let file = place.data_dir().join("root-keys.json");
+    let mut document: serde_json::Value = serde_json::from_str(&fs::read_to_string(&file).unwrap()).unwrap();
+    for key in document["root_keys"].as_array_mut().unwrap() {
+        let since: Instant = serde_json::from_value(key["since"].clone()).unwrap();
+        key["since"] = json!(since.minus(Duration::from_secs(24 * 3600) * days));
+    }
+    fs::write(&file, document.to_string()).unwrap();
+}
+
+#[test]
+fn a_root_key_that_is_old_is_replaced_by_itself_step_by_step() {
+    let place = Place::new();
+    let serve = || {
+        let mut command = place.command("serve");
+        command.env("CLOAKROOM_ROOT_KEY_DAYS", "30");
+        place.serve_as(command)
+    };
+    let state = |wanted: &str| {
+        let listed = said(&keys(&place, &["list"]));
+        let keys = listed.lines().filter(|line| line.starts_with("root  "));
+        keys.filter(|line| line.contains(wanted)).count()
+    };
+    let served = serve();
+    let (admin, first) = (place.admin_key(), state("primary"));
+    let (_, minted) = served.mint(&admin, "a.txt");
+    assert_eq!((first, state("staged")), (1, 0));
+    served.stop();
+    aged(&place, 23);
+    let served = serve();
+    until("a key is staged, for the old one is three weeks old", || (state("staged") == 1).then_some(()));
+    served.stop();
+    aged(&place, 7);
+    let served = serve();
+    until("it is promoted, for it was there for a week", || (state("accept-only") == 1).then_some(()));
+    assert_eq!(claim(&served, &minted), 200);
+    until("no row is under the old one", || (state("no row is under it") == 1).then_some(()));
+    served.stop();
+    aged(&place, 16);
+    let served = serve();
+    until("the old one is retired, for nothing is good any more that it sealed", || {
+        (state("retired") == 1).then_some(())
+    });
+    let (_, minted) = served.mint(&admin, "b.txt");
+    assert_eq!((claim(&served, &minted), state("primary")), (200, 1));
+    served.stop();
+    // Where each replica has a file of its own nobody could.
+    let mut command = place.command("serve");
+    command.env("CLOAKROOM_ROOT_KEY_DAYS", "30").env("CLOAKROOM_ROOT_KEYS", "env:KEYS");
+    assert!(fault(&outcome(&mut command)).contains("CLOAKROOM_ROOT_KEY_DAYS"));
 }

@@ -4,11 +4,16 @@ use std::{
     fs,
     sync::atomic::{AtomicBool, Ordering},
     thread,
+    time::Duration,
 };
 
+use cloakroom::entropy::{Entropy, SystemEntropy};
 use serde_json::json;
 
-use super::process::{Place, said, until};
+use super::{
+    crashing::killed_many_times,
+    process::{Place, said, until},
+};
 
 fn claim_key(letter: &str) -> String {
     format!("{}A", letter.repeat(42))
@@ -94,6 +99,13 @@ fn what_was_acknowledged_survives_a_kill() {
         }
     }
     served.stop();
+}
+
+#[test]
+fn killed_under_load_at_any_moment_it_has_lost_nothing_and_lets_nobody_claim_twice() {
+    // Another one each time; it is told, and repeats the moments.
+    let seed = u64::from_le_bytes((&SystemEntropy as &dyn Entropy).bytes());
+    killed_many_times(10, Duration::from_millis(150), seed);
 }
 
 /// Id and token, if the broker has acknowledged it.

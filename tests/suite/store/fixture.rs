@@ -175,10 +175,16 @@ pub async fn whole_table() -> Vec<Vec<u8>> {
     all
 }
 
-/// Credentials are an emulator's: any will do.
 fn dynamodb_table() -> (aws_sdk_dynamodb::Client, String) {
-    let setting = |name| env::var(name).unwrap_or_else(|_| panic!("{name} is not set: {HOW}"));
-    let endpoint = setting("CLOAKROOM_TEST_DYNAMODB_ENDPOINT");
+    dynamodb_client(&setting("CLOAKROOM_TEST_DYNAMODB_ENDPOINT"))
+}
+
+fn setting(name: &str) -> String {
+    env::var(name).unwrap_or_else(|_| panic!("{name} is not set: {HOW}"))
+}
+
+/// A client that reaches the table there. Credentials are an emulator's: any will do.
+pub fn dynamodb_client(endpoint: &str) -> (aws_sdk_dynamodb::Client, String) {
     let table = setting("CLOAKROOM_TEST_TABLE");
     let credentials = aws_sdk_dynamodb::config::Credentials::new("test", "test", None, None, "test");
     let config = aws_config::SdkConfig::builder()
@@ -186,7 +192,7 @@ fn dynamodb_table() -> (aws_sdk_dynamodb::Client, String) {
         .credentials_provider(aws_sdk_dynamodb::config::SharedCredentialsProvider::new(credentials))
         .behavior_version(aws_config::BehaviorVersion::latest())
         .build();
-    (dynamodb::client(&config, Some(endpoint)), table)
+    (dynamodb::client(&config, Some(endpoint.into())), table)
 }
 
 const HOW: &str = "run ./test, or start the emulators with localstack/emulators";

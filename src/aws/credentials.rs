@@ -1,24 +1,24 @@
 //! The credentials that sign requests, kept so that signing needs no I/O.
 //!
 //! What is signed dies with its credentials, so they are renewed while they
-//! still outlive the longest upload.
+//! still outlive the longest upload: by a clock that is five minutes behind Amazon's, too.
 
 use std::{
-    sync::{PoisonError, RwLock},
+    fmt,
+    sync::{Arc, PoisonError, RwLock},
     time::Duration,
 };
 
 use aws_credential_types::{
     Credentials,
-    provider::{ProvideCredentials, SharedCredentialsProvider},
+    provider::{ProvideCredentials, SharedCredentialsProvider, error::CredentialsError, future},
 };
 
 use crate::{
+    clock::Clock,
     domain::instant::Instant,
-    objects::{LONGEST_UPLOAD, Unavailable},
+    objects::{LONGEST_UPLOAD, s3::expiry_of},
 };
-
-use super::presign::expiry_of;
 
 /// How long credentials that name no end are used before they are asked for again.
 const UNDATED_LIFE: Duration = Duration::from_secs(15 * 60);
@@ -52,14 +52,15 @@ impl Held {
 /// A credentials provider and what it gave last.
 pub(super) struct CachedCredentials {
     provider: SharedCredentialsProvider,
+    clock: Arc<dyn Clock>,
     held: RwLock<Option<Held>>,
     /// Held by the one caller that renews.
     renewing: tokio::sync::Mutex<()>,
 }
 
 impl CachedCredentials {
-    pub(super) fn new(provider: SharedCredentialsProvider) -> Self {
-        Self { provider, held: RwLock::new(None), renewing: tokio::sync::Mutex::new(()) }
+    pub(super) fn new(provider: SharedCredentialsProvider, clock: Arc<dyn Clock>) -> Self {
+        Self { provider, clock, held: RwLock::new(None), renewing: tokio::sync::Mutex::new(()) }
     }
 
     fn held(&self) -> Option<Held> {
@@ -71,7 +72,7 @@ impl CachedCredentials {
     }
 
     /// Credentials to sign with now.
-    pub(super) async fn at(&self, now: Instant) -> Result<Credentials, Unavailable> {
+    async fn at(&self, now: Instant) -> Result<Credentials, CredentialsError> {
         if let Some(held) = self.held().filter(|held| held.is_fresh(now)) {
             return Ok(held.credentials);
         }
@@ -87,25 +88,37 @@ impl CachedCredentials {
                 self.hold(credentials.clone(), now);
                 return Ok(credentials);
             }
-            Ok(Err(error)) => format!("no AWS credentials: {error}"),
-            Err(_) => "no AWS credentials: their source does not answer".into(),
+            Ok(Err(error)) => error,
+            Err(_) => CredentialsError::provider_timed_out(LONGEST_WAIT),
         };
         // Old ones are better than none, as long as they last.
-        let held = held.filter(|held| held.is_usable(now)).ok_or(Unavailable(fault))?;
+        let held = held.filter(|held| held.is_usable(now)).ok_or(fault)?;
         self.hold(held.credentials.clone(), now);
         Ok(held.credentials)
+    }
+}
+
+impl ProvideCredentials for CachedCredentials {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        future::ProvideCredentials::new(self.at(self.clock.now()))
+    }
+}
+
+impl fmt::Debug for CachedCredentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "CachedCredentials({:?})", self.provider)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use aws_credential_types::provider::{error::CredentialsError, future};
+    use crate::clock::ManualClock;
     use std::{
-        sync::{
-            Arc,
-            atomic::{AtomicUsize, Ordering},
-        },
+        sync::atomic::{AtomicUsize, Ordering},
         time::UNIX_EPOCH,
     };
 
@@ -137,7 +150,7 @@ mod tests {
     fn source(life: Option<u64>, good_for: usize) -> (CachedCredentials, Arc<AtomicUsize>) {
         let asked = Arc::new(AtomicUsize::new(0));
         let provider = SharedCredentialsProvider::new(Source { life, good_for, asked: asked.clone() });
-        (CachedCredentials::new(provider), asked)
+        (CachedCredentials::new(provider, Arc::new(ManualClock::at(NOW))), asked)
     }
 
     fn after(seconds: u64) -> Instant {
@@ -171,6 +184,30 @@ mod tests {
         assert_eq!(asked.load(Ordering::SeqCst), 1);
         cache.at(after(30)).await.unwrap();
         assert_eq!(asked.load(Ordering::SeqCst), 2);
+    }
+
+    /// Never gives any.
+    #[derive(Debug)]
+    struct Hanging;
+
+    impl ProvideCredentials for Hanging {
+        fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+        where
+            Self: 'a,
+        {
+            future::ProvideCredentials::new(std::future::pending())
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_source_that_hangs_hangs_nobody() {
+        let provider = SharedCredentialsProvider::new(Hanging);
+        let cache = CachedCredentials::new(provider, Arc::new(ManualClock::at(NOW)));
+        assert!(cache.provide_credentials().await.is_err());
+        let old =
+            Credentials::new("OLD", "secret", None, Some(UNIX_EPOCH + Duration::from_secs(1_790_000_060)), "test");
+        cache.hold(old, NOW);
+        assert_eq!(cache.at(after(40)).await.unwrap().access_key_id(), "OLD");
     }
 
     #[tokio::test]

@@ -1,0 +1,117 @@
+//! Calls of KMS and Secrets Manager, made as the broker makes them.
+
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
+use cloakroom::{
+    aws::Aws,
+    crypto::keyring::DeploymentId,
+    domain::{ids::TenantId, instant::Instant},
+    entropy::{Entropy, SystemEntropy},
+    keys::{document::KeyDocument, place::KeyPlace, source::KeySource},
+    kms::Kms,
+};
+
+use super::unreliable::Fault;
+use crate::objects::bench::setting;
+
+pub const CALLS: [&str; 5] = ["Decrypt", "Encrypt", "GetSecretValue", "PutSecretValue", "UpdateSecretVersionStage"];
+
+/// What the service itself says when it cannot; and what lines do.
+pub const FAULTS: [Fault; 10] = [
+    Fault::Told(400, "ThrottlingException"),
+    Fault::Told(400, "ExpiredTokenException"),
+    Fault::Told(500, "InternalServiceError"),
+    Fault::Told(503, "ServiceUnavailable"),
+    Fault::ToldDone(500, "InternalServiceError"),
+    Fault::Unheard,
+    Fault::Lost,
+    Fault::Half,
+    Fault::Garbled,
+    Fault::Silent,
+];
+
+/// Which emulator has the service of this call.
+pub fn endpoint_of(call: &str) -> String {
+    setting(match call {
+        "Decrypt" | "Encrypt" => "CLOAKROOM_TEST_S3_ENDPOINT",
+        _ => "CLOAKROOM_TEST_DYNAMODB_ENDPOINT",
+    })
+}
+
+fn config(url: &str) -> SdkConfig {
+    let credentials = Credentials::new("test", "test", None, None, "test");
+    SdkConfig::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new("us-east-1"))
+        .credentials_provider(SharedCredentialsProvider::new(credentials))
+        .http_client(aws_smithy_http_client::Builder::new().build_http())
+        .endpoint_url(url)
+        .build()
+}
+
+const TENANT: TenantId = TenantId::from_bytes([7; 16]);
+
+/// A key of KMS, what it has encrypted, and a secret with root keys in it.
+#[derive(Clone)]
+pub struct Kept {
+    key: String,
+    ciphertext: Vec<u8>,
+    document: String,
+}
+
+impl Kept {
+    pub async fn new() -> Self {
+        let config = config(&endpoint_of("Encrypt"));
+        let made = aws_sdk_kms::Client::new(&config).create_key().send().await.unwrap();
+        let key = made.key_metadata.unwrap().key_id;
+        let ciphertext = Kms::new(&key, DeploymentId([1; 16]), &config).encrypt(TENANT, &[3; 32]).await.unwrap();
+        let document = KeyDocument::generate(Instant::from_unix_seconds(1_800_000_000), &SystemEntropy).unwrap();
+        Self { key, ciphertext, document: document.text().unwrap().to_string() }
+    }
+}
+
+/// The services at this address, with a secret of its own.
+pub struct KeyCalls {
+    kms: Kms,
+    place: KeyPlace,
+    kept: Kept,
+}
+
+impl KeyCalls {
+    pub async fn at(url: &str, kept: Kept, call: &str) -> Self {
+        let random: [u8; 8] = (&SystemEntropy as &dyn Entropy).bytes();
+        let secret = format!("faults-{:016x}", u64::from_be_bytes(random));
+        if endpoint_of(call) != endpoint_of("Encrypt") {
+            let secrets = aws_sdk_secretsmanager::Client::new(&config(&endpoint_of(call)));
+            secrets.create_secret().name(&secret).secret_string(&kept.document).send().await.unwrap();
+        }
+        let place = KeyPlace::of(&KeySource::Secret(secret), &Aws::of(config(url))).await;
+        Self { kms: Kms::new(&kept.key, DeploymentId([1; 16]), &config(url)), place, kept }
+    }
+
+    /// Makes the call. What it answers, if that tells anything.
+    pub async fn make(&self, call: &str) -> Result<(), String> {
+        let told = |fault: &dyn std::fmt::Display| fault.to_string();
+        match call {
+            "Encrypt" => self.kms.encrypt(TENANT, &[3; 32]).await.map(drop).map_err(|fault| told(&fault)),
+            "Decrypt" => {
+                let plaintext = self.kms.decrypt(TENANT, &self.kept.ciphertext).await;
+                plaintext.map(|plaintext| assert_eq!(*plaintext, [3; 32])).map_err(|fault| told(&fault))
+            }
+            "GetSecretValue" => {
+                let read = self.place.read().await.map_err(|fault| told(&fault))?;
+                assert_eq!(*read.unwrap().text().unwrap(), self.kept.document);
+                Ok(())
+            }
+            "PutSecretValue" | "UpdateSecretVersionStage" => {
+                self.place.change(|_| Ok(()), &SystemEntropy).await.map_err(|fault| told(&fault))
+            }
+            other => panic!("nobody makes {other}"),
+        }
+    }
+}
+
+/// Whether what was done is found out, though no answer tells it.
+pub fn is_found_out(call: &str, fault: Fault) -> bool {
+    call == "UpdateSecretVersionStage" && fault.is_done()
+}
