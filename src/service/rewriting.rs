@@ -182,22 +182,19 @@ impl Broker {
 
     /// Vouches for a row under the primary key, if it is under another. What was written since it was read is under that.
     async fn rewrite_row(&self, row: &Row, primary: Kid) -> Result<Found, Error> {
+        // Whose key it wraps under may have changed between the wrapping and the vouching: both are looked at.
+        if let Some(tenant) = rows::tenant_of_data_key(&row.key)
+            && let Some(was_to_do) = self.wrap_data_key_anew(tenant, Some(row)).await?
+        {
+            return Ok(if was_to_do { Found::Rewritten } else { Found::Nothing });
+        }
         if row.body.starts_with(&primary.0) {
             return Ok(Found::Nothing);
         }
         if is_outbox(&row.key) {
             return Ok(if self.keyring.has_key_of_row(&row.body) { Found::Waiting } else { Found::Nothing });
         }
-        let Ok(body) = self.keyring.authentic(&row.key.partition, &row.key.sort, &row.body) else {
-            // Nobody can read it now, nor could afterwards.
-            return Ok(Found::Nothing);
-        };
-        if let Some(tenant) = rows::tenant_of_data_key(&row.key)
-            && self.wrap_data_key_anew(tenant).await?
-        {
-            return Ok(Found::Rewritten);
-        }
-        let anew = self.keyring.authenticate(&row.key.partition, &row.key.sort, body);
+        let Ok(anew) = self.vouched_anew(row) else { return Ok(Found::Nothing) };
         let replaced = self.store.replace_body(row, &anew).await?;
         // Or somebody has written it meanwhile, which is to be looked at once more.
         Ok(if replaced { Found::Rewritten } else { Found::Waiting })

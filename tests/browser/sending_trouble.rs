@@ -294,7 +294,8 @@ fn of_many_that_fail_a_hundred_are_shown_and_all_are_tried_again_at_once() {
     sender.pictures("session", "all-failed");
     house.mend();
     sender.presses("retry-all");
-    sender.until("all are sent", "return document.querySelector('.sending > progress').hidden");
+    sender
+        .until("all are sent", "return document.querySelector('.sending').innerText.includes('130 of 130 files sent')");
     assert_eq!(house.api.paths(house.admin(), "/v1/objects?limit=1000").len(), 130);
     assert_eq!(sender.lines("failed"), 0);
 }

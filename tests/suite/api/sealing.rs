@@ -11,7 +11,8 @@ use cloakroom::{
     },
     domain::ids::{RequestId, TenantId},
     entropy::SystemEntropy,
-    service::{Asking, Broker},
+    objects::embedded::DataKeySource,
+    service::{Asking, Broker, TenantKeys},
     store::{Expected, Row, Write},
 };
 use serde_json::{Value, json};
@@ -219,6 +220,33 @@ fn a_data_key_is_wrapped_anew_when_another_root_key_is_primary() {
     // Wrapped once, it stays as it is.
     call(&replica(&api, with(KeyState::AcceptOnly, &new))).unwrap();
     assert_eq!(data_key_row(&api, &api.tenant.id), after);
+}
+
+#[test]
+fn what_another_replica_has_wrapped_anew_meanwhile_is_not_wrapped_once_more() {
+    let api = Api::start(Backend::Embedded);
+    let key = labelled_key(&api, api.admin(), "a label");
+    let secret = ApiKeySecret::parse(&SecretText::new(key.secret.as_str())).unwrap();
+    let keys =
+        [in_state(&keys_of(&api), KeyState::AcceptOnly), vec![RootKey::generate(KeyState::Primary, &SystemEntropy)]];
+    let [slow, fast] = [(); 2].map(|()| replica(&api, keys.concat()));
+    // Read for a file: what is to be done with it is left to who asks for the key next.
+    let of_files = TenantKeys {
+        store: slow.store.clone(),
+        keyring: slow.keyring.clone(),
+        kms: None,
+        kept: slow.data_keys.clone(),
+        clock: slow.clock.clone(),
+    };
+    api.wait(of_files.data_key(api.tenant.id.parse().unwrap())).unwrap();
+    let before = data_key_row(&api, &api.tenant.id);
+    let call = |broker: &Broker| {
+        api.wait(broker.with_key(&secret, Asking::here(RequestId::from_bytes(random())))).unwrap();
+        data_key_row(&api, &api.tenant.id)
+    };
+    let after = call(&fast);
+    assert_eq!(after.version, before.version.next());
+    assert_eq!(call(&slow), after);
 }
 
 #[test]
