@@ -20,7 +20,7 @@ mod writer;
 use std::{
     ops::Bound,
     path::Path,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     thread::JoinHandle,
     time::Duration,
 };
@@ -56,7 +56,7 @@ pub struct EmbeddedStore {
     /// In memory: no other process counts along, and nothing else rests on them.
     counters: Counters,
     /// Held while the database is rewritten.
-    forgetting: tokio::sync::Mutex<()>,
+    forgetting: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl EmbeddedStore {
@@ -74,7 +74,7 @@ impl EmbeddedStore {
             jobs,
             writer: Mutex::new(Some(writer)),
             counters: Counters::default(),
-            forgetting: tokio::sync::Mutex::default(),
+            forgetting: Arc::default(),
         })
     }
 
@@ -208,8 +208,14 @@ impl Backend for EmbeddedStore {
 
     async fn forget(&self) -> Result<(), Unavailable> {
         let database = self.database.clone();
-        let _alone = self.forgetting.try_lock().map_err(|_| Unavailable("the database is being rewritten".into()))?;
-        let rewritten = tokio::task::spawn_blocking(move || forgetting::rewrite(&database)).await;
+        // Held to the end, which comes even where whoever asked has gone.
+        let alone = Arc::clone(&self.forgetting).lock_owned().await;
+        let rewriting = move || {
+            let rewritten = forgetting::rewrite(&database);
+            drop(alone);
+            rewritten
+        };
+        let rewritten = tokio::task::spawn_blocking(rewriting).await;
         rewritten.map_err(|_| Unavailable("the database was not rewritten to its end".into()))?
     }
 

@@ -101,7 +101,7 @@ impl Noise {
 
 #[cfg(test)]
 mod tests {
-    use std::{fs, path::Path};
+    use std::{fs, path::Path, time::Duration};
 
     use crate::{
         domain::{ids::AttemptId, instant::Instant},
@@ -160,5 +160,26 @@ mod tests {
         let found = again.get(&[leaves, RowKey::new("partition", "stays")]).await.unwrap();
         assert!(found[0].is_none());
         assert_eq!(found[1].as_ref().unwrap().body, b"what-stays-is-this");
+    }
+
+    #[tokio::test]
+    async fn whoever_comes_meanwhile_waits_for_their_turn() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = EmbeddedStore::open(folder.path()).unwrap();
+        let write = Write {
+            key: RowKey::new("partition", "stays"),
+            expected: Expected::Absent,
+            body: Vec::new(),
+            purge_after: Some(Instant::from_unix_seconds(9_000_000_000)),
+        };
+        store.try_commit(&recording(1).write(write)).await.unwrap();
+        let (one, other) = tokio::join!(store.forget(), store.forget());
+        one.and(other).unwrap();
+
+        // Whoever has gone has begun it all the same, and it goes on.
+        let gone = tokio::time::timeout(Duration::ZERO, store.forget()).await;
+        assert!(gone.is_err() && store.forgetting.try_lock().is_err());
+        store.forget().await.unwrap();
+        assert!(store.forgetting.try_lock().is_ok());
     }
 }
