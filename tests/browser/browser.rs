@@ -13,8 +13,9 @@ use crate::{
     pictures,
 };
 
-/// How often, and with which pause, something is looked at before a test gives up: 20 seconds.
-const LOOKS: usize = 1_000;
+/// How often, and with which pause, something is looked at before a test gives up: a minute, on a machine
+/// that has much else to do.
+const LOOKS: usize = 3_000;
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// The view that is shown, and within it what carries this name.
@@ -215,8 +216,14 @@ impl Browser {
     #[track_caller]
     pub fn finds(&self, selector: &str) -> Element {
         let seen = format!("return document.querySelector({})?.checkVisibility() ?? false", json!(selector));
-        self.until(selector, &seen);
-        self.wait(self.client().find(Locator::Css(selector))).unwrap()
+        for _ in 0..LOOKS {
+            self.until(selector, &seen);
+            // It may have gone since.
+            if let Ok(found) = self.wait(self.client().find(Locator::Css(selector))) {
+                return found;
+            }
+        }
+        panic!("in vain: {selector}")
     }
 
     // Doing
@@ -230,8 +237,18 @@ impl Browser {
 
     #[track_caller]
     pub fn clicks(&self, selector: &str) {
-        let element = self.finds(selector);
-        self.wait(element.click()).unwrap();
+        for _ in 0..LOOKS {
+            let element = self.finds(selector);
+            match self.wait(element.click()) {
+                Ok(()) => return,
+                // Drawn anew, or hidden, between the look and the click.
+                Err(fault) if fault.is_stale_element_reference() || fault.is_element_not_interactable() => {
+                    thread::sleep(PAUSE);
+                }
+                Err(fault) => panic!("{fault}: {selector}"),
+            }
+        }
+        panic!("in vain: {selector}")
     }
 
     /// Writes into a field.

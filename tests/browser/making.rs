@@ -118,9 +118,9 @@ fn a_file_link_is_made_opened_by_somebody_else_followed_and_revoked() {
     owner.pictures("console", "file-link");
 
     owner.revokes("revoke-file-link");
+    assert_eq!(owner.history_of(5)[0], said("event.share.revoked"));
     reader.reload();
     reader.sees("over");
-    assert_eq!(owner.history_of(5)[0], said("event.share.revoked"));
     owner.visits("file-links");
     assert_eq!(owner.lists(1), ["for Ann"]);
     assert_eq!(owner.texts("[data-view=file-links] .tag"), [said("status.revoked")]);

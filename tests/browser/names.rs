@@ -55,6 +55,7 @@ fn names_are_shown_and_never_executed() {
     harmless(&reader);
     reader.pictures("share", "hostile-name");
     reader.presses("open");
+    reader.sees("open");
     harmless(&reader);
     reader.enters("<script>alert(1)<");
     reader.until("all are listed", "return document.querySelectorAll('[data-slot=files] .name').length === 6");

@@ -52,6 +52,8 @@ fn a_share_is_opened_with_the_code_from_the_mail() {
     for no_code in ["12", wrong] {
         reader.clears("#code");
         reader.fills("#code", no_code);
+        // What was said of the one before is no answer to this one.
+        reader.eval::<()>("document.querySelector('[data-slot=recipient-wrong]').textContent = ''");
         reader.presses("open");
         is_refused(&reader);
     }

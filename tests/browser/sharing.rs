@@ -46,7 +46,7 @@ fn a_share_is_looked_at_opened_downloaded_and_come_back_to() {
     reader.reload();
     reader.sees("open");
     reader.back();
-    assert_eq!(reader.address(), format!("{}/", house.url), "the link is not in the history");
+    reader.until("the link is not in the history", &format!("return location.href === '{}/'", house.url));
     reader.forward();
     reader.sees("open");
     // The link followed again, in this same browser.

@@ -28,7 +28,9 @@ fn redeem_as(api: &Api, token: &str, agent: &str) {
 
 pub fn it_is_told_who_asked(api: &Api) {
     let minted = api.mint(api.admin(), "read", &["a.txt"]);
+    api.all_is_chained();
     redeem_as(api, &minted.token, AGENT);
+    api.all_is_chained();
     redeem_as(api, &minted.token, "Other/1");
     let of_share = audit(api, &format!("resource={}", minted.id));
     let [refused, claimed, _] = of_share.as_slice() else { panic!("{of_share:?}") };
@@ -147,7 +149,9 @@ async fn each_class_is_kept_for_as_long_as_is_said_of_it() {
 pub fn the_trail_is_searched(api: &Api) {
     let key = api.new_key(api.admin(), "live", &[("docs/", "read")]);
     let minted = api.mint(api.admin(), "read", &["a.txt"]);
+    api.all_is_chained();
     api.redeem(&minted.token, &claim_key()).expect(200);
+    api.all_is_chained();
     api.redeem(&minted.token, &claim_key());
     let own = api.mint(&key.secret, "read", &["docs/a.txt"]);
     let types = |query: &str| -> Vec<_> { audit(api, query).iter().map(|item| text(item, "type")).collect() };

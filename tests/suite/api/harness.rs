@@ -5,6 +5,8 @@ use std::{
     env,
     fs::{self, File},
     path::Path,
+    thread,
+    time::Duration,
 };
 
 use cloakroom::{
@@ -21,7 +23,7 @@ use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
 pub use super::{
-    calls::{Answer, Call, text},
+    calls::{Answer, Call, insisting, text},
     deeds::{Console, claim_key, events, kind, random},
 };
 
@@ -227,6 +229,24 @@ impl Api {
 
     pub fn wait<T>(&self, work: impl Future<Output = T>) -> T {
         self.runtime.block_on(work)
+    }
+
+    /// Waits until the clock of the broker, which has to run, shows another millisecond: things and events are named by
+    /// the time of their making, and have no order within one.
+    pub fn a_moment_passes(&self) {
+        let before = self.broker().now();
+        let passes = (0..10_000).any(|_| {
+            thread::sleep(Duration::from_micros(200));
+            self.broker().now() > before
+        });
+        assert!(passes, "its clock stands still");
+    }
+
+    /// Gives all that has happened to the first tenant its place in the ledger: what happens next comes after it. Of
+    /// what waits, what was first is not always found first.
+    #[track_caller]
+    pub fn all_is_chained(&self) {
+        self.get(self.admin(), "/v1/audit?limit=1").expect(200);
     }
 
     /// The secret of the first tenant's admin key.

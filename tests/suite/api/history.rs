@@ -38,19 +38,26 @@ pub fn a_share_has_the_history_of_all_that_came_of_it(api: &Api) {
     let events = format!("/v1/shares/{}/events", minted.id);
     let history = || api.get(api.admin(), &events).expect(200);
     assert_eq!(kinds(&history()), ["share.created"]);
+    api.a_moment_passes();
     api.preview(&minted.token).expect(200);
     api.previews_recorded();
+    api.a_moment_passes();
     let claimant = claim_key();
     let session = text(&api.redeem(&minted.token, &claimant).expect(200), "session_token");
     // Whoever has it knows it: looking again is nothing new.
     api.public("/v1/shares/redeem/preview", &json!({ "token": minted.token, "claim_key": claimant })).expect(200);
     api.previews_recorded();
+    api.a_moment_passes();
     api.post(&session, "/v1/session/downloads", &json!({ "path": "docs/a.txt" })).expect(200);
+    api.a_moment_passes();
     let declared = api.declare(&session, "/v1/session/uploads", "docs/b.txt", b"b");
     api.put(&declared, b"b");
+    api.a_moment_passes();
     let complete = format!("/v1/session/uploads/{}/complete", text(&declared, "id"));
     api.call("POST", &complete).bearer(&session).send().expect(200);
+    api.a_moment_passes();
     api.redeem(&minted.token, &claim_key()).problem(404, "dead_token");
+    api.a_moment_passes();
     api.delete(api.admin(), &format!("/v1/shares/{}", minted.id)).expect(204);
     let told = history();
     assert_eq!(
@@ -83,10 +90,13 @@ pub fn a_link_and_a_file_request_have_theirs(api: &Api) {
     let artifact = api.post(api.admin(), "/v1/artifacts", &json!({ "paths": ["a.txt"] })).expect(201);
     let body = json!({ "artifact": artifact["id"], "password": "open" });
     let link = api.post(api.admin(), "/v1/links", &body).expect(201);
+    api.a_moment_passes();
     api.public("/v1/links/redeem/preview", &json!({ "token": link["token"] })).expect(200);
     api.previews_recorded();
+    api.a_moment_passes();
     let mut body = json!({ "token": link["token"], "claim_key": claim_key(), "password": "shut" });
     api.public("/v1/links/redeem", &body).problem(403, "password_wrong");
+    api.a_moment_passes();
     body["password"] = json!("open");
     api.public("/v1/links/redeem", &body).expect(200);
     let told = api.get(api.admin(), &format!("/v1/links/{}/events", text(&link, "id"))).expect(200);
@@ -104,12 +114,16 @@ pub fn a_link_and_a_file_request_have_theirs(api: &Api) {
     assert!(!told.to_string().contains(&text(&link, "token")), "{told}");
 
     let request = api.post(api.admin(), "/v1/file-requests", &json!({ "folder": "in/" })).expect(201);
+    api.a_moment_passes();
     api.public("/v1/file-requests/redeem/preview", &json!({ "token": request["token"] })).expect(200);
     api.previews_recorded();
+    api.a_moment_passes();
     let body = json!({ "token": request["token"], "claim_key": claim_key(), "name": "Ada" });
     let session = text(&api.public("/v1/file-requests/redeem", &body).expect(200), "session_token");
+    api.a_moment_passes();
     let declared = api.declare(&session, "/v1/session/uploads", "b.txt", b"b");
     api.put(&declared, b"b");
+    api.a_moment_passes();
     let complete = format!("/v1/session/uploads/{}/complete", text(&declared, "id"));
     api.call("POST", &complete).bearer(&session).send().expect(200);
     let events = format!("/v1/file-requests/{}/events", text(&request, "id"));

@@ -1,6 +1,13 @@
 //! A request with an idempotency key is carried out once, however often it is sent, and answered with the same bytes.
 
-use std::{collections::BTreeSet, fs, path::Path, thread, time::Duration};
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::Path,
+    sync::atomic::{AtomicUsize, Ordering},
+    thread,
+    time::Duration,
+};
 
 use cloakroom::{
     crypto::secret::SecretText,
@@ -10,7 +17,7 @@ use cloakroom::{
 use serde_json::{Value, json};
 
 use super::{
-    harness::{Answer, Api},
+    harness::{Answer, Api, insisting},
     laboratory::{Laboratory, asking},
 };
 
@@ -63,6 +70,11 @@ fn share() -> Value {
 
 fn is_replayed(answer: &Answer) -> bool {
     answer.header("idempotency-replayed") == "true"
+}
+
+/// What a batch was answered, item by item.
+fn items(batch: &Answer) -> Vec<Value> {
+    batch.json()["items"].as_array().cloned().unwrap_or_default()
 }
 
 /// How many things were made; each has one event.
@@ -154,8 +166,18 @@ pub fn of_many_who_ask_at_once_all_get_what_one_of_them_created(api: &Api) {
     for Creating { bearer, route, body, .. } in creating(api) {
         let before = made(api);
         let key = format!("racing {route}").replace(' ', "-");
+        let asked = AtomicUsize::new(0);
+        let ask = || {
+            asked.fetch_add(1, Ordering::SeqCst);
+            let mut answer = post(api, &bearer, route, &key, &body);
+            // Of a batch each item is answered by itself.
+            if route.ends_with("batch") && items(&answer).iter().any(|item| item["status"] == 503) {
+                answer.status = 503;
+            }
+            answer
+        };
         let answers: Vec<_> = thread::scope(|scope| {
-            let racing: Vec<_> = (0..16).map(|_| scope.spawn(|| post(api, &bearer, route, &key, &body))).collect();
+            let racing: Vec<_> = (0..16).map(|_| scope.spawn(|| insisting(ask))).collect();
             racing.into_iter().map(|asked| asked.join().unwrap()).collect()
         });
         let one = &answers[0];
@@ -163,10 +185,12 @@ pub fn of_many_who_ask_at_once_all_get_what_one_of_them_created(api: &Api) {
             assert_eq!((answer.status, &answer.body), (one.status, &one.body), "{route} {answer:?}");
         }
         let first = answers.iter().filter(|answer| !is_replayed(answer)).count();
-        // Of a batch several may have created an item.
-        assert!(first == 1 || route.ends_with("batch"), "{route}: {first}");
+        // Of a batch several may have created an item. Whoever has created the one thing there is may have been told to
+        // ask again, where an emulator is slow, and got what all others got.
+        let is_slow = asked.into_inner() > 16;
+        assert!(first == 1 || (is_slow && first == 0) || route.ends_with("batch"), "{route}: {first}");
         if route.ends_with("batch") {
-            assert!(one.json()["items"].as_array().unwrap().iter().all(|item| item["status"] == 201), "{one:?}");
+            assert!(items(one).iter().all(|item| item["status"] == 201), "{one:?}");
         }
         let expected = if route.ends_with("batch") { 2 } else { usize::from(route != "/v1/tenants") };
         assert_eq!(made(api) - before, expected, "{route}");
@@ -179,8 +203,8 @@ pub fn of_two_requests_under_one_key_one_is_carried_out(api: &Api) {
         let bodies = ["one", "two"]
             .map(|label| json!({ "paths": ["a.txt"], "permission": "read", "label": label, "allow_missing": true }));
         let answers: Vec<_> = thread::scope(|scope| {
-            let racing: Vec<_> =
-                bodies.iter().map(|body| scope.spawn(|| post(api, api.admin(), "/v1/shares", &key, body))).collect();
+            let ask = |body| insisting(|| post(api, api.admin(), "/v1/shares", &key, body));
+            let racing: Vec<_> = bodies.iter().map(|body| scope.spawn(move || ask(body))).collect();
             racing.into_iter().map(|asked| asked.join().unwrap()).collect()
         });
         let mut statuses: Vec<_> = answers.iter().map(|answer| answer.status).collect();

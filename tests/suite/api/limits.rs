@@ -10,6 +10,7 @@ use std::{
 };
 
 use cloakroom::{
+    clock::{Clock, ManualClock},
     crypto::secret::SecretText,
     service::{Broker, Error, Limits, RouteTaken, SecurityEvent},
 };
@@ -272,14 +273,15 @@ fn a_tenants_keys_count_together_and_live_and_test_apart() {
     api.get(api.admin(), "/v1/objects").expect(200);
 }
 
-/// A replica: everything that a process keeps for itself, anew.
-fn replica(api: &Api, limits: &str) -> Broker {
-    let limits = Arc::new(Limits::new(&limits.parse().unwrap()));
-    Broker { limits, tallies: Arc::default(), ..api.broker().clone() }
-}
-
 pub fn a_tenants_limit_holds_on_all_replicas_together(api: &Api) {
-    let replicas = [(); 3].map(|()| replica(api, &only("tenant=60/86400s")));
+    // A clock that stands still: at midnight they would begin anew.
+    let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(api.broker().now()));
+    // Everything that a process keeps for itself, anew.
+    let replica = || {
+        let limits = Arc::new(Limits::new(&only("tenant=60/86400s").parse().unwrap()));
+        Broker { clock: Arc::clone(&clock), limits, tallies: Arc::default(), ..api.broker().clone() }
+    };
+    let replicas = [(); 3].map(|()| replica());
     let secret = SecretText::new(api.admin());
     let caller = api.wait(api.broker().authenticate(&secret, asking())).unwrap();
     let route = RouteTaken { method: "GET", pattern: "/v1/objects" };
@@ -292,7 +294,7 @@ pub fn a_tenants_limit_holds_on_all_replicas_together(api: &Api) {
     assert_eq!(asked.iter().filter(|answer| answer.is_ok()).count(), 60);
     assert_eq!(asked.iter().filter(|answer| refused(answer)).count(), 120);
     // One that starts later knows it, too.
-    assert!(refused(&api.wait(replica(api, &only("tenant=60/86400s")).limit_caller(&caller, route))));
+    assert!(refused(&api.wait(replica().limit_caller(&caller, route))));
 }
 
 #[test]

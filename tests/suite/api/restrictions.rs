@@ -7,7 +7,7 @@ use cloakroom::clock::Clock;
 use serde_json::{Value, json};
 
 use super::{
-    harness::{Answer, Api, Minted, claim_key, text},
+    harness::{Answer, Api, Minted, claim_key, insisting, text},
     laboratory::Laboratory,
     once::at_once,
 };
@@ -70,7 +70,7 @@ pub fn of_many_claimants_as_many_win_as_were_asked_for(api: &Api) {
         let minted = mint(api, json!({ "redemptions": 5 }));
         assert_eq!(share(api, &minted)["redemptions"], 5);
         let claim_keys: Vec<_> = (0..32).map(|_| claim_key()).collect();
-        let answers = at_once(&claim_keys, |claim_key| api.redeem(&minted.token, claim_key));
+        let answers = at_once(&claim_keys, |claim_key| insisting(|| api.redeem(&minted.token, claim_key)));
         let (won, lost): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| answer.status == 200);
         let sessions: BTreeSet<_> = won.iter().map(|answer| answer.text("session")).collect();
         assert_eq!((won.len(), sessions.len()), (5, 5));
@@ -108,7 +108,7 @@ pub fn of_many_who_open_a_link_as_many_win_as_were_asked_for(api: &Api) {
     let claim_keys: Vec<_> = (0..16).map(|_| claim_key()).collect();
     let redeem =
         |claim_key: &str| api.public("/v1/links/redeem", &json!({ "token": made["token"], "claim_key": claim_key }));
-    let answers = at_once(&claim_keys, redeem);
+    let answers = at_once(&claim_keys, |claim_key| insisting(|| redeem(claim_key)));
     let won = answers.iter().filter(|answer| answer.status == 200).count();
     assert_eq!(won, 3);
     let seen = api.get(api.admin(), &format!("/v1/links/{}", text(&made, "id"))).expect(200);

@@ -3,7 +3,6 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    net::TcpListener,
     sync::Arc,
     time::Duration,
 };
@@ -188,7 +187,7 @@ fn whatever_a_receiver_does_is_told_and_holds_nobody_up() {
     // Nothing of what it answers is passed on.
     let secret = Reply::Text("HTTP/1.1 500 No\r\nx: inside\r\ncontent-length: 6\r\n\r\ninside".into());
     assert!(!tested(secret).to_string().contains("inside"));
-    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let (_taken, nobody) = crate::program::process::nobody();
     change(&api, &id, &json!({ "url": format!("http://{nobody}/") }));
     let came = api.call("POST", &format!("/v1/webhooks/{id}/test")).bearer(api.admin()).send().expect(200);
     assert_eq!(came["problem"], "unreachable");

@@ -5,7 +5,7 @@ use cloakroom::crypto::digest;
 use serde_json::{Value, json};
 
 use super::words::at_once;
-use crate::api::harness::{Api, text};
+use crate::api::harness::{Api, insisting, text};
 
 const BYTES: &[u8] = b"what was agreed";
 
@@ -90,7 +90,7 @@ pub fn of_many_who_complete_at_once_all_get_one_result(api: &Api) {
         let declared = api.declare(api.admin(), "/v1/uploads", &path, BYTES);
         assert!((200..300).contains(&api.put(&declared, BYTES).status));
         let id = text(&declared, "id");
-        let answers = at_once(16, |_| api.complete(api.admin(), &id));
+        let answers = at_once(16, |_| insisting(|| api.complete(api.admin(), &id)));
         for answer in &answers {
             // Whoever was late is told of the same file, not that nothing has arrived.
             assert_eq!(answer.expect(200), answers[0].json());
@@ -126,7 +126,7 @@ pub fn of_two_uploads_for_one_path_one_wins(api: &Api) {
                 text(&declared, "id")
             })
             .collect();
-        let answers = at_once(4, |number| api.complete(api.admin(), &ids[number]));
+        let answers = at_once(4, |number| insisting(|| api.complete(api.admin(), &ids[number])));
         let won: Vec<_> = (0..4).filter(|number| answers[*number].status == 200).collect();
         assert_eq!(won.len(), 1, "{answers:?}");
         for number in 0..4 {

@@ -5,7 +5,7 @@ use cloakroom::crypto::digest;
 use serde_json::{Value, json};
 
 use super::words::at_once;
-use crate::api::harness::{Answer, Api, text};
+use crate::api::harness::{Answer, Api, insisting, text};
 
 const MEBIBYTE: usize = 1024 * 1024;
 
@@ -172,7 +172,7 @@ pub fn of_many_who_complete_at_once_all_get_one_receipt(api: &Api) {
     let declared = api.declare_parts(api.admin(), "a.bin", &bytes, json!({}));
     api.send_parts(api.admin(), &declared, &[1, 2, 3], &bytes);
     let id = text(&declared, "id");
-    let answers = at_once(8, |_| api.complete(api.admin(), &id));
+    let answers = at_once(8, |_| insisting(|| api.complete(api.admin(), &id)));
     for answer in &answers {
         assert_eq!(answer.expect(200), answers[0].json());
     }

@@ -1,8 +1,8 @@
 //! What a start makes of a storage that does not enforce what its URLs say.
 
-use std::{net::TcpListener, process::Command};
+use std::process::Command;
 
-use crate::program::process::{Place, fault, outcome};
+use crate::program::process::{Place, fault, nobody, outcome};
 
 use super::{
     fence::{Fence, Pass},
@@ -149,7 +149,7 @@ fn an_emulator_is_accepted_by_name() {
 
 #[test]
 fn a_storage_that_does_not_answer_is_never_accepted() {
-    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let (_taken, nobody) = nobody();
     for unenforced in ["refuse", "downgrade", "accept"] {
         let fault = refusal(&format!("http://{nobody}"), Some(unenforced));
         for words in ["the object storage cannot be examined", "does not answer"] {

@@ -7,8 +7,9 @@ use serde_json::{Value, json};
 
 use super::unreliable::{Fault, Unreliable};
 use crate::{
-    api::harness::{Answer, Api, claim_key, text},
+    api::harness::{Answer, Api, claim_key, insisting, text},
     objects::bench::setting,
+    program::process::until,
 };
 
 const BYTES: &[u8] = b"what was agreed";
@@ -40,13 +41,6 @@ fn unavailable(answer: &Answer) {
     }
 }
 
-/// As it is answered when nothing fails any more. Emulators that have much to do are slow at times, and whoever is told so
-/// comes again.
-fn in_the_end(request: impl Fn() -> Answer) -> Answer {
-    let mut answers = (0..20).map(|_| request());
-    answers.find(|answer| answer.status != 503).expect("an answer in the end")
-}
-
 /// All at the same time.
 fn all_unavailable(requests: &[&(dyn Fn() -> Answer + Sync)]) {
     thread::scope(|scope| {
@@ -64,9 +58,19 @@ impl Scene {
         Self { api, table, bucket }
     }
 
-    fn ready(&self) -> (u16, Value) {
-        let answer = self.api.call_url("GET", &format!("http://127.0.0.1:{}/readyz", self.api.ports[2])).send();
-        (answer.status, answer.json())
+    /// Waits until it says that it is ready, or for the want of what it is not. An emulator that has much to do counts
+    /// as away as well.
+    #[track_caller]
+    fn says(&self, status: u16, body: &Value, fault: Fault) {
+        until(&format!("{status} {body}, at {fault:?}"), || {
+            let answer = self.api.call_url("GET", &format!("http://127.0.0.1:{}/readyz", self.api.ports[2])).send();
+            ((answer.status, &answer.json()) == (status, body)).then_some(())
+        });
+    }
+
+    #[track_caller]
+    fn is_ready(&self, fault: Fault) {
+        self.says(200, &json!({ "store": "ok", "objects": "ok" }), fault);
     }
 
     /// No commit gets a good answer.
@@ -75,6 +79,7 @@ impl Scene {
         let minted = api.mint(api.admin(), "read", &["a.txt"]);
         let (claimant, key) = (claim_key(), claim_key());
         let redeem = || api.redeem(&minted.token, &claimant);
+        let another = || api.redeem(&minted.token, &claim_key());
         let share = || {
             let body = json!({ "paths": ["a.txt"], "permission": "read", "label": "once" });
             api.call("POST", "/v1/shares").bearer(api.admin()).header("idempotency-key", &key).json(&body).send()
@@ -99,17 +104,17 @@ impl Scene {
         let claimed = usize::from(fault.is_done());
         assert_eq!(api.happened("share.claimed", &minted.id), claimed, "{fault:?}");
         if fault.is_done() {
-            api.redeem(&minted.token, &claim_key()).problem(404, "dead_token");
+            insisting(another).problem(404, "dead_token");
         }
-        in_the_end(redeem).expect(200);
-        api.redeem(&minted.token, &claim_key()).problem(404, "dead_token");
+        insisting(redeem).expect(200);
+        insisting(another).problem(404, "dead_token");
         assert_eq!(api.happened("share.claimed", &minted.id), 1, "{fault:?}");
-        in_the_end(share).expect(201);
-        let shares = api.get(api.admin(), "/v1/shares").expect(200);
+        insisting(share).expect(201);
+        let shares = insisting(|| api.get(api.admin(), "/v1/shares")).expect(200);
         let of_the_key = shares["items"].as_array().unwrap().iter().filter(|share| share["label"] == "once");
         assert_eq!(of_the_key.count(), 1, "{fault:?}: {shares}");
-        in_the_end(declare).expect(201);
-        in_the_end(download).expect(200);
+        insisting(declare).expect(201);
+        insisting(download).expect(200);
     }
 
     /// No read gets a good answer.
@@ -128,13 +133,13 @@ impl Scene {
             &|| api.get(&session, "/v1/session"),
             &|| api.post(&session, "/v1/session/downloads", &json!({ "path": "a.txt" })),
         ]);
-        assert_eq!(self.ready(), (503, json!({ "store": "unavailable", "objects": "ok" })), "{fault:?}");
+        self.says(503, &json!({ "store": "unavailable", "objects": "ok" }), fault);
         self.table.mend();
-        assert_eq!(self.ready().0, 200, "{fault:?}");
+        self.is_ready(fault);
         assert_eq!(api.happened("share.claimed", &minted.id), 0, "{fault:?}");
-        in_the_end(redeem).expect(200);
+        insisting(redeem).expect(200);
         assert_eq!(api.happened("share.claimed", &minted.id), 1, "{fault:?}");
-        api.get(&session, "/v1/session").expect(200);
+        insisting(|| api.get(&session, "/v1/session")).expect(200);
     }
 
     /// The bucket gives no good answer to these.
@@ -162,16 +167,16 @@ impl Scene {
             all_unavailable(&[&complete, &publish]);
         }
         if operations.contains(&"HeadBucket") {
-            assert_eq!(self.ready(), (503, json!({ "store": "ok", "objects": "unavailable" })), "{fault:?}");
+            self.says(503, &json!({ "store": "ok", "objects": "unavailable" }), fault);
         }
         assert_eq!(api.status_of(api.admin(), &id), "pending", "{fault:?}");
         assert_eq!(published(), before, "{fault:?}");
         self.bucket.mend();
-        assert_eq!(self.ready().0, 200, "{fault:?}");
-        assert_eq!(in_the_end(complete).expect(200)["status"], "completed");
+        self.is_ready(fault);
+        assert_eq!(insisting(complete).expect(200)["status"], "completed");
         assert_eq!(api.file(api.admin(), &path), BYTES);
         assert_eq!(api.happened("upload.completed", &id), 1, "{fault:?}");
-        in_the_end(publish).expect(201);
+        insisting(publish).expect(201);
     }
 }
 

@@ -140,7 +140,7 @@ fn without_keys_nobody_is_let_in() {
         assert!(desk.at_once(20, |_| token.clone()).iter().all(Result::is_err));
         assert_eq!(issuer.asked("openid-configuration"), 1);
     }
-    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let (_taken, nobody) = crate::program::process::nobody();
     let desk = Desk::with(vec![settings(&format!("http://{nobody}"))]);
     assert_unavailable(
         &desk,

@@ -1,11 +1,13 @@
 //! HAProxy before three replicas, set up as docs/operations.md advises.
 
 use std::{
+    collections::BTreeSet,
     fs::{self, File},
     io::{Read, Write},
     net::{Shutdown, TcpListener},
     os::unix::net::UnixStream,
     process::{Child, Command, Stdio},
+    sync::Mutex,
 };
 
 use cloakroom::entropy::{Entropy, SystemEntropy};
@@ -16,13 +18,17 @@ use super::process::until;
 /// Where it asks replicas from: the one address that they believe when it says who has asked.
 pub const ADDRESS: &str = "127.0.0.9";
 
+/// The ports that were given away already: whoever has one may not listen yet.
+static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
+
 /// A free port below those that the system gives to outgoing connections: it is still free when whoever listens on it
 /// has been killed and is started again.
 pub fn free_port() -> u16 {
     until("a port is free", || {
         let drawn = u16::from_be_bytes((&SystemEntropy as &dyn Entropy).bytes());
         let port = 10_000 + drawn % 10_000;
-        TcpListener::bind(("127.0.0.1", port)).ok().map(|_| port)
+        let is_free = TcpListener::bind(("127.0.0.1", port)).is_ok();
+        (is_free && GIVEN.lock().unwrap().insert(port)).then_some(port)
     })
 }
 

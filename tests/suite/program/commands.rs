@@ -4,7 +4,6 @@
 use std::{
     fs,
     io::Write,
-    net::TcpListener,
     process::{Output, Stdio},
     sync::{
         Mutex,
@@ -16,7 +15,7 @@ use serde_json::json;
 
 use super::{
     pretending::{Pretender, Reply},
-    process::{Place, Served, fault, outcome, program, said, wrote},
+    process::{Place, Served, fault, nobody, outcome, program, said, wrote},
 };
 
 fn served() -> (Place, Served, String) {
@@ -74,7 +73,7 @@ fn what_is_no_link_is_told() {
     }
     let cut = format!("{}/s#crs_abc", served.url());
     assert!(fault(&served.client(&key, &["redeem", &cut])).contains("This cannot be opened"));
-    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let (_taken, nobody) = nobody();
     let fault = fault(&served.client(&key, &["redeem", &format!("http://{nobody}/s#crs_abc")]));
     assert!(fault.contains("cannot be reached"), "{fault}");
     served.stop();

@@ -4,14 +4,16 @@
 use std::{
     collections::BTreeSet,
     fs,
-    net::TcpListener,
     path::PathBuf,
     process::{Child, Command, Output, Stdio},
 };
 
 use serde_json::Value;
 
-use super::process::{Place, Served, outcome, said, until};
+use super::{
+    balancer::free_port,
+    process::{Place, Served, outcome, said, until},
+};
 
 /// How often Prometheus reads the broker and looks at its rules.
 const OFTEN: &str = "1s";
@@ -148,7 +150,7 @@ struct Prometheus {
 
 impl Prometheus {
     fn watching(place: &Place, served: &Served) -> Self {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = free_port();
         let configuration = format!(
             "global: {{scrape_interval: {OFTEN}, scrape_timeout: {OFTEN}, evaluation_interval: {OFTEN}}}\n\
              rule_files: [{}]\n\

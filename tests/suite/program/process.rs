@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, File},
-    net::TcpStream,
+    net::{SocketAddr, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
     thread,
@@ -11,6 +11,7 @@ use std::{
 
 use serde_json::Value;
 use tempfile::TempDir;
+use tokio::net::TcpSocket;
 
 /// How often, and with which pause, something is looked at before a test gives up.
 const LOOKS: usize = 3_000;
@@ -26,6 +27,20 @@ pub fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
         thread::sleep(PAUSE);
     }
     panic!("in vain: {what}")
+}
+
+/// The same for what may take minutes, since a database is rewritten for it, or an emulator has much to do: what does
+/// not come soon is looked at less often.
+#[track_caller]
+pub fn patiently<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let mut looks = 0;
+    until(what, || {
+        looks += 1;
+        if looks > 100 {
+            thread::sleep(9 * PAUSE);
+        }
+        look()
+    })
 }
 
 /// The program with nothing from the environment of the tests.
@@ -108,7 +123,7 @@ impl Place {
         }
         command.env("CLOAKROOM_LOG_FORMAT", "json").stdout(written.try_clone().unwrap()).stderr(written);
         let mut child = command.spawn().unwrap();
-        let ports = until("the broker is ready", || {
+        let ports = patiently("the broker is ready", || {
             let text = fs::read_to_string(&log).unwrap();
             if let Some(status) = child.try_wait().unwrap() {
                 panic!("{status}: {text}");
@@ -171,7 +186,7 @@ impl Served {
     /// The exit code, once it has ended.
     #[track_caller]
     pub fn ended(&mut self) -> Option<i32> {
-        until("the broker ends", || self.child.try_wait().unwrap()).code()
+        patiently("the broker ends", || self.child.try_wait().unwrap()).code()
     }
 
     #[track_caller]
@@ -271,6 +286,14 @@ pub fn fault(output: &Output) -> String {
     assert!(last.starts_with("cloakroom: "), "{remarked}");
     assert!(!remarked.contains("panicked") && !remarked.contains("Error {"), "{remarked}");
     last
+}
+
+/// An address of this machine at which nobody listens: as long as the socket is there, nobody else gets it.
+pub fn nobody() -> (TcpSocket, SocketAddr) {
+    let taken = TcpSocket::new_v4().unwrap();
+    taken.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let address = taken.local_addr().unwrap();
+    (taken, address)
 }
 
 /// A raw connection to a port of this machine.

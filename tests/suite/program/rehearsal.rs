@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, sync::atomic::Ordering, thread::scope};
 use serde_json::Value;
 
 use super::{
-    process::until,
+    process::patiently,
     replica_load::{Fate, Load, Lost, Over, Tenant, now},
     replicated::{Disturbance, REPLICAS, Replicas},
 };
@@ -83,7 +83,7 @@ fn assert_on_its_way(replicas: &Replicas, lost: &Lost) {
 fn assert_recorded(replicas: &Replicas, load: &Load<'_>) {
     let tenants = load.tenants.lock().unwrap();
     for Tenant { id, key } in tenants.iter() {
-        until("no events wait", || (replicas.waiting(&format!("{id}#live")) == 0).then_some(()));
+        patiently("no events wait", || (replicas.waiting(&format!("{id}#live")) == 0).then_some(()));
         let verified = load.get(key, "/v1/audit/verify").expect(200);
         assert_eq!((&verified["intact"], &verified["next_cursor"]), (&true.into(), &Value::Null), "{verified}");
         assert_eq!(claims_told(load, key), claims_wanted(load, id), "claims of {id}");

@@ -18,7 +18,7 @@ use cloakroom::{
 };
 use serde_json::{Value, json};
 
-use super::process::until;
+use super::process::{patiently, until};
 
 /// How many claimants ask for one share at once.
 const CLAIMANTS: usize = 4;
@@ -154,7 +154,7 @@ impl<'a> Load<'a> {
     /// Waits until so many more requests were answered, or the load is over.
     pub fn goes_on(&self, requests: usize) {
         let enough = self.answered() + requests;
-        until("requests are answered", || (self.answered() >= enough || self.is_over()).then_some(()));
+        patiently("requests are answered", || (self.answered() >= enough || self.is_over()).then_some(()));
     }
 
     /// One request. Nothing where no broker has answered it: that is noted.

@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 
 use super::{
     balancer::{ADDRESS, Balancer, free_port},
-    process::{Place, Served, outcome, until, wrote},
+    process::{Place, Served, outcome, patiently, wrote},
     replica_load::now,
 };
 
@@ -28,7 +28,7 @@ use super::{
 pub const REPLICAS: usize = 3;
 
 /// For how long a replica that was told to stop goes on answering: longer than the load balancer takes to find out.
-const NOTICE: &str = "5";
+const NOTICE: &str = "15";
 
 /// A time in which requests under way at a replica may be lost.
 #[derive(Debug)]
@@ -154,7 +154,7 @@ impl Replicas {
     }
 
     fn until_sent_to(&self, replica: usize, wanted: bool) {
-        until("the load balancer has found out about a replica", || {
+        patiently("the load balancer has found out about a replica", || {
             (self.balancer.sends_to(replica) == wanted).then_some(())
         });
     }

@@ -113,7 +113,7 @@ fn it_gets_the_bytes_with_type_and_length_and_no_path() {
 
 #[test]
 fn nobody_who_answers_is_no_verdict() {
-    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let (_taken, nobody) = crate::program::process::nobody();
     assert_unavailable(scan(&scanner(&format!("http://{nobody}/"), AGES), b"x"), "cannot be asked");
     assert_unavailable(scan(&scanner(&serving(drop), AGES), b"x"), "cannot be asked");
     assert!(HttpScanner::new("http://a b", AGES, 1).is_err());

@@ -1,8 +1,8 @@
 //! A backend for one test, and short words for what tests do with it.
 
-use std::{env, sync::Arc};
+use std::{env, sync::Arc, time::Duration};
 
-use aws_sdk_dynamodb::types::AttributeValue;
+use aws_sdk_dynamodb::{config::timeout::TimeoutConfig, types::AttributeValue};
 use cloakroom::{
     domain::{ids::AttemptId, instant::Instant},
     entropy::{Entropy, SystemEntropy},
@@ -79,6 +79,21 @@ impl Fixture {
     /// Commits one write.
     pub(super) async fn put(&self, key: &RowKey, expected: Expected, body: &[u8]) -> Result<(), CommitError> {
         self.store.commit(self.transaction().write(write(key, expected, body))).await
+    }
+
+    /// Commits, and sends the same again while nothing is known of it: under a crowd an emulator may be too slow.
+    ///
+    /// # Errors
+    /// The rows as they were, where it came too late.
+    pub(super) async fn commit_in_a_crowd(&self, transaction: Transaction) -> Result<(), Vec<Option<Row>>> {
+        for _ in 0..100 {
+            match self.store.commit(transaction.clone()).await {
+                Ok(()) => return Ok(()),
+                Err(CommitError::Stale(rows)) => return Err(rows),
+                Err(CommitError::Unavailable(_)) => {}
+            }
+        }
+        panic!("there is no definite answer to a commit")
     }
 
     /// The row, read by itself.
@@ -161,6 +176,10 @@ pub(super) fn dynamodb_store() -> DynamoStore {
 /// Everything in that table, as it lies there.
 pub async fn whole_table() -> Vec<Vec<u8>> {
     let (client, table) = dynamodb_table();
+    // A page of what all tests have left there takes an emulator longer than the store would wait for it.
+    let patience = Duration::from_secs(30);
+    let timeouts = TimeoutConfig::builder().operation_attempt_timeout(patience).operation_timeout(3 * patience).build();
+    let client = aws_sdk_dynamodb::Client::from_conf(client.config().to_builder().timeout_config(timeouts).build());
     let mut pages = client.scan().table_name(table).into_paginator().items().send();
     let mut all = Vec::new();
     while let Some(item) = pages.try_next().await.unwrap() {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use cloakroom::{
     domain::instant::Instant,
-    store::{CommitError, Expected, RowKey, Version},
+    store::{Expected, RowKey, Version},
 };
 use futures_util::future::join_all;
 use tokio::sync::Barrier;
@@ -28,15 +28,15 @@ pub(super) async fn one_of_many_claims_wins(fixture: Fixture) {
             for (round, key) in keys.iter().enumerate() {
                 start.wait().await;
                 let name = format!("caller {caller}").into_bytes();
-                match fixture.put(key, Expected::Version(Version::FIRST), &name).await {
+                let claim = write(key, Expected::Version(Version::FIRST), &name);
+                match fixture.commit_in_a_crowd(fixture.transaction().write(claim)).await {
                     Ok(()) => won.push((round, name)),
-                    Err(CommitError::Stale(rows)) => {
+                    Err(rows) => {
                         // Who lost learns of the winner, and of nothing before.
                         let [Some(winner)] = rows.as_slice() else { panic!("no old row") };
                         assert_eq!(winner.version.number(), 2);
                         assert_ne!(winner.body, b"unclaimed");
                     }
-                    Err(error) => panic!("{error}"),
                 }
             }
             won
@@ -59,8 +59,8 @@ pub(super) async fn a_counter_loses_no_increment(fixture: Fixture) {
     fixture.put(&key, Expected::Absent, b"").await.unwrap();
     let callers = (0..16).map(|_| async {
         let mut version = Version::FIRST;
-        while let Err(error) = fixture.put(&key, Expected::Version(version), b"").await {
-            let CommitError::Stale(rows) = error else { panic!("{error}") };
+        let counting = |version| fixture.transaction().write(write(&key, Expected::Version(version), b""));
+        while let Err(rows) = fixture.commit_in_a_crowd(counting(version)).await {
             version = rows[0].as_ref().unwrap().version;
         }
     });
@@ -78,7 +78,7 @@ pub(super) async fn rows_written_together_are_seen_together(fixture: Fixture) {
         let forward = forward.write(write(&b, Expected::Absent, b"1"));
         let backward = fixture.transaction().write(write(&b, Expected::Absent, b"2"));
         let backward = backward.write(write(&a, Expected::Absent, b"2"));
-        let outcomes = tokio::join!(fixture.store.commit(forward), fixture.store.commit(backward));
+        let outcomes = tokio::join!(fixture.commit_in_a_crowd(forward), fixture.commit_in_a_crowd(backward));
         assert_ne!(outcomes.0.is_ok(), outcomes.1.is_ok(), "one winner");
         let [a, b] = fixture.store.get([a, b]).await.unwrap();
         assert_eq!(a.unwrap().body, b.unwrap().body);
