@@ -22,8 +22,8 @@ fn is_got_over(call: &str, fault: Fault) -> bool {
         // Sent again with the same credentials it would be answered the same.
         Fault::Told(_, "ExpiredTokenException" | "ExpiredToken" | "UnrecognizedClientException")
         | Fault::Told(_, "InvalidAccessKeyId" | "RequestTimeTooSkewed") => false,
-        // The SDK takes it for a fault of its own; commits are sent again by us.
-        Fault::Garbled => call == "TransactWriteItems",
+        // The SDK takes it for a fault of its own; commits are sent again by us, and a parameter is asked for by us.
+        Fault::Garbled => matches!(call, "GetParameter" | "TransactWriteItems"),
         // Its head has come, and half of the bytes were passed on.
         Fault::Half => call != "GetObject",
         _ => true,

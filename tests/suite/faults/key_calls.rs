@@ -1,4 +1,4 @@
-//! Calls of KMS and Secrets Manager, made as the broker makes them.
+//! Calls of KMS, Secrets Manager and Systems Manager, made as the broker makes them.
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
@@ -10,11 +10,13 @@ use cloakroom::{
     keys::{document::KeyDocument, place::KeyPlace, source::KeySource},
     kms::Kms,
 };
+use serde_json::json;
 
 use super::unreliable::Fault;
 use crate::objects::bench::setting;
 
-pub const CALLS: [&str; 5] = ["Decrypt", "Encrypt", "GetSecretValue", "PutSecretValue", "UpdateSecretVersionStage"];
+pub const CALLS: [&str; 6] =
+    ["Decrypt", "Encrypt", "GetParameter", "GetSecretValue", "PutSecretValue", "UpdateSecretVersionStage"];
 
 /// What the service itself says when it cannot; and what lines do.
 pub const FAULTS: [Fault; 10] = [
@@ -70,7 +72,15 @@ impl Kept {
     }
 }
 
-/// The services at this address, with a secret of its own.
+/// An emulator keeps it for anybody; there is no client of this service here.
+fn put_parameter(endpoint: &str, name: &str, value: &str) {
+    let agent: ureq::Agent = ureq::Agent::config_builder().proxy(None).build().into();
+    let request = agent.post(endpoint).header("x-amz-target", "AmazonSSM.PutParameter");
+    let body = json!({ "Name": name, "Value": value, "Type": "SecureString" }).to_string();
+    request.content_type("application/x-amz-json-1.1").send(body).unwrap();
+}
+
+/// The services at this address, with a secret or parameter of its own.
 pub struct KeyCalls {
     kms: Kms,
     place: KeyPlace,
@@ -80,12 +90,21 @@ pub struct KeyCalls {
 impl KeyCalls {
     pub async fn at(url: &str, kept: Kept, call: &str) -> Self {
         let random: [u8; 8] = (&SystemEntropy as &dyn Entropy).bytes();
-        let secret = format!("faults-{:016x}", u64::from_be_bytes(random));
-        if endpoint_of(call) != endpoint_of("Encrypt") {
-            let secrets = aws_sdk_secretsmanager::Client::new(&config(&endpoint_of(call)));
-            secrets.create_secret().name(&secret).secret_string(&kept.document).send().await.unwrap();
-        }
-        let place = KeyPlace::of(&KeySource::Secret(secret), &Aws::of(config(url))).await;
+        let name = format!("faults-{:016x}", u64::from_be_bytes(random));
+        let (document, endpoint) = (kept.document.as_str(), endpoint_of(call));
+        let source = match call {
+            "GetParameter" => {
+                put_parameter(&endpoint, &name, document);
+                KeySource::Parameter(name)
+            }
+            "Decrypt" | "Encrypt" => KeySource::Secret(name),
+            _ => {
+                let secrets = aws_sdk_secretsmanager::Client::new(&config(&endpoint));
+                secrets.create_secret().name(&name).secret_string(document).send().await.unwrap();
+                KeySource::Secret(name)
+            }
+        };
+        let place = KeyPlace::of(&source, &Aws::of(config(url))).await;
         Self { kms: Kms::new(&kept.key, DeploymentId([1; 16]), &config(url)), place, kept }
     }
 
@@ -98,7 +117,7 @@ impl KeyCalls {
                 let plaintext = self.kms.decrypt(TENANT, &self.kept.ciphertext).await;
                 plaintext.map(|plaintext| assert_eq!(*plaintext, [3; 32])).map_err(|fault| told(&fault))
             }
-            "GetSecretValue" => {
+            "GetParameter" | "GetSecretValue" => {
                 let read = self.place.read().await.map_err(|fault| told(&fault))?;
                 assert_eq!(*read.unwrap().text().unwrap(), self.kept.document);
                 Ok(())
