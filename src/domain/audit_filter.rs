@@ -7,8 +7,10 @@ use serde::{
 
 use super::{
     event::{Actor, Event, EventType, Outcome},
+    ids::{FileRequestId, ShareId},
     instant::Instant,
     ledger::Record,
+    principal::PrincipalId,
 };
 
 /// Which records; what is not said is not asked for.
@@ -37,6 +39,10 @@ pub struct AuditFilter {
     pub before: Option<Instant>,
 }
 
+/// As [`is_by`] takes them.
+const KINDS_OF_ACTORS: [&str; 8] =
+    ["system", "bearer", "api_key", "user", "impersonation", "console", "session", "submission"];
+
 /// Ids and kinds of actors are shorter.
 const LONGEST: usize = 100;
 
@@ -46,6 +52,17 @@ impl AuditFilter {
         let texts = [("actor", &self.actor), ("resource", &self.resource), ("request_id", &self.request)];
         let long = texts.into_iter().find(|(_, text)| text.as_ref().is_some_and(|text| text.len() > LONGEST));
         long.map(|(name, _)| name)
+    }
+
+    /// Whether it asks for an actor as there are: by an id, or by a kind. What is kept of a filter, and shown to others, is to be
+    /// nothing else that somebody may have pasted.
+    pub fn names_an_actor(&self) -> bool {
+        let is_id = |text: &str| {
+            text.parse::<PrincipalId>().is_ok()
+                || text.parse::<ShareId>().is_ok()
+                || text.parse::<FileRequestId>().is_ok()
+        };
+        self.actor.as_deref().is_none_or(|actor| KINDS_OF_ACTORS.contains(&actor) || is_id(actor))
     }
 
     /// Whether this is one of them.
@@ -150,6 +167,17 @@ mod tests {
         ledger::RecordHash,
         tenant::{Mode, Namespace},
     };
+
+    #[test]
+    fn an_actor_is_asked_for_by_an_id_or_by_a_kind() {
+        let names = |actor: &str| AuditFilter { actor: Some(actor.into()), ..AuditFilter::default() }.names_an_actor();
+        let ids = [ApiKeyId::from_bytes([1; 16]).to_string(), ShareId::from_bytes([2; 16]).to_string()];
+        assert!(AuditFilter::default().names_an_actor() && ids.iter().all(|id| names(id)));
+        assert!(KINDS_OF_ACTORS.iter().all(|kind| names(kind)));
+        for other in ["", "somebody", "crk_live_abc", &ids[0][1..], &ids[0].to_uppercase(), &format!("{} ", ids[0])] {
+            assert!(!names(other), "{other}");
+        }
+    }
 
     fn event(actor: Actor, kind: EventType, resource: &str, outcome: Outcome, at: u64) -> Event {
         Event {

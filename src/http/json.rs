@@ -160,8 +160,8 @@ fn pointer(path: &serde_path_to_error::Path) -> String {
     pointer
 }
 
-/// What the parser says, less the value it met: that may be somebody's secret.
-fn wording(fault: &serde_json::Error) -> String {
+/// What a parser says, less the value it met: that may be somebody's secret.
+pub(super) fn wording(fault: &impl std::fmt::Display) -> String {
     let text = fault.to_string();
     let text = text.rsplit_once(" at line ").map_or(text.as_str(), |(before, _)| before);
     if text.starts_with("invalid type") || text.starts_with("invalid value") || text.starts_with("unknown variant") {

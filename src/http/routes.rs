@@ -1,7 +1,9 @@
 //! Every route of the API and its pages, on one screen.
 
 use actix_web::{
-    HttpResponse, guard,
+    HttpResponse,
+    error::QueryPayloadError,
+    guard,
     web::{self, delete, get, patch, post, put, resource},
 };
 
@@ -9,18 +11,22 @@ use crate::web::pages;
 
 use super::{
     administration, api_keys, archives, artifacts, changes, console, data_subjects, event_sockets, events,
-    explanations, file_requests, histories, json::LARGEST_BODY, ledger, ledger_exports, links, objects, openapi,
-    problem::Problem, security_txt, session_uploads, sessions, shares, single_sign_on, tenant_export, tenants, uploads,
-    users, webhook_deliveries, webhooks,
+    explanations, file_requests, histories,
+    json::{LARGEST_BODY, wording},
+    ledger, ledger_exports, links, objects, openapi,
+    problem::Problem,
+    security_txt, session_uploads, sessions, shares, single_sign_on, tenant_export, tenants, uploads, users,
+    webhook_deliveries, webhooks,
 };
 
 /// The route table.
 pub fn configure(routes: &mut web::ServiceConfig) {
     routes
         .app_data(web::PayloadConfig::new(LARGEST_BODY))
-        .app_data(
-            web::QueryConfig::default().error_handler(|fault, _| Problem::invalid("query", fault.to_string()).into()),
-        )
+        .app_data(web::QueryConfig::default().error_handler(|fault, _| match fault {
+            QueryPayloadError::Deserialize(fault) => Problem::invalid("query", wording(&fault)).into(),
+            _ => Problem::invalid("query", "it cannot be read").into(),
+        }))
         // Shares
         .service(resource("/v1/shares").route(post().to(shares::mint)).route(get().to(shares::list)))
         .service(resource("/v1/shares/redeem").route(post().to(shares::redeem)))

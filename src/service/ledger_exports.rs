@@ -67,6 +67,10 @@ impl Broker {
         if let Some(name) = filter.too_long() {
             return Err(Error::invalid(format!("/{name}"), "at most 100 characters, as ids have"));
         }
+        if !filter.names_an_actor() {
+            let message = "the id of a key, a user, a share or a file request, or a kind of actor, such as bearer";
+            return Err(Error::invalid("/actor", message));
+        }
         let origin = caller.origin(self);
         let namespace = origin.namespace;
         if self.exports_under_way(namespace).await? >= AT_ONCE {

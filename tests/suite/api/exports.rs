@@ -109,9 +109,13 @@ pub fn an_export_is_verified_by_openssl_alone(api: &Api) {
     let other = api.new_tenant("Other");
     let path = format!("/v1/audit/exports/{}", text(&export, "id"));
     api.get(&other.admin.secret, &path).problem(404, "not_found");
-    for wrong in
-        [json!({ "type": "x" }), json!({ "after": 1 }), json!({ "resource": "x" }), json!({ "actor": "x".repeat(101) })]
-    {
+    for wrong in [
+        json!({ "type": "x" }),
+        json!({ "after": 1 }),
+        json!({ "resource": "x" }),
+        json!({ "actor": "x".repeat(101) }),
+        json!({ "actor": "crk_live_pasted" }),
+    ] {
         assert_eq!(api.post(api.admin(), "/v1/audit/exports", &wrong).status, 422, "{wrong}");
     }
 }
