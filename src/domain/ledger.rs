@@ -108,7 +108,10 @@ impl<'a> Segment<&'a str> {
         let (first, head) = place.split_once(' ').ok_or(NotASegment)?;
         let records = records.map(lines).unwrap_or_default();
         let head = RecordHash::try_from(head).map_err(|_| NotASegment)?;
-        Ok(Self { first: first.parse().map_err(|_| NotASegment)?, records, head })
+        // Of `01` and `+1` the library makes a number as well.
+        let is_as_written = |number: &u64| number.to_string() == first;
+        let first = first.parse().ok().filter(is_as_written).ok_or(NotASegment)?;
+        Ok(Self { first, records, head })
     }
 
     /// Whether these are, to the byte, the records of which the first line speaks: who trusts that line trusts them. From the last
@@ -366,6 +369,9 @@ mod tests {
         let long = format!("1 {head}0\n{{}}\n");
         for other in ["", "\n", "1\n{}\n", "{}", &text[..text.len() - 1], &text[1..], &long, &format!("-1 {head}\n")] {
             assert!(Segment::read(other.as_bytes()).is_err(), "{other}");
+        }
+        for sign in ["0", "+", "00"] {
+            assert!(Segment::read(format!("{sign}{text}").as_bytes()).is_err(), "{sign}{text}");
         }
         assert!(Segment::read(&[text.as_bytes(), b"\xff\n"].concat()).is_err());
     }

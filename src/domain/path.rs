@@ -121,6 +121,10 @@ fn hides_another_path(text: &str) -> bool {
         if decoded.len() == bytes.len() {
             return false;
         }
+        // Those beyond ASCII are two bytes each.
+        if String::from_utf8_lossy(&decoded).chars().any(char::is_control) {
+            return true;
+        }
         bytes = decoded;
     }
 }
@@ -304,6 +308,8 @@ mod tests {
             ("a%255c", Traversal),
             ("a%00", Traversal),
             ("%25%32%65", Traversal),
+            ("a%C2%85", Traversal),
+            ("a%25c2%259f", Traversal),
             ("a\\b", Character),
             ("a\0", Character),
             ("a\nb", Character),

@@ -269,23 +269,33 @@ impl KeyDocument {
     /// Calls an edge key what CloudFront calls it.
     ///
     /// # Errors
-    /// When there is no such edge key, or another is called so.
+    /// When there is no such edge key, or another key is called so.
     pub fn rename(&mut self, name: &str, id: &str) -> Result<(), NotPossible> {
+        let is_taken = name != id && self.find(id).is_ok();
         let entry = self.edges.iter_mut().find(|entry| entry.id == name);
-        id.clone_into(&mut entry.ok_or_else(|| NotPossible::NoSuchKey(name.into()))?.id);
-        self.keys().map(drop).map_err(|fault| NotPossible::Unusable(fault.to_string()))
+        let entry = entry.ok_or_else(|| NotPossible::NoSuchKey(name.into()))?;
+        if is_taken {
+            return Err(NotPossible::Unusable(format!("another key is called {id}")));
+        }
+        id.clone_into(&mut entry.id);
+        Ok(())
     }
 
     /// Makes a key primary that all replicas accept, and the one before accepted only. An edge key is known to CloudFront `as`
     /// this from then on. Promoted again, a key that was primary before takes its place back.
     ///
     /// # Errors
-    /// When it is not staged, nor accepted only.
+    /// When it is not staged, nor accepted only, or another key is called so. Then nothing has changed.
     pub fn promote(&mut self, name: &str, renamed: Option<&str>, now: Instant) -> Result<KeyKind, NotPossible> {
         let key = self.find(name)?;
         if !matches!(key.state, KeyState::Staged | KeyState::AcceptOnly) {
             return Err(other_state(&key, "staged or accept-only"));
         }
+        // First, since it may be refused, and then nothing is to have changed.
+        let name = match (key.kind, renamed) {
+            (KeyKind::Edge, Some(id)) => self.rename(name, id).map(|()| id)?,
+            (KeyKind::Edge, None) | (KeyKind::Root, _) => name,
+        };
         let next = |state: &mut KeyState, since: &mut Option<Instant>, is_it: bool| {
             let becomes = match (*state, is_it) {
                 (_, true) => KeyState::Primary,
@@ -302,9 +312,6 @@ impl KeyDocument {
             }
             KeyKind::Edge => {
                 self.edges.iter_mut().for_each(|entry| next(&mut entry.state, &mut entry.since, entry.id == name));
-                if let Some(id) = renamed {
-                    self.rename(name, id)?;
-                }
             }
         }
         self.keys().map_err(|fault| NotPossible::Unusable(fault.to_string()))?;
@@ -436,6 +443,20 @@ mod tests {
         assert!(matches!(document.retire(&first, false, at(3)), Err(NotPossible::TooSoon { .. })));
         document.retire(&first, false, at(2).plus(SIGNED_FOR)).unwrap();
         assert_eq!(states(&document, KeyKind::Edge), [KeyState::Primary]);
+    }
+
+    #[test]
+    fn no_key_is_called_as_another_is_and_who_asks_for_it_has_changed_nothing() {
+        let mut document = document();
+        let staged = document.stage(KeyKind::Edge, at(1), &SystemEntropy).unwrap();
+        let before = document.text().unwrap();
+        for taken in document.listed().into_iter().map(|key| key.name).filter(|name| *name != staged) {
+            assert!(matches!(document.rename(&staged, &taken), Err(NotPossible::Unusable(_))), "{taken}");
+            assert!(matches!(document.promote(&staged, Some(&taken), at(2)), Err(NotPossible::Unusable(_))), "{taken}");
+            assert_eq!(document.text().unwrap(), before);
+        }
+        document.promote(&staged, Some(&staged), at(2)).unwrap();
+        assert_eq!(states(&document, KeyKind::Edge), [KeyState::AcceptOnly, KeyState::Primary]);
     }
 
     #[test]
