@@ -1,4 +1,5 @@
-//! What must hold whatever happens at the same time, in whatever order, with whatever answers lost and whichever process gone.
+//! What must hold whatever happens at the same time, in whatever order, with whatever answers lost and whichever process gone: every
+//! order within small bounds (`model`), and many orders of the broker itself (`simulation`).
 
 #![allow(
     clippy::unwrap_used,
@@ -9,4 +10,5 @@
 )]
 #![expect(unreachable_pub, reason = "modules of one binary share by plain pub")]
 
+mod model;
 mod simulation;
