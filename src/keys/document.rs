@@ -277,8 +277,14 @@ impl KeyDocument {
         if is_taken {
             return Err(NotPossible::Unusable(format!("another key is called {id}")));
         }
-        id.clone_into(&mut entry.id);
-        Ok(())
+        let before = std::mem::replace(&mut entry.id, id.to_owned());
+        let usable = self.keys().map(drop).map_err(|fault| NotPossible::Unusable(fault.to_string()));
+        if usable.is_err()
+            && let Some(entry) = self.edges.iter_mut().find(|entry| entry.id == id)
+        {
+            entry.id = before;
+        }
+        usable
     }
 
     /// Makes a key primary that all replicas accept, and the one before accepted only. An edge key is known to CloudFront `as`
