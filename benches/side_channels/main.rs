@@ -45,8 +45,7 @@ fn nanoseconds(work: impl FnOnce()) -> f64 {
 /// Compares two kinds of guesses, in an order that is drawn.
 fn compare(samples: usize, mut guess: impl FnMut(usize)) -> Comparison {
     let mut times = [Vec::with_capacity(samples), Vec::with_capacity(samples)];
-    let mut drawn = Vec::with_capacity(samples.div_ceil(8));
-    drawn.resize(samples.div_ceil(8), 0);
+    let mut drawn = vec![0; samples.div_ceil(8)];
     SystemEntropy.fill(&mut drawn);
     for number in 0..samples {
         let kind = usize::from(drawn[number / 8] >> (number % 8) & 1);
