@@ -106,7 +106,8 @@ proptest! {
         let entropy = Drawn::from(seed);
         let entropy: &dyn Entropy = &entropy;
         let ring = keyring(9, &others, 100);
-        let [text, other] = [&plaintexts.0, &plaintexts.1].map(|plaintext| ring.seal(purpose, plaintext, entropy).unwrap());
+        let seal = |plaintext: &Vec<u8>| ring.seal(purpose, plaintext, entropy).unwrap();
+        let (text, other) = (seal(&plaintexts.0), seal(&plaintexts.1));
         for alteration in alterations {
             let changed = altered(&text, &other, &alteration);
             let is_genuine = changed == text || changed == other;

@@ -3,7 +3,11 @@
 //! Judged by a writer that takes one character after the other, as the RFC says it.
 
 use cloakroom::domain::canonical::{canonical, members, plain};
-use proptest::{collection::vec, prelude::*, sample::select};
+use proptest::{
+    collection::vec,
+    prelude::*,
+    sample::{Index, select},
+};
 use serde_json::{Map, Value};
 
 /// Whole numbers beyond this one are not the same for every reader (RFC 8785, section 3.2.2.3).
@@ -137,7 +141,22 @@ pub(super) fn inserted() -> impl Strategy<Value = String> {
     prop_oneof![6 => select(pieces.map(str::to_owned).to_vec()), 1 => any::<char>().prop_map(String::from)]
 }
 
+/// What may be a number or a string, in one spelling or another.
+fn spelling() -> impl Strategy<Value = String> {
+    let number = r"-?0{0,2}[0-9]{0,17}(\.0)?(e1)?";
+    let string = r#""(\\[bfnrt/"\\uax]|\\u00[01][0-9a-fA-F]|\\u[0-9a-f]{4}|[a"é\x00-\x1f]|\x1f){0,3}""#;
+    prop_oneof![number, string]
+}
+
 proptest! {
+    #[test]
+    fn of_a_number_or_string_there_is_one_spelling(spelling in spelling(), is_short in any::<bool>()) {
+        // What is long enough is looked at in larger pieces.
+        let more = if is_short { "" } else { ",\"and a text behind it\"" };
+        let text = format!("{{\"a\":[{spelling}{more}]}}");
+        prop_assert_eq!(members(&text, |_, _| ()).is_ok(), is_canonical_object(&text), "{}", text);
+    }
+
     #[test]
     fn a_value_has_the_text_that_the_rfc_says_or_none(value in value()) {
         prop_assert_eq!(canonical(&value).ok(), written(&value));
@@ -180,6 +199,20 @@ proptest! {
         for (at, removed, inserted) in edits {
             text = edited(&text, at, removed, &inserted);
         }
+        prop_assert_eq!(members(&text, |_, _| ()).is_ok(), is_canonical_object(&text), "{}", text);
+    }
+
+    #[test]
+    fn members_that_come_twice_or_in_another_order_are_refused(
+        value in canonical_object(),
+        order in vec(any::<Index>(), 0..5),
+        is_inside in any::<bool>(),
+    ) {
+        let own: Vec<_> = value.as_object().unwrap().iter().collect();
+        let member = |(name, value): (&String, &Value)| format!("{}:{}", quoted(name), written(value).unwrap());
+        let ordered: Vec<_> = order.iter().map(|which| member(own[which.index(own.len())])).collect();
+        let object = format!("{{{}}}", ordered.join(","));
+        let text = if is_inside { format!("{{\"a\":[{object}]}}") } else { object };
         prop_assert_eq!(members(&text, |_, _| ()).is_ok(), is_canonical_object(&text), "{}", text);
     }
 

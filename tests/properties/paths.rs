@@ -168,7 +168,10 @@ proptest! {
     }
 
     #[test]
-    fn what_only_begins_like_a_folder_is_not_in_it(folder in path(), more in select(&["", "2", ".bak", "%", " ", "é"][..])) {
+    fn what_only_begins_like_a_folder_is_not_in_it(
+        folder in path(),
+        more in select(&["", "2", ".bak", "%", " ", "é"][..]),
+    ) {
         let pin = parsed_pin(&format!("{folder}/"));
         let [beside, below, beside_it] = ["", "/x", "/"].map(|end| format!("{folder}{more}{end}"));
         prop_assert!(!pin.covers(&parsed_path(&beside)));
@@ -180,7 +183,11 @@ proptest! {
 
     /// By files alone: one pin covers another exactly if there is no file that only the other covers.
     #[test]
-    fn a_pin_covers_another_exactly_if_it_covers_all_its_files(one in pin(), other in pin(), files in vec(path(), 0..8)) {
+    fn a_pin_covers_another_exactly_if_it_covers_all_its_files(
+        one in pin(),
+        other in pin(),
+        files in vec(path(), 0..8),
+    ) {
         let is_covered = parsed_pin(&one).covers_pin(&parsed_pin(&other));
         prop_assert_eq!(is_covered, covers(&one, &witness(&other)));
         for file in files.iter().filter(|file| covers(&other, file)) {

@@ -100,7 +100,8 @@ proptest! {
                     let own: [Kept; SHARDS] = array::from_fn(|shard| {
                         kept.iter().filter(|(charged, _)| *charged == shard).copied().collect()
                     });
-                    accounts = divide(&array::from_fn(|shard| Account { used: sum(&own[shard]), ..accounts[shard] }), limits);
+                    let right = |shard: usize| Account { used: sum(&own[shard]), ..accounts[shard] };
+                    accounts = divide(&array::from_fn(right), limits);
                 }
             }
             prop_assert_eq!(total(&accounts), (sum(&kept), limits));
@@ -135,7 +136,8 @@ proptest! {
 
     #[test]
     fn what_is_divided_adds_up_to_the_limits(used in vec(bytes(), SHARDS), limits in limits()) {
-        let accounts: Accounts = array::from_fn(|shard| Account { used: Amount::file(used[shard]), ..Account::default() });
+        let used_before = |shard: usize| Account { used: Amount::file(used[shard]), ..Account::default() };
+        let accounts: Accounts = array::from_fn(used_before);
         let divided = divide(&accounts, limits);
         let is_over = limits.bytes.is_some_and(|most| used.iter().sum::<u64>() > most)
             || limits.objects.is_some_and(|most| SHARDS as u64 > most);

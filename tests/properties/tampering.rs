@@ -3,10 +3,7 @@
 //!
 //! Never here: whether it is found.
 
-use cloakroom::{
-    crypto::record_hash,
-    domain::ledger::{RecordHash, Segment},
-};
+use cloakroom::{crypto::record_hash, domain::ledger::Segment};
 use proptest::{prelude::*, sample::Index};
 use serde_json::Value;
 
@@ -27,7 +24,7 @@ pub(super) enum Change {
     Remove(Index),
     Repeat(Index, Index),
     Swap(Index, Index),
-    /// A record comes from the same place of another ledger: of another tenant, or of the same with other events.
+    /// A record comes from the same place of another ledger: of another tenant, or, if so, of the same with other events.
     Splice(Index, bool),
     /// The same is done to whole segments.
     RemoveSegment(Index),
@@ -38,6 +35,8 @@ pub(super) enum Change {
     Cut(Index),
     /// A member of a record says something else, and all hashes from there on are made anew.
     Rewrite(Index, Index, Value),
+    /// The same of a record's number.
+    Renumber(Index, u64),
 }
 
 pub(super) fn change() -> impl Strategy<Value = Change> {
@@ -58,24 +57,35 @@ pub(super) fn change() -> impl Strategy<Value = Change> {
         2 => (index(), any::<bool>()).prop_map(|(a, b)| Change::SpliceSegment(a, b)),
         2 => index().prop_map(Change::Cut),
         2 => (index(), index(), value()).prop_map(|(a, b, c)| Change::Rewrite(a, b, c)),
+        2 => (index(), 0..14_u64).prop_map(|(a, b)| Change::Renumber(a, b)),
     ]
 }
 
-/// A record in which one member says this instead.
-fn with_member(record: &str, which: Index, said: &Value) -> String {
+/// A record in which this member says this instead.
+fn with(record: &str, name: &str, said: &Value) -> String {
     let mut value: Value = serde_json::from_str(record).unwrap();
-    let members = value.as_object_mut().unwrap();
-    let name = members.keys().nth(which.index(members.len())).unwrap().clone();
-    members.insert(name, said.clone());
+    value[name] = said.clone();
     written(&value).unwrap()
 }
 
-/// The record with the right place and hash, whatever it says.
-fn relinked(record: &str, seq: usize, prev_hash: &RecordHash) -> String {
-    let mut value: Value = serde_json::from_str(record).unwrap();
-    value["seq"] = Value::from(seq);
-    value["prev_hash"] = Value::from(prev_hash.as_str());
-    written(&value).unwrap()
+/// A record in which one of its members says this instead.
+fn with_member(record: &str, which: Index, said: &Value) -> String {
+    let value: Value = serde_json::from_str(record).unwrap();
+    let members = value.as_object().unwrap();
+    with(record, members.keys().nth(which.index(members.len())).unwrap(), said)
+}
+
+/// The ledger with another record in one place, and with all hashes from there on made anew.
+fn rewritten(ledger: &Ledger, from: usize, said: &str) -> Ledger {
+    let mut anew = Ledger { hashes: ledger.hashes[..=from].to_vec(), records: ledger.records[..from].to_vec() };
+    let rest = ledger.records[from + 1..].iter().map(String::as_str);
+    for record in [said].into_iter().chain(rest) {
+        let prev_hash = Value::from(anew.hashes.last().unwrap().as_str());
+        let text = with(record, "prev_hash", &prev_hash);
+        anew.hashes.push(record_hash::of_record(&text));
+        anew.records.push(text);
+    }
+    anew
 }
 
 /// The rows afterwards. The other ledgers are as long as this one.
@@ -137,14 +147,12 @@ pub(super) fn changed(ledger: &Ledger, sizes: &[usize], others: &[Ledger; 2], ch
         }
         Change::Rewrite(which, member, said) => {
             let from = which.index(all);
-            let mut anew = Ledger { hashes: ledger.hashes[..=from].to_vec(), records: ledger.records[..from].to_vec() };
-            for (at, record) in ledger.records.iter().enumerate().skip(from) {
-                let said = if at == from { with_member(record, *member, said) } else { record.clone() };
-                let text = relinked(&said, at + 1, &anew.hashes[at]);
-                anew.hashes.push(record_hash::of_record(&text));
-                anew.records.push(text);
-            }
-            segments = anew.segments(sizes);
+            segments = rewritten(ledger, from, &with_member(&ledger.records[from], *member, said)).segments(sizes);
+        }
+        Change::Renumber(which, number) => {
+            let from = which.index(all);
+            segments =
+                rewritten(ledger, from, &with(&ledger.records[from], "seq", &Value::from(*number))).segments(sizes);
         }
     }
     segments.iter().map(Segment::text).collect()
