@@ -42,14 +42,17 @@ fn nanoseconds(work: impl FnOnce()) -> f64 {
     began.elapsed().as_nanos() as f64
 }
 
-/// Compares two kinds of guesses, in an order that is drawn.
-fn compare(samples: usize, mut guess: impl FnMut(usize)) -> Comparison {
+/// Compares two guesses, in an order that is drawn. Both lie in the same place when they are judged: what differs is what they say.
+fn compare(samples: usize, guesses: [&str; 2], mut judge: impl FnMut(&str)) -> Comparison {
     let mut times = [Vec::with_capacity(samples), Vec::with_capacity(samples)];
     let mut drawn = vec![0; samples.div_ceil(8)];
     SystemEntropy.fill(&mut drawn);
+    let mut place = String::with_capacity(guesses[0].len().max(guesses[1].len()));
     for number in 0..samples {
         let kind = usize::from(drawn[number / 8] >> (number % 8) & 1);
-        times[kind].push(nanoseconds(|| guess(kind)));
+        place.clear();
+        place.push_str(guesses[kind]);
+        times[kind].push(nanoseconds(|| judge(black_box(&place))));
     }
     let [first, second] = times;
     Comparison::of(first, second)
@@ -90,50 +93,60 @@ fn main() -> ExitCode {
         wrong[at] ^= 1;
         URL_SAFE_NO_PAD.encode(wrong)
     });
-    let opened = |text: &str| assert!(keyring.open(Purpose::Share, black_box(text)).is_err());
-    tell("commitment of a token: first or last byte wrong", &compare(FAST, |kind| opened(&wrong[kind])), false);
-    let stops = |kind: usize| {
-        opened(&wrong[kind]);
-        let presented = URL_SAFE_NO_PAD.decode(&wrong[kind]).unwrap();
+    let guesses = [wrong[0].as_str(), &wrong[1]];
+    let opened = |text: &str| assert!(keyring.open(Purpose::Share, text).is_err());
+    tell("commitment of a token: first or last byte wrong", &compare(FAST, guesses, opened), false);
+    let stops = |text: &str| {
+        opened(text);
+        let presented = URL_SAFE_NO_PAD.decode(text).unwrap();
         assert!(!black_box(is_equal_and_stops_early(&bytes[38..70], &presented[38..70])));
     };
-    tell("  beside it, one that stops early", &compare(FAST, stops), true);
+    tell("  beside it, one that stops early", &compare(FAST, guesses, stops), true);
 
-    // Tag of a row: it ends with the row's head, before the body.
+    // Tag of a row, behind its 4 bytes of key id. Here the place is judged as bytes, written as letters.
     let row = keyring.authenticate("partition", "sort", &[7; 200]);
     let wrong = [4, 35].map(|at| {
         let mut wrong = row.clone();
         wrong[at] ^= 1;
-        wrong
+        base16ct::lower::encode_string(&wrong)
     });
-    let vouched = |row: &[u8]| assert!(keyring.authentic("partition", "sort", black_box(row)).is_err());
-    tell("MAC of a row: first or last byte wrong", &compare(FAST, |kind| vouched(&wrong[kind])), false);
-    let stops = |kind: usize| {
-        vouched(&wrong[kind]);
-        assert!(!black_box(is_equal_and_stops_early(&row[4..36], &wrong[kind][4..36])));
+    let guesses = [wrong[0].as_str(), &wrong[1]];
+    let mut decoded = vec![0; row.len()];
+    let mut vouched = |text: &str| {
+        base16ct::lower::decode(text, &mut decoded).unwrap();
+        assert!(keyring.authentic("partition", "sort", &decoded).is_err());
     };
-    tell("  beside it, one that stops early", &compare(FAST, stops), true);
+    tell("MAC of a row: first or last byte wrong", &compare(FAST, guesses, &mut vouched), false);
+    let mut again = vec![0; row.len()];
+    let stops = |text: &str| {
+        vouched(text);
+        base16ct::lower::decode(text, &mut again).unwrap();
+        assert!(!black_box(is_equal_and_stops_early(&row[4..36], &again[4..36])));
+    };
+    tell("  beside it, one that stops early", &compare(FAST, guesses, stops), true);
 
     // The token against forgery of a console session.
     let console = ConsoleSecret::generate(&SystemEntropy);
     let right = console.csrf_token().expose().to_owned();
     let wrong = [0, right.len() - 1].map(|at| altered(&right, at));
-    let accepted = |text: &str| assert!(!console.accepts_csrf(black_box(text)));
-    tell("token against forgery: first or last letter wrong", &compare(FAST, |kind| accepted(&wrong[kind])), false);
-    let stops = |kind: usize| {
-        accepted(&wrong[kind]);
-        assert!(!black_box(is_equal_and_stops_early(right.as_bytes(), wrong[kind].as_bytes())));
+    let guesses = [wrong[0].as_str(), &wrong[1]];
+    let accepted = |text: &str| assert!(!console.accepts_csrf(text));
+    tell("token against forgery: first or last letter wrong", &compare(FAST, guesses, accepted), false);
+    let stops = |text: &str| {
+        accepted(text);
+        assert!(!black_box(is_equal_and_stops_early(right.as_bytes(), text.as_bytes())));
     };
-    tell("  beside it, one that stops early", &compare(FAST, stops), true);
+    tell("  beside it, one that stops early", &compare(FAST, guesses, stops), true);
 
     // A password: right or wrong, and of any length.
     let stored = password::hash(&SecretText::new("correct horse battery staple"), &SystemEntropy).unwrap();
-    let guesses = ["correct horse battery staple", "correct horse battery stapl3"].map(SecretText::new);
-    let guess = |kind: usize| assert_eq!(password::verify(black_box(&guesses[kind]), &stored), kind == 0);
-    tell("a password: right or wrong", &compare(SLOW, guess), false);
-    let guesses = ["c".to_owned(), "c".repeat(1_000)].map(SecretText::new);
-    let guess = |kind: usize| assert!(!password::verify(black_box(&guesses[kind]), &stored));
-    tell("a password: one letter or a thousand", &compare(SLOW, guess), false);
+    let judged = |text: &str| {
+        black_box(password::verify(&SecretText::new(text), &stored));
+    };
+    let guesses = ["correct horse battery staple", "correct horse battery stapl3"];
+    tell("a password: right or wrong", &compare(SLOW, guesses, judged), false);
+    let long = "c".repeat(1_000);
+    tell("a password: one letter or a thousand", &compare(SLOW, ["c", &long], judged), false);
 
     if is_sound { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
