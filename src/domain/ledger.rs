@@ -108,14 +108,20 @@ impl<'a> Segment<&'a str> {
         let (first, head) = place.split_once(' ').ok_or(NotASegment)?;
         let records = records.map(lines).unwrap_or_default();
         let head = RecordHash::try_from(head).map_err(|_| NotASegment)?;
-        Ok(Self { first: first.parse().map_err(|_| NotASegment)?, records, head })
+        // Digits alone, as they are written: a number is also read with a sign or zeros before it.
+        let number: u64 = first.parse().map_err(|_| NotASegment)?;
+        if number.to_string() != first {
+            return Err(NotASegment);
+        }
+        Ok(Self { first: number, records, head })
     }
 
     /// Whether these are, to the byte, the records of which the first line speaks: who trusts that line trusts them. From the last
     /// to the first, each has the hash that is known by then, and names that of the one before it.
     pub fn is_bound_by_its_first_line(&self, hash: impl Fn(&str) -> RecordHash) -> bool {
         let mut known = self.head.as_str();
-        let places = (self.first..self.first.saturating_add(self.records.len() as u64)).rev();
+        let Some(end) = self.first.checked_add(self.records.len() as u64) else { return false };
+        let places = (self.first..end).rev();
         let mut records = places.zip(self.records.iter().rev());
         let binds = |(seq, text): (u64, &&'a str)| {
             let place = place_of(text).filter(|place| place.seq == seq && hash(text).as_str() == known);
@@ -364,8 +370,11 @@ mod tests {
         assert_eq!(Segment::read(none.text().as_bytes()).unwrap().records, Vec::<&str>::new());
         let head = segment.head.as_str();
         let long = format!("1 {head}0\n{{}}\n");
-        for other in ["", "\n", "1\n{}\n", "{}", &text[..text.len() - 1], &text[1..], &long, &format!("-1 {head}\n")] {
+        for other in ["", "\n", "1\n{}\n", "{}", &text[..text.len() - 1], &text[1..], &long] {
             assert!(Segment::read(other.as_bytes()).is_err(), "{other}");
+        }
+        for number in ["-1", "+1", "01", "18446744073709551616", ""] {
+            assert!(Segment::read(format!("{number} {head}\n").as_bytes()).is_err(), "{number}");
         }
         assert!(Segment::read(&[text.as_bytes(), b"\xff\n"].concat()).is_err());
     }
@@ -398,6 +407,9 @@ mod tests {
             change(&mut changed.records);
             assert!(!is_bound(changed.text().as_bytes()), "{}", changed.text());
         }
+        // Past the last number there is.
+        let last = format!("{} {}\n{{}}\n", u64::MAX, genuine.head.as_str());
+        assert!(!is_bound(last.as_bytes()));
         // The record that is really before it is bound by the same hash, and is not in this segment.
         let longer = segment(&Head { size: 3, hash: RecordHash::from_bytes(&[9; 32]) }, &["z", "a", "b", "c"]);
         let shifted = Segment { first: 5, ..longer.clone() };
