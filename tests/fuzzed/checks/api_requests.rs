@@ -68,8 +68,8 @@ fn request(route: &Route, caller: &str, input: &[u8], port: u16) -> Vec<u8> {
         let Some(colon) = line.iter().position(|byte| *byte == b':') else { continue };
         let name = line[..colon].to_ascii_lowercase();
         let is_token = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-        // These say where the request ends, which is said below.
-        let frames: [&[u8]; 4] = [b"content-length", b"transfer-encoding", b"connection", b"expect"];
+        // These say where the request ends, which is said below; after an upgrade it has no end.
+        let frames: [&[u8]; 5] = [b"content-length", b"transfer-encoding", b"connection", b"expect", b"upgrade"];
         if name.is_empty() || !name.iter().all(is_token) || frames.contains(&&*name) {
             continue;
         }
