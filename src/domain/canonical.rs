@@ -24,12 +24,13 @@ pub struct NotCanonical;
 pub fn canonical(value: &impl Serialize) -> Result<String, NotCanonical> {
     let value = serde_json::to_value(value).map_err(|_| NotCanonical)?;
     let mut text = String::with_capacity(512);
-    write(&value, &mut text)?;
+    write(&value, 0, &mut text)?;
     Ok(text)
 }
 
-fn write(value: &Value, text: &mut String) -> Result<(), NotCanonical> {
+fn write(value: &Value, depth: usize, text: &mut String) -> Result<(), NotCanonical> {
     match value {
+        _ if depth > DEEPEST => return Err(NotCanonical),
         Value::String(_) => text.push_str(&value.to_string()),
         Value::Number(number) => {
             let number = number.as_u64().filter(|number| *number <= MOST).ok_or(NotCanonical)?;
@@ -41,13 +42,13 @@ fn write(value: &Value, text: &mut String) -> Result<(), NotCanonical> {
             members.sort_unstable_by_key(|(name, _)| *name);
             text.push('{');
             for (index, (name, value)) in members.into_iter().enumerate() {
-                if !name.is_ascii() {
+                if !name.is_ascii() || plain_bytes(name.as_bytes()) < name.len() {
                     return Err(NotCanonical);
                 }
                 text.push_str(if index == 0 { "" } else { "," });
                 text.push_str(&Value::from(name.as_str()).to_string());
                 text.push(':');
-                write(value, text)?;
+                write(value, depth + 1, text)?;
             }
             text.push('}');
         }
@@ -55,7 +56,7 @@ fn write(value: &Value, text: &mut String) -> Result<(), NotCanonical> {
             text.push('[');
             for (index, item) in items.iter().enumerate() {
                 text.push_str(if index == 0 { "" } else { "," });
-                write(item, text)?;
+                write(item, depth + 1, text)?;
             }
             text.push(']');
         }
@@ -290,6 +291,15 @@ mod tests {
         }
         let deep = |depth: usize| format!("{{\"a\":{}{}}}", "[".repeat(depth), "]".repeat(depth));
         assert!(of(&deep(DEEPEST)).is_ok() && of(&deep(DEEPEST + 1)).is_err());
+    }
+
+    #[test]
+    fn what_would_not_be_read_is_not_written() {
+        let deep = (0..DEEPEST).fold(json!({}), |inner, _| json!({ "a": inner }));
+        assert!(of(&canonical(&deep).unwrap()).is_ok());
+        for value in [json!({ "a": deep }), json!({ "\"": 1 }), json!({ "a": [{ "\n": 1 }] }), json!({ "\\": 1 })] {
+            assert_eq!(canonical(&value), Err(NotCanonical), "{value}");
+        }
     }
 
     /// Every change of one byte, every cut and every doubled byte of a text that has everything in it.

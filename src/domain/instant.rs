@@ -5,6 +5,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::{fmt, time::Duration};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
+/// The end of the year 9999: RFC 3339 has no text for what comes after.
+const LAST: u64 = 253_402_300_799_999;
+
 /// A point in time, in milliseconds since 1970-01-01T00:00:00Z.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Instant(u64);
@@ -75,9 +78,10 @@ impl<'de> Deserialize<'de> for Instant {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
         let moment = OffsetDateTime::parse(&text, &Rfc3339).map_err(de::Error::custom)?;
-        u64::try_from(moment.unix_timestamp_nanos() / 1_000_000)
-            .map(Self)
-            .map_err(|_| de::Error::custom("a time before 1970"))
+        let millis = u64::try_from(moment.unix_timestamp_nanos() / 1_000_000)
+            .map_err(|_| de::Error::custom("a time before 1970"))?;
+        // Within its own offset it may be earlier.
+        if millis <= LAST { Ok(Self(millis)) } else { Err(de::Error::custom("a time after the year 9999")) }
     }
 }
 
@@ -89,6 +93,17 @@ mod tests {
     fn text_form_is_rfc_3339_in_utc() {
         assert_eq!(Instant::from_unix_seconds(1_790_000_000).to_string(), "2026-09-21T14:13:20Z");
         assert_eq!(Instant::from_unix_millis(1_500).to_string(), "1970-01-01T00:00:01.5Z");
+    }
+
+    #[test]
+    fn what_is_read_can_be_written() {
+        let read = |text: &str| serde_json::from_value::<Instant>(text.into());
+        for text in ["1970-01-01T00:00:00Z", "9999-12-31T23:59:59.999Z"] {
+            assert_eq!(read(text).unwrap().to_string(), text);
+        }
+        for text in ["1969-12-31T23:59:59Z", "9999-12-31T23:59:59-00:01", "9999-12-31T23:59:59-23:59"] {
+            assert!(read(text).is_err(), "{text}");
+        }
     }
 
     #[test]

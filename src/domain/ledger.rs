@@ -118,7 +118,8 @@ impl<'a> Segment<&'a str> {
     /// to the first, each has the hash that is known by then, and names that of the one before it.
     pub fn is_bound_by_its_first_line(&self, hash: impl Fn(&str) -> RecordHash) -> bool {
         let mut known = self.head.as_str();
-        let places = (self.first..self.first.saturating_add(self.records.len() as u64)).rev();
+        let Some(end) = self.first.checked_add(self.records.len() as u64) else { return false };
+        let places = (self.first..end).rev();
         let mut records = places.zip(self.records.iter().rev());
         let binds = |(seq, text): (u64, &&'a str)| {
             let place = place_of(text).filter(|place| place.seq == seq && hash(text).as_str() == known);
@@ -367,11 +368,11 @@ mod tests {
         assert_eq!(Segment::read(none.text().as_bytes()).unwrap().records, Vec::<&str>::new());
         let head = segment.head.as_str();
         let long = format!("1 {head}0\n{{}}\n");
-        for other in ["", "\n", "1\n{}\n", "{}", &text[..text.len() - 1], &text[1..], &long, &format!("-1 {head}\n")] {
+        for other in ["", "\n", "1\n{}\n", "{}", &text[..text.len() - 1], &text[1..], &long] {
             assert!(Segment::read(other.as_bytes()).is_err(), "{other}");
         }
-        for sign in ["0", "+", "00"] {
-            assert!(Segment::read(format!("{sign}{text}").as_bytes()).is_err(), "{sign}{text}");
+        for number in ["-1", "+1", "01", "18446744073709551616", ""] {
+            assert!(Segment::read(format!("{number} {head}\n").as_bytes()).is_err(), "{number}");
         }
         assert!(Segment::read(&[text.as_bytes(), b"\xff\n"].concat()).is_err());
     }
@@ -404,6 +405,9 @@ mod tests {
             change(&mut changed.records);
             assert!(!is_bound(changed.text().as_bytes()), "{}", changed.text());
         }
+        // Past the last number there is.
+        let last = format!("{} {}\n{{}}\n", u64::MAX, genuine.head.as_str());
+        assert!(!is_bound(last.as_bytes()));
         // The record that is really before it is bound by the same hash, and is not in this segment.
         let longer = segment(&Head { size: 3, hash: RecordHash::from_bytes(&[9; 32]) }, &["z", "a", "b", "c"]);
         let shifted = Segment { first: 5, ..longer.clone() };

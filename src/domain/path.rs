@@ -95,7 +95,7 @@ fn checked(text: &str) -> Result<String, NotAPath> {
 }
 
 /// Whether percent-decoding, once or more, would bring a dot, slash, backslash
-/// or control character to light. `100%` and `50%ab` are names like any other.
+/// or control character to light, also one of several bytes. `100%` and `50%ab` are names like any other.
 fn hides_another_path(text: &str) -> bool {
     let mut bytes = text.as_bytes().to_vec();
     loop {
@@ -315,6 +315,9 @@ mod tests {
             ("a\nb", Character),
             ("a\u{202e}gpj.exe", Character),
             ("a\u{85}", Character),
+            ("a%c2%85", Traversal),
+            ("a%25c2%2585", Traversal),
+            ("a%c2%2585", Traversal),
         ] {
             assert_eq!(VaultPath::parse(text), Err(fault), "{text:?}");
         }

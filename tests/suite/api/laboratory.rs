@@ -237,6 +237,19 @@ impl Laboratory {
         laboratory.serve(runtime, bound, Capacity::of_workers(2))
     }
 
+    /// The same with its storage beside it; whatever it would send reaches nobody.
+    #[allow(dead_code, reason = "for requests that are drawn, which may name anybody")]
+    pub fn served_alone() -> (Api, Arc<EmbeddedStorage>) {
+        let runtime = runtime();
+        let bound = listeners();
+        let [public_url, content_url] = urls(&bound);
+        let mut laboratory = runtime.block_on(Self::at(ONE_TIME, &public_url, &content_url));
+        let courier = Courier::new(Reachable::default(), Arc::new(Nobody), Duration::from_secs(8));
+        laboratory.broker.webhooks = Arc::new(Webhooks::new(courier, telling, &SystemEntropy));
+        let objects = laboratory.objects.clone();
+        (laboratory.serve(runtime, bound, Capacity::of_workers(2)).0, objects)
+    }
+
     fn serve(
         self,
         runtime: Runtime,
@@ -322,6 +335,15 @@ pub fn webhooks(networks: &str) -> Webhooks {
     let reachable = Reachable { networks: networks.parse().unwrap(), own: Vec::new() };
     let courier = Courier::new(reachable, Arc::new(Named), Duration::from_secs(8));
     Webhooks::new(courier, telling, &SystemEntropy)
+}
+
+/// Names that lead nowhere.
+struct Nobody;
+
+impl Names for Nobody {
+    fn lookup(&self, _: &str, _: u16) -> io::Result<Vec<SocketAddr>> {
+        Err(io::Error::other("nobody"))
+    }
 }
 
 /// Names that lead where an attacker wants them to lead.
