@@ -117,6 +117,7 @@ fn api() -> Vec<Vec<u8>> {
         with(shares, ADMIN, "\nauthorization: Basic eDp5\naccept: */*\naccept-language: de-DE,de;q=0.9"),
         with(page, NOBODY, "\nif-none-match: \"x\", W/\"y\"\nrange: bytes=0-1\ncookie: a=b; c; =d"),
     ]);
+    inputs.push([&with(objects, ADMIN, "\nidempotency-key: \u{e4}"), &b"\xff\n\n{}"[..]].concat());
     let raw = [
         "GET /v1/shares HTTP/1.1\r\nhost: x\r\nauthorization: Bearer \x1aA\r\nconnection: close\r\n\r\n",
         "POST /v1/shares HTTP/1.1\r\nhost: x\r\nauthorization: Bearer \x1aA\r\ntransfer-encoding: chunked\r\ncontent-type: application/json\r\nconnection: close\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
@@ -200,11 +201,21 @@ fn content() -> Vec<Vec<u8>> {
         put("U", agreed),
         put("U", &format!("{agreed}content-encoding: gzip\r\n")),
         put("U", &format!("{agreed}content-range: bytes 0-14/15\r\nx-amz-acl: public-read\r\n")),
+        // As long as was agreed, and other bytes; and other headers.
+        put("P", &format!("{agreed}{sum}")).replace("agreed", "agreeD"),
+        put("P", &format!("{agreed}{sum}")).replace("text/plain", "text/html"),
+        put("P", &format!("{agreed}{sum}")).replace(" *", " \"x\""),
+        put("U", agreed).replace("\x1aN", "14"),
+        put("U", agreed).replace("agreed", "agreed!"),
+        put("M", sum).replace("agreed", "agreeD"),
         put("M", sum),
         put("M", &format!("{sum}content-range: bytes 0-14/15\r\n")),
         "PUT \x1aU HTTP/1.1\r\nhost: \x1aH\r\ncontent-type: text/plain\r\nif-none-match: *\r\ntransfer-encoding: chunked\r\n\r\nf\r\nwhat was agreed\r\n0\r\n\r\n".into(),
         form(&[key.clone(), kind.clone(), sha256.clone()]),
         form(&[sha256.clone(), kind.clone(), key.clone()]),
+        form(&[key.clone(), kind.clone(), sha256.clone()]).replace("agreed", "agreeD"),
+        form(&[key.clone(), kind.clone(), sha256.clone()]).replace("text/plain", "text/html"),
+        form(&[key.clone(), kind.clone(), sha256.clone()]).replace("agreed\r\n--B--", "agreed"),
         form(&[key.clone(), kind.clone()]),
         form(&[key.clone(), kind, sha256, field("policy", "eyJhIjoxfQ==")]),
         get("GET", ""),

@@ -32,6 +32,9 @@ fn canonical_json() -> Seeds {
         r#"{"a":1.0}"#,
         r#"{"a":null,"b":true}"#,
         r#"{"a":1,"a":1}"#,
+        r#"{"a":"\u000a"}"#,
+        r#"{"a":"\u001F\/"}"#,
+        r#"{"a":01,"b":-0}"#,
     ]);
     for ledger in ledgers["positives"].as_array().unwrap() {
         let records = ledger["records"].as_array().unwrap();
@@ -145,6 +148,17 @@ fn tokens() -> Seeds {
     let mut inputs: Vec<_> = GENUINE.iter().map(|genuine| genuine.text.as_bytes().to_vec()).collect();
     inputs.extend(opaque["positives"].as_array().unwrap().iter().map(|vector| text(&vector["text"])));
     inputs.extend([text(&claim["positives"][0]["text"]), text(&hook["positives"][0]["secret"])]);
+    // Right, but for how they are spelled.
+    for text in inputs.clone().iter().filter_map(|text| std::str::from_utf8(text).ok()).step_by(5) {
+        let (begin, end) = text.split_at(text.len() - 1);
+        for other in [format!("{text}="), format!("{text}A"), format!(" {text}"), begin.to_owned(), text.to_uppercase()]
+        {
+            inputs.push(other.into_bytes());
+        }
+        // The last character has bits of which none may be set.
+        let next = char::from(end.as_bytes()[0] + 1);
+        inputs.push(format!("{begin}{next}").into_bytes());
+    }
     // One of each kind as it is, and with a bit turned in each of its parts.
     for (which, _) in GENUINE.iter().enumerate().filter(|(_, genuine)| genuine.is_one) {
         inputs.push(vec![0xff, which as u8]);
