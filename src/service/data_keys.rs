@@ -59,9 +59,11 @@ impl Broker {
                 ToDo::PutUnderKms(version) => self.put_under_kms(&key, tenant, Expected::Version(version)).await,
                 ToDo::WrapAnew => {
                     // Read again: who came here first may have done it.
-                    let [row] = self.store.get([rows::data_key(tenant)]).await?;
-                    self.wrap_data_key_anew(tenant, row.as_ref()).await?;
-                    true
+                    match self.store.get([rows::data_key(tenant)]).await {
+                        Ok([row]) => self.wrap_data_key_anew(tenant, row.as_ref()).await.map(|_| true)?,
+                        // The key is at hand all the same.
+                        Err(_) => false,
+                    }
                 }
             };
         }

@@ -159,7 +159,8 @@ proptest! {
 
     #[test]
     fn a_value_has_the_text_that_the_rfc_says_or_none(value in value()) {
-        prop_assert_eq!(canonical(&value).ok(), written(&value));
+        // Nothing is written that would not be read.
+        prop_assert_eq!(canonical(&value).ok(), written(&value).filter(|_| is_read(&value, 0)));
     }
 
     #[test]

@@ -125,7 +125,9 @@ class Text:
 def git(repository, *asked, **more):
     """What git says. Whoever else the checkout belongs to: it is only read."""
     command = ["git", "-c", "safe.directory=*", "-C", repository, *asked]
-    return subprocess.run(command, check=True, **({"stdout": subprocess.PIPE} | more)).stdout
+    # A hook of git's own would name another repository.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    return subprocess.run(command, check=True, env=environment, **({"stdout": subprocess.PIPE} | more)).stdout
 
 
 def is_repository(folder):
@@ -138,7 +140,7 @@ def names(folder):
     if is_repository(folder):
         told = git(folder, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
         return os.fsdecode(told).split("\0")
-    left_out = {"target", "data", "advisory-db", ".run", "__pycache__"}
+    left_out = {"target", "data", "advisory-db", ".cargo", ".run", "__pycache__"}
     found = []
     for above, folders, files in os.walk(folder):
         folders[:] = [each for each in folders if each not in left_out]
@@ -159,12 +161,12 @@ def checked_out(repository):
             yield path, None, content
 
 
-def history(repository):
-    """Every object that a branch, a tag or the checkout leads to, once: versions of files, and messages."""
+def history(repository, branches):
+    """Every object that the checkout and these lead to, once: versions of files, and messages."""
     if not is_repository(repository):
         return
     paths = {}
-    for line in git(repository, "rev-list", "--objects", "--all", "HEAD").decode(errors="replace").splitlines():
+    for line in git(repository, "rev-list", "--objects", *branches, "HEAD").decode(errors="replace").splitlines():
         object, _, path = line.partition(" ")
         paths.setdefault(object, path)
     with tempfile.TemporaryFile() as wanted, tempfile.TemporaryFile() as told:
@@ -233,8 +235,8 @@ def findings(all_texts):
     return sorted(met.values(), key=lambda each: (each.path, each.line, each.hash))
 
 
-def search(repository):
-    return findings(texts(checked_out(repository), history(repository)))
+def search(repository, branches=("--all",)):
+    return findings(texts(checked_out(repository), history(repository, branches)))
 
 
 def known(groups):

@@ -241,7 +241,8 @@ class Program(unittest.TestCase):
         self.file("crates/other/R-1.md", written("R-1", "other"))
         said = {"NAME": "a", "EMAIL": "a@b", "DATE": "2026-03-04T05:06:07Z"}
         someone = {f"GIT_{who}_{what}": value for who in ("AUTHOR", "COMMITTER") for what, value in said.items()}
-        environment = os.environ | someone | {"GIT_CONFIG_GLOBAL": os.devnull}
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+        environment = inherited | someone | {"GIT_CONFIG_GLOBAL": os.devnull}
         for asked in (["init", "--quiet"], ["add", "."], ["commit", "--quiet", "--message", "x"]):
             subprocess.run(["git", "-C", self.folder.name, *asked], check=True, env=environment)
         date, commit = audit.dated(self.folder.name)

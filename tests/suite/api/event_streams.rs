@@ -316,7 +316,7 @@ fn whoever_takes_nothing_is_let_go_and_nobody_else() {
         let figures = api.broker().event_streams.figures();
         looks = if (figures.open, figures.sent) == (2, sent) { looks + 1 } else { 0 };
         sent = figures.sent;
-        (looks == 30).then_some(())
+        (looks == 200).then_some(())
     });
     let shares = minted(&api, 1);
     api.get(api.admin(), "/v1/events?limit=1").expect(200);

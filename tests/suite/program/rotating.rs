@@ -30,6 +30,15 @@ fn claim(served: &Served, token: &str) -> u16 {
     served.ask("POST", "/v1/shares/redeem", "", Some(&body)).0
 }
 
+/// Whoever uses the broker meanwhile stops, however the test ends.
+struct Over<'a>(&'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
 /// Waits until the metrics say that a key is in this state.
 fn read(served: &Served, name: &str, state: &str) {
     let line = format!("cloakroom_key_state_seconds{{kind=\"root\",name=\"{name}\",state=\"{state}\"}}");
@@ -46,6 +55,7 @@ fn a_root_key_is_replaced_under_load_and_nothing_is_rejected() {
     assert!(listed.contains("primary") && !listed.contains("accept-only"), "{listed}");
     let (is_over, done) = (AtomicBool::new(false), AtomicUsize::new(0));
     let second = thread::scope(|threads| {
+        let _over = Over(&is_over);
         for _ in 0..2 {
             threads.spawn(|| {
                 let mut minted = served.mint(&admin, "a.txt").1;
@@ -152,6 +162,7 @@ fn three_replicas_change_their_root_key_one_after_the_other_and_reject_nothing()
         })
     };
     thread::scope(|threads| {
+        let _over = Over(&is_over);
         threads.spawn(|| {
             let mint = || {
                 let body = json!({ "paths": ["a.txt"], "permission": "read", "allow_missing": true });
