@@ -176,7 +176,8 @@ fn endpoint(of_all: Option<&str>, region: &str) -> Result<String, String> {
         let suffix = if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
         return Ok(format!("https://ssm.{region}.{suffix}/"));
     };
-    let given = Destination::parse(&given).map_err(|fault| format!("AWS_ENDPOINT_URL_SSM, or AWS_ENDPOINT_URL, {fault}"))?;
+    let given =
+        Destination::parse(&given).map_err(|fault| format!("AWS_ENDPOINT_URL_SSM, or AWS_ENDPOINT_URL, {fault}"))?;
     Ok(format!("{}/", given.as_str().trim_end_matches('/')))
 }
 
