@@ -16,11 +16,11 @@ use super::{
 
 const CONNECTIONS: [usize; 4] = [100, 1_000, 4_000, 10_000];
 
-/// Open files that the broker may need for the most of them; what measures needs fewer, and leaves it what it may itself.
-const OPEN_FILES: u64 = 32_768;
+/// Open files that the broker needs beside two for each connection; what measures needs one for each.
+const BESIDE: u64 = 1_000;
 
 pub(crate) fn figures(program: &Path, workers: usize) -> Value {
-    allow_open_files();
+    let most = allow_open_files();
     let (_folder, data) = data_directory();
     // Those of proxies are kept open for 75 seconds, others for 5.
     let settings = [
@@ -33,7 +33,7 @@ pub(crate) fn figures(program: &Path, workers: usize) -> Value {
     let mut figures = json!({});
     let before = server.process.resident();
     println!("{:<34} {before:6.1} MB", "idle, no connections");
-    for count in CONNECTIONS {
+    for count in CONNECTIONS.map(|count| count.min(most)) {
         held.clear();
         held.resize_with(count, || answered_once(&server));
         let after = server.process.resident();
@@ -47,13 +47,11 @@ pub(crate) fn figures(program: &Path, workers: usize) -> Value {
     figures
 }
 
-fn allow_open_files() {
+/// For how many connections there can be open files here.
+fn allow_open_files() -> usize {
     let limit = getrlimit(Resource::Nofile);
-    if limit.maximum.is_none_or(|most| most >= OPEN_FILES) {
-        return setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }).unwrap();
-    }
-    setrlimit(Resource::Nofile, Rlimit { current: Some(OPEN_FILES), maximum: Some(OPEN_FILES) })
-        .expect("ten thousand connections want 32,768 open files: allow as many (ulimit -Hn), or run it as root");
+    setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }).unwrap();
+    limit.maximum.map_or(usize::MAX, |most| ((most - BESIDE) / 2) as usize)
 }
 
 /// A connection that is kept open after an answer.
