@@ -1,7 +1,10 @@
 //! The one place where the time of day is read.
 
 use std::{
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{SystemTime, UNIX_EPOCH},
 };
 
@@ -13,16 +16,34 @@ pub trait Clock: Send + Sync + 'static {
     fn now(&self) -> Instant;
 }
 
-/// The clock of the operating system, kept from going backwards: what had
-/// expired does not come back to life when somebody sets the clock.
+/// Keeps a time of day from going backwards: what had expired does not come back to life when somebody sets the clock.
 ///
-/// It runs with the monotonic clock, and jumps ahead with the time of day but
+/// It runs with a clock that only runs, and jumps ahead with the time of day but
 /// never back: after a jump that was a mistake it stays ahead, and still runs.
+#[derive(Debug)]
+struct NeverBack {
+    /// What the time of day was, in milliseconds, when the other clock began to run, at the latest.
+    base: AtomicU64,
+}
+
+impl NeverBack {
+    fn starting_at(floor: Instant) -> Self {
+        Self { base: AtomicU64::new(floor.as_unix_millis()) }
+    }
+
+    /// The time, after so many milliseconds of running, when it is so late a time of day.
+    fn now(&self, running: u64, of_day: u64) -> Instant {
+        let base = of_day.saturating_sub(running);
+        let latest = self.base.fetch_max(base, Ordering::Relaxed).max(base);
+        Instant::from_unix_millis(latest.saturating_add(running))
+    }
+}
+
+/// The clock of the operating system, kept from going backwards.
 #[derive(Debug)]
 pub struct SystemClock {
     started: std::time::Instant,
-    /// What the time of day was, in milliseconds, when `started` was taken, at the latest.
-    base: AtomicU64,
+    never_back: NeverBack,
 }
 
 impl SystemClock {
@@ -31,7 +52,7 @@ impl SystemClock {
     pub fn starting_at(floor: Instant) -> Self {
         #[expect(clippy::disallowed_methods, reason = "the one place where time is read")]
         let started = std::time::Instant::now();
-        Self { started, base: AtomicU64::new(floor.as_unix_millis()) }
+        Self { started, never_back: NeverBack::starting_at(floor) }
     }
 }
 
@@ -43,36 +64,49 @@ impl Default for SystemClock {
 
 impl Clock for SystemClock {
     fn now(&self) -> Instant {
-        let running = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        // Before the other: what passes between the two would put this clock ahead for good.
         #[expect(clippy::disallowed_methods, reason = "the one place where the time of day is read")]
         let of_day = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let base = u64::try_from(of_day.as_millis()).unwrap_or(u64::MAX).saturating_sub(running);
-        let latest = self.base.fetch_max(base, Ordering::Relaxed).max(base);
-        Instant::from_unix_millis(latest.saturating_add(running))
+        let running = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.never_back.now(running, u64::try_from(of_day.as_millis()).unwrap_or(u64::MAX))
     }
 }
 
-/// A clock that stands still until it is moved, for tests.
+/// A clock that stands still until it is moved, for tests. When it is set back it does what that of the system does.
 #[derive(Debug)]
 pub struct ManualClock {
-    millis: AtomicU64,
+    /// For how long it has run, and what time of day it is, in milliseconds.
+    times: Mutex<(u64, u64)>,
+    never_back: NeverBack,
 }
 
 impl ManualClock {
     /// A clock that shows this time.
     pub fn at(now: Instant) -> Self {
-        Self { millis: AtomicU64::new(now.as_unix_millis()) }
+        Self { times: Mutex::new((0, now.as_unix_millis())), never_back: NeverBack::starting_at(now) }
     }
 
-    /// Moves the clock forward.
+    /// Lets time pass.
     pub fn advance(&self, by: std::time::Duration) {
-        self.millis.fetch_add(by.as_millis() as u64, Ordering::SeqCst);
+        let by = by.as_millis() as u64;
+        let mut times = self.times();
+        *times = (times.0 + by, times.1 + by);
+    }
+
+    /// Sets the time of day back, as somebody does by mistake, or on purpose.
+    pub fn set_back(&self, by: std::time::Duration) {
+        self.times().1 -= by.as_millis() as u64;
+    }
+
+    fn times(&self) -> MutexGuard<'_, (u64, u64)> {
+        self.times.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Clock for ManualClock {
     fn now(&self) -> Instant {
-        Instant::from_unix_millis(self.millis.load(Ordering::SeqCst))
+        let (running, of_day) = *self.times();
+        self.never_back.now(running, of_day)
     }
 }
 
@@ -90,6 +124,14 @@ mod tests {
             std::hint::spin_loop();
         }
         assert!(clock.now() > first);
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_goes_on_from_where_it_was_and_one_that_is_set_ahead_jumps() {
+        let clock = NeverBack::starting_at(Instant::from_unix_millis(0));
+        let seen = [(0, 5_000), (10, 5_010), (20, 1_020), (30, 1_030), (40, 9_040), (50, 5_050)];
+        let told = seen.map(|(running, of_day)| clock.now(running, of_day).as_unix_millis());
+        assert_eq!(told, [5_000, 5_010, 5_020, 5_030, 9_040, 9_050]);
     }
 
     #[test]

@@ -139,6 +139,26 @@ impl FromRequest for MaybeAuthenticated {
     }
 }
 
+/// A JSON body that presents a credential, and who sends it, if that is known. One is looked at after the other: how much of
+/// a body was read when somebody is refused must not depend on why.
+#[derive(Debug)]
+pub struct Looking<T>(pub T, pub Option<Caller>);
+
+impl<T: DeserializeOwned + limits::Presents + 'static> FromRequest for Looking<T> {
+    type Error = Problem;
+    type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let body = json::Json::<T>::from_request(request, payload);
+        let request = request.clone();
+        Box::pin(async move {
+            let json::Json(body) = body.await?;
+            let MaybeAuthenticated(caller) = MaybeAuthenticated::extract(&request).await?;
+            Ok(Self(body, caller))
+        })
+    }
+}
+
 /// A claimant with a live session, by bearer token or by cookie.
 #[derive(Debug)]
 pub struct InSession(pub Session);

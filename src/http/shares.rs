@@ -28,7 +28,7 @@ use crate::{
 };
 
 use super::{
-    extract::{Authenticated, MaybeAuthenticated, With, asking},
+    extract::{Authenticated, Looking, With, asking},
     filters::{Claimable, FilterQuery, Filtered, RevokeBody, RevokedView},
     histories::MakerView,
     idempotency::{Creating, IdempotencyHeader, created},
@@ -442,8 +442,7 @@ pub struct SharePreviewView {
 )]
 pub async fn preview(
     request: HttpRequest,
-    Json(body): Json<PreviewBody>,
-    MaybeAuthenticated(looking): MaybeAuthenticated,
+    Looking(body, looking): Looking<PreviewBody>,
     broker: web::Data<Broker>,
 ) -> Result<HttpResponse, Problem> {
     let claim_key = body.claim_key.as_ref().map(claim_key).transpose()?;

@@ -306,18 +306,25 @@ impl Broker {
         code: &str,
         asking: Asking,
     ) -> Result<(EdgeCookies, Instant), Error> {
-        let handoff = self.keyring.open(Purpose::Handoff, code).map_err(|_| Error::DeadToken)?;
-        let handoff: Handoff = serde_json::from_slice(&handoff).map_err(|_| Error::DeadToken)?;
-        let token = LinkTokenHash::from_hexadecimal(&handoff.token).ok_or(Error::DeadToken)?;
+        let handoff = self.keyring.open(Purpose::Handoff, code).map_err(|_| self.refuse_unattributed())?;
+        let handoff: Handoff = serde_json::from_slice(&handoff).map_err(|_| self.refuse_unattributed())?;
+        let token = LinkTokenHash::from_hexadecimal(&handoff.token).ok_or_else(|| self.refuse_unattributed())?;
+        let rows = self.link_rows(token, Some(handoff.claim)).await?.ok_or_else(|| self.refuse_unattributed())?;
         let now = self.now();
-        if now >= handoff.expires_at || handoff.label != label.as_str() {
-            return Err(Error::DeadToken);
-        }
-        let rows = self.link_rows(token, Some(handoff.claim)).await?.ok_or(Error::DeadToken)?;
         let origin = Origin { namespace: rows.grant.made.namespace, asking: Some(asking), at: now };
-        let claim = match rows.redeem(now, asking.from) {
+        let redeemed = if handoff.label != label.as_str() {
+            Err(Refusal::Unknown)
+        } else if now >= handoff.expires_at {
+            Err(Refusal::Expired)
+        } else {
+            rows.redeem(now, asking.from)
+        };
+        let claim = match redeemed {
             Ok(Redemption::Again { claim }) => claim,
-            Ok(Redemption::First { .. } | Redemption::Later { .. }) => return Err(Error::DeadToken),
+            // The claim that it was made for is gone.
+            Ok(Redemption::First { .. } | Redemption::Later { .. }) => {
+                return Err(self.refuse_link(&rows, origin, Refusal::Unknown).await);
+            }
             Err(why) => return Err(self.refuse_link(&rows, origin, why).await),
         };
 
@@ -332,7 +339,8 @@ impl Broker {
         let lead = self.lead_to(&rows::ledger(event.namespace), &used)?;
         match committed(self.store.commit(self.recording(&event)?.write(lead).write(used)).await)? {
             Committed::Done => Ok((cookies, until)),
-            Committed::ReadAgain => Err(Error::DeadToken),
+            // Somebody has exchanged it already.
+            Committed::ReadAgain => Err(self.refuse_link(&rows, origin, Refusal::AlreadyClaimed).await),
         }
     }
 

@@ -79,6 +79,7 @@ mod request_figures;
 mod restrictions;
 mod rotation;
 mod sealing;
+mod set_back;
 mod smoke;
 mod tenants_apart;
 mod vouched;

@@ -5,7 +5,7 @@
 //! state and bytes are kept run against each backend, by the table below; cases
 //! about time, faults and what lies on disk set up a broker of their own.
 
-mod words;
+pub mod words;
 
 /// Every case against every backend, each as a test of its own.
 macro_rules! on_every_backend {
@@ -38,6 +38,7 @@ mod edge_cookies;
 mod file_requests;
 mod handoff;
 mod links;
+mod links_in_doubt;
 mod multipart;
 mod passwords;
 mod quotas;

@@ -1,10 +1,5 @@
 //! Requests as they are built and sent, and what comes back.
 
-use std::{
-    io::{Read, Write},
-    net::TcpStream,
-};
-
 use cloakroom::http::problem::ProblemDocument;
 use serde_json::Value;
 use ureq::http::{HeaderMap, Request};
@@ -57,35 +52,6 @@ impl Api {
     /// A POST without any credential.
     pub fn public(&self, path: &str, body: &Value) -> Answer {
         self.call("POST", path).json(body).send()
-    }
-}
-
-impl Api {
-    /// The answer of the API exactly as it comes over the wire, but for the
-    /// request id and the time of day.
-    pub fn raw(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> String {
-        let mut stream = TcpStream::connect(("127.0.0.1", self.ports[0])).unwrap();
-        let mut request = format!("{method} {path} HTTP/1.1\r\nhost: 127.0.0.1:{}\r\n", self.ports[0]);
-        for (name, value) in headers {
-            request += &format!("{name}: {value}\r\n");
-        }
-        request += &format!("connection: close\r\ncontent-length: {}\r\n\r\n", body.len());
-        stream.write_all(&[request.as_bytes(), body].concat()).unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-
-        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-        let (status, headers) = head.split_once("\r\n").unwrap();
-        // The server shuffles its headers anew for every answer.
-        let mut headers: Vec<_> = headers.split("\r\n").filter(|line| !line.starts_with("date: ")).collect();
-        headers.sort_unstable();
-        let id = headers.iter().find_map(|line| line.strip_prefix("request-id: ")).unwrap();
-        format!("{status}\n{}\n\n{body}", headers.join("\n")).replace(id, "ID")
-    }
-
-    /// A POST of this JSON, answered as [`Api::raw`] says.
-    pub fn raw_post(&self, path: &str, body: &Value) -> String {
-        self.raw("POST", path, &[("content-type", "application/json")], body.to_string().as_bytes())
     }
 }
 

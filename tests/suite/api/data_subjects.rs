@@ -684,7 +684,7 @@ fn is_complete(api: &Api, tenant: &Tenant, person: &Person, id: DataSubjectId) {
 }
 
 /// The same on the same rows, which gives way before and after whatever its store does.
-fn halting(
+pub fn halting(
     api: &Api,
     faults: &Arc<cloakroom::store::faulty::FaultyStore<cloakroom::store::memory::MemoryStore>>,
 ) -> Broker {

@@ -1,9 +1,9 @@
 //! Who may do what: every route, asked by everybody, held against one table that people can read,
 //! `inventory.txt`.
 
-mod callers;
+pub mod callers;
 mod requests;
-mod routes;
+pub mod routes;
 
 use std::{collections::BTreeMap, fmt::Write};
 
@@ -16,7 +16,7 @@ use super::harness::{Answer, text};
 const TABLE: &str = include_str!("inventory.txt");
 
 /// The rows by their routes: an entry for each column.
-fn table() -> BTreeMap<&'static str, Vec<&'static str>> {
+pub fn table() -> BTreeMap<&'static str, Vec<&'static str>> {
     let mut lines = TABLE.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
     let columns: Vec<_> = lines.next().unwrap().split_whitespace().skip(1).collect();
     assert_eq!(columns, COLUMNS, "the columns of inventory.txt");
