@@ -187,6 +187,7 @@ fn sign_get(bench: &Bench, key: &ObjectKey, kind: &str) -> SignedRequest {
         key: key.clone(),
         content_type: content_type(kind),
         disposition: Disposition::Inline { file_name: "a.html".into() },
+        sha256: None,
         expires_at: now().plus(Duration::from_secs(60)),
     };
     bench.wait(bench.storage.sign_get(&contract, now())).unwrap()

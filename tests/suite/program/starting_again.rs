@@ -11,7 +11,7 @@ use cloakroom::entropy::{Entropy, SystemEntropy};
 use serde_json::json;
 
 use super::{
-    crashing::killed_many_times,
+    crashing::{Plan, killed_many_times},
     process::{Place, said, until},
 };
 
@@ -105,7 +105,7 @@ fn what_was_acknowledged_survives_a_kill() {
 fn killed_under_load_at_any_moment_it_has_lost_nothing_and_lets_nobody_claim_twice() {
     // Another one each time; it is told, and repeats the moments.
     let seed = u64::from_le_bytes((&SystemEntropy as &dyn Entropy).bytes());
-    killed_many_times(10, Duration::from_millis(150), seed);
+    killed_many_times(&Plan { kills: 10, longest: Duration::from_millis(150), all_after: 5, seed });
 }
 
 /// Id and token, if the broker has acknowledged it.
