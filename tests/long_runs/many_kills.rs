@@ -12,7 +12,7 @@ fn thousands_of_times_killed_it_has_lost_nothing_and_lets_nobody_claim_twice() {
     killed_many_times(&Plan {
         kills: set("CLOAKROOM_TEST_KILLS").unwrap_or(3_000),
         longest: Duration::from_millis(300),
-        all_after: 250,
+        all_after: 100,
         seed: seed(),
     });
 }

@@ -13,6 +13,7 @@ use serde_json::json;
 use super::{
     crashing::{Plan, killed_many_times},
     process::{Place, said, until},
+    rotting::altered_many_times,
 };
 
 fn claim_key(letter: &str) -> String {
@@ -106,6 +107,11 @@ fn killed_under_load_at_any_moment_it_has_lost_nothing_and_lets_nobody_claim_twi
     // Another one each time; it is told, and repeats the moments.
     let seed = u64::from_le_bytes((&SystemEntropy as &dyn Entropy).bytes());
     killed_many_times(&Plan { kills: 10, longest: Duration::from_millis(150), all_after: 5, seed });
+}
+
+#[test]
+fn of_altered_files_none_is_answered_for_what_it_was_not() {
+    altered_many_times(40, 0x5eed_c10a_6200_0001);
 }
 
 /// Id and token, if the broker has acknowledged it.
