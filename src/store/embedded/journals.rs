@@ -4,7 +4,8 @@
 //! power went, and cuts it off. Mostly that is right: each batch is on the disk before the next one is begun, so that only
 //! the last can be torn. But where a bit has changed in the midst, it would cut off commits that were acknowledged, and a claim
 //! among them could be made again. So what is to be cut off has to look like one batch that never came to its end; and
-//! numbers, which no checksum covers, have to rise.
+//! numbers, which no checksum covers, have to rise: those of rows and of what is to be purged. Those of what only filled the
+//! journal for a while are forgotten with it, and given again by the next start.
 //!
 //! ```text
 //! batch     1 | number of items (4) | number of the batch (8) | item … | 3 | checksum (8) | magic (4)
@@ -17,6 +18,7 @@
 use std::{
     fs::{self, File},
     io,
+    ops::RangeInclusive,
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
 };
@@ -34,6 +36,9 @@ const MAGIC: [u8; 4] = *b"FJL\x03";
 /// How long what stands at the beginning of a batch is, and what stands at its end.
 const HEAD: usize = 13;
 const TRAILER: usize = 13;
+
+/// The keyspaces that a database has for ever: they are made first, one after the other.
+const LASTING: RangeInclusive<u64> = 1..=2;
 
 /// More batches than any store has.
 const MOST_BATCHES: u64 = 1 << 56;
@@ -100,18 +105,18 @@ fn written(path: &Path) -> io::Result<Vec<u8>> {
     Ok(written)
 }
 
-/// The numbers of the batches from the beginning on, and where the last of them ends.
+/// The numbers of the batches from the beginning on that lasting keyspaces have a part in, and where the last of all ends.
 fn batches(written: &[u8]) -> (Vec<u64>, usize) {
     let (mut numbers, mut end) = (Vec::new(), 0);
     while let Some((number, length)) = batch(&written[end..]) {
-        numbers.push(number);
+        numbers.extend(number);
         end += length;
     }
     (numbers, end)
 }
 
-/// The number of the batch at the beginning, and its length, if it is there as it was written.
-fn batch(bytes: &[u8]) -> Option<(u64, usize)> {
+/// The number of the batch at the beginning, if it lasts, and its length, if it is there as it was written.
+fn batch(bytes: &[u8]) -> Option<(Option<u64>, usize)> {
     let (number, items) = opened(bytes)?;
     let (&END, trailer) = bytes.get(items..)?.split_first()? else { return None };
     let (sum, trailer) = trailer.split_first_chunk()?;
@@ -119,29 +124,33 @@ fn batch(bytes: &[u8]) -> Option<(u64, usize)> {
     is_whole.then_some((number, items + TRAILER))
 }
 
-/// The number of the batch at the beginning, and where its items end, if all of them are there.
-fn opened(bytes: &[u8]) -> Option<(u64, usize)> {
+/// The number of the batch at the beginning, if it lasts, and where its items end, if all of them are there.
+fn opened(bytes: &[u8]) -> Option<(Option<u64>, usize)> {
     let (&START, rest) = bytes.split_first()? else { return None };
     let (items, rest) = rest.split_first_chunk()?;
     let (number, _) = rest.split_first_chunk()?;
-    let mut at = HEAD;
+    let (mut at, mut lasts) = (HEAD, false);
     for _ in 0..u32::from_le_bytes(*items) {
-        at = at.checked_add(item(bytes.get(at..)?)?)?;
+        let (keyspace, length) = item(bytes.get(at..)?)?;
+        lasts |= LASTING.contains(&keyspace);
+        at = at.checked_add(length)?;
     }
-    (at <= bytes.len()).then_some((u64::from_le_bytes(*number), at))
+    (at <= bytes.len()).then_some((lasts.then_some(u64::from_le_bytes(*number)), at))
 }
 
-/// How long an item is.
-fn item(bytes: &[u8]) -> Option<usize> {
+/// Which keyspace an item is of, and how long it is.
+fn item(bytes: &[u8]) -> Option<(u64, usize)> {
     match bytes.first()? {
         &ITEM => {
-            let (key_length, rest) = bytes.get(11..)?.split_first_chunk()?;
+            let (keyspace, rest) = bytes.get(3..)?.split_first_chunk()?;
+            let (key_length, rest) = rest.split_first_chunk()?;
             let (_, rest) = rest.split_first_chunk::<4>()?;
             let (length, _) = rest.split_first_chunk()?;
             let length = usize::try_from(u32::from_le_bytes(*length)).ok()?;
-            21_usize.checked_add(usize::from(u16::from_le_bytes(*key_length)))?.checked_add(length)
+            let length = 21_usize.checked_add(usize::from(u16::from_le_bytes(*key_length)))?.checked_add(length)?;
+            Some((u64::from_le_bytes(*keyspace), length))
         }
-        &CLEARING => Some(9),
+        &CLEARING => Some((u64::from_le_bytes(*bytes.get(1..)?.first_chunk()?), 9)),
         _ => None,
     }
 }
@@ -227,6 +236,22 @@ mod tests {
             }
         }
         other_is_damaged(folder.path(), &journal, &whole);
+    }
+
+    #[tokio::test]
+    async fn a_database_that_was_rewritten_and_written_to_again_is_whole() {
+        let (folder, journal, _) = store().await;
+        EmbeddedStore::open(folder.path()).unwrap().forget().await.unwrap();
+        for number in COMMITS + 1..COMMITS + 4 {
+            let store = EmbeddedStore::open(folder.path()).unwrap();
+            let event = OutboxEvent { ledger: "ledger".into(), body: Vec::new() };
+            store.try_commit(&Transaction::recording(AttemptId::from_bytes([number; 16]), event)).await.unwrap();
+        }
+        assert!(!journal.exists(), "it is another journal");
+        let database = folder.path().join("database");
+        assert_eq!(fault(&database).unwrap(), None);
+        let (_, journal) = journals(&database).unwrap().remove(0);
+        assert!(batches(&written(&journal).unwrap()).0.len() >= 3);
     }
 
     /// What is found keeps the store from being opened.
