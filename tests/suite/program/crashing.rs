@@ -40,10 +40,11 @@ pub struct Drawn(u64);
 
 impl Drawn {
     pub fn new(seed: u64) -> Self {
-        // Neighbours are to have nothing in common.
-        let mut drawn = Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
-        drawn.next();
-        drawn
+        // Neighbours are to have nothing in common (splitmix64).
+        let seed = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (seed ^ seed >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        Self((mixed ^ mixed >> 31).max(1))
     }
 
     pub fn next(&mut self) -> u64 {
