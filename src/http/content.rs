@@ -254,6 +254,7 @@ async fn get(request: HttpRequest, token: web::Path<String>, storage: web::Data<
 async fn get_object(request: &HttpRequest, token: &str, storage: &EmbeddedStorage) -> Result<HttpResponse, Refused> {
     let contract = storage.opened_get(token)?;
     let object = storage.open_for_download(&contract.key).await?.ok_or(Refused::Missing)?;
+    object.hold_to(contract.sha256)?;
     let ObjectFacts { size, etag, .. } = object.facts().clone();
     let headers = request.headers();
 

@@ -94,6 +94,9 @@ pub struct DownloadContract {
     pub content_type: ContentType,
     /// How a browser treats it.
     pub disposition: Disposition,
+    /// The SHA-256 of what is to lie there, where it is known. S3 cannot be asked to hold a download to it; the embedded
+    /// storage answers with nothing else.
+    pub sha256: Option<[u8; 32]>,
     /// Until when it may begin.
     pub expires_at: Instant,
 }

@@ -144,6 +144,7 @@ impl Broker {
                         key: ObjectKey::export(export.namespace, export.id, &file.name),
                         content_type: ContentType::unknown(),
                         disposition: Disposition::Attachment { file_name: file.name.clone() },
+                        sha256: None,
                         expires_at: now.plus(lifetime::DOWNLOAD_URL),
                     };
                     files.push((file.clone(), self.objects.sign_get(&contract, now).await?));

@@ -218,6 +218,7 @@ impl Broker {
             key: ObjectKey::vault(origin.namespace, file.object),
             content_type: ContentType::parse(&file.content_type).unwrap_or_else(|_| ContentType::unknown()),
             disposition: disposition(file, purpose),
+            sha256: file.checksum.full().and_then(|sha256| base16ct::lower::decode_vec(sha256).ok()?.try_into().ok()),
             expires_at: until,
         };
         let signed = self.objects.sign_get(&contract, origin.at).await?;

@@ -11,6 +11,7 @@ mod beginnings;
 mod codec;
 mod directory;
 mod forgetting;
+mod journals;
 mod memtables;
 mod room;
 mod row_cache;

@@ -10,12 +10,26 @@
 )]
 #![expect(unreachable_pub, reason = "modules of one binary share by plain pub")]
 
+mod drawn_by_seed;
 mod large_file;
+mod many_alterations;
 mod many_kills;
 mod many_rotations;
 
 #[path = "../suite/program/crashing.rs"]
 mod crashing;
+
+#[path = "../suite/program/crashing_files.rs"]
+mod crashing_files;
+
+#[path = "../suite/program/crashing_tokens.rs"]
+mod crashing_tokens;
+
+#[path = "../suite/program/rotting.rs"]
+mod rotting;
+
+#[path = "../suite/program/rotting_content.rs"]
+mod rotting_content;
 
 #[path = "../suite/program/process.rs"]
 #[expect(dead_code, reason = "it is shared with the other tests, which use all of it")]

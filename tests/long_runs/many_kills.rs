@@ -1,13 +1,18 @@
-//! The program killed a thousand times under load.
+//! The program killed thousands of times under load: `CLOAKROOM_TEST_KILLS` times, by `CLOAKROOM_TEST_SEED`.
 
 use std::time::Duration;
 
-use super::crashing::killed_many_times;
-
-const KILLS: usize = 1_000;
+use super::{
+    crashing::{Plan, killed_many_times},
+    drawn_by_seed::{seed, set},
+};
 
 #[test]
-fn a_thousand_times_killed_it_has_lost_nothing_and_lets_nobody_claim_twice() {
-    let seed = std::env::var("CLOAKROOM_TEST_SEED").ok().and_then(|seed| seed.parse().ok());
-    killed_many_times(KILLS, Duration::from_millis(300), seed.unwrap_or(0x5eed_c10a_6200_0001));
+fn thousands_of_times_killed_it_has_lost_nothing_and_lets_nobody_claim_twice() {
+    killed_many_times(&Plan {
+        kills: set("CLOAKROOM_TEST_KILLS").unwrap_or(3_000),
+        longest: Duration::from_millis(300),
+        all_after: 100,
+        seed: seed(),
+    });
 }

@@ -65,6 +65,7 @@ fn contract(probing: &Probing<'_>, key: &ObjectKey) -> DownloadContract {
         key: key.clone(),
         content_type: ContentType::unknown(),
         disposition: Disposition::Attachment { file_name: "probe".into() },
+        sha256: None,
         expires_at: probing.clock.now().plus(LIFE),
     }
 }

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
 
-use crate::objects::{ByteRange, ByteStream, ObjectFacts, Unavailable};
+use crate::objects::{ByteRange, ByteStream, Checksum, ObjectFacts, Unavailable};
 
 use super::{PIECE, blocking, files::Opened};
 
@@ -18,6 +18,20 @@ impl OpenObject {
     /// What it is.
     pub fn facts(&self) -> &ObjectFacts {
         &self.opened.facts
+    }
+
+    /// That these are the bytes that are to lie there, and not another object's, which a disk or somebody has put in their place.
+    ///
+    /// # Errors
+    /// When they are others.
+    pub fn hold_to(&self, sha256: Option<[u8; 32]>) -> Result<(), Unavailable> {
+        match sha256 {
+            Some(sha256) if self.facts().checksum != Some(Checksum::Full(sha256)) => {
+                Err(Unavailable("embedded object storage: another object lies in its place".into())
+                    .of_file(&self.place))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Its bytes, or a part of them that lies within its size.

@@ -55,6 +55,9 @@ struct SealedDownload {
     o: TenantId,
     t: ContentType,
     d: Disposition,
+    // URLs of the last minute are without it.
+    #[serde(default)]
+    h: Option<[u8; 32]>,
     x: u64,
 }
 
@@ -103,6 +106,7 @@ pub(super) fn seal_download(
         o: owner(&contract.key)?,
         t: contract.content_type.clone(),
         d: contract.disposition.clone(),
+        h: contract.sha256,
         x: contract.expires_at.as_unix_millis(),
     };
     seal(keyring, entropy, Purpose::ObjectGet, &sealed)
@@ -159,6 +163,7 @@ pub(super) fn open_download(keyring: &Keyring, token: &str, now: Instant) -> Res
         key: ObjectKey::from_sealed(sealed.k, Some(sealed.o)),
         content_type: sealed.t,
         disposition: sealed.d,
+        sha256: sealed.h,
         expires_at: Instant::from_unix_millis(sealed.x),
     };
     if now < contract.expires_at { Ok(contract) } else { Err(Refused::NotSigned) }

@@ -22,7 +22,7 @@ use fjall::{Keyspace, KeyspaceCreateOptions, Slice, config::PartitioningPolicy};
 
 use crate::domain::{instant::Instant, standing::StoreIdentity};
 
-use super::{super::Unavailable, beginnings::Beginnings, codec, memtables, row_cache::RowCache};
+use super::{super::Unavailable, beginnings::Beginnings, codec, journals, memtables, row_cache::RowCache};
 
 /// The format that this program reads and writes.
 const FORMAT: &str = "1";
@@ -105,6 +105,9 @@ impl Database {
         check_format(directory, &database)?;
         if !database.try_exists().map_err(inaccessible)? {
             create(directory, &database).map_err(broken)?;
+        }
+        if let Some(reason) = journals::fault(&database).map_err(inaccessible)? {
+            return Err(OpenError::Damaged { directory: directory.to_owned(), reason });
         }
         let identity = identity(&directory.join("identity")).map_err(inaccessible)?;
         let (fjall, rows, purge_index) = open_fjall(&database).map_err(broken)?;

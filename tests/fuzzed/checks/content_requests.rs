@@ -175,7 +175,7 @@ fn download(house: &House) -> DownloadContract {
     }
     let disposition = Disposition::Attachment { file_name: "a.txt".to_owned() };
     let expires_at = house.api.broker().now().plus(Duration::from_secs(60));
-    DownloadContract { key, content_type: content_type(), disposition, expires_at }
+    DownloadContract { key, content_type: content_type(), disposition, sha256: None, expires_at }
 }
 
 fn stored(house: &House, key: &ObjectKey) -> Vec<u8> {

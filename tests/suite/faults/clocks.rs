@@ -130,6 +130,7 @@ async fn that_differ_end_no_url_before_its_time_or_after() {
             key: vault(),
             content_type: content_type("text/plain"),
             disposition: Disposition::Attachment { file_name: "a.txt".into() },
+            sha256: None,
             expires_at: now.plus(std::time::Duration::from_secs(60)),
         };
         let upload = contract(b"bytes");

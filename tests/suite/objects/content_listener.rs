@@ -12,6 +12,7 @@ use cloakroom::{
     domain::instant::Instant,
     objects::{Disposition, DownloadContract, ObjectKey, SignedRequest, UploadContract},
 };
+use sha2::{Digest, Sha256};
 
 use super::bench::{
     ALLOWED_ORIGIN, Answer, Bench, content_type, contract, now, send, send_as, send_form, send_parts, vault,
@@ -183,10 +184,15 @@ fn strangers_learn_nothing() {
 }
 
 fn sign_get(bench: &Bench, key: &ObjectKey, kind: &str) -> SignedRequest {
+    sign_get_of(bench, key, kind, None)
+}
+
+fn sign_get_of(bench: &Bench, key: &ObjectKey, kind: &str, sha256: Option<[u8; 32]>) -> SignedRequest {
     let contract = DownloadContract {
         key: key.clone(),
         content_type: content_type(kind),
         disposition: Disposition::Inline { file_name: "a.html".into() },
+        sha256,
         expires_at: now().plus(Duration::from_secs(60)),
     };
     bench.wait(bench.storage.sign_get(&contract, now())).unwrap()
@@ -219,6 +225,17 @@ fn what_is_shown_can_do_nothing() {
     assert_eq!(pdf.header("content-security-policy"), framing);
     assert!(answer.headers.get_all("content-security-policy").iter().any(|policy| *policy == framing));
     assert_eq!(pdf.header("content-type"), "application/pdf");
+}
+
+#[test]
+fn another_object_in_its_place_is_not_answered() {
+    let bench = Bench::embedded();
+    let key = vault();
+    bench.put(&key, "text/plain", BYTES);
+    let get = |sha256: [u8; 32]| send(&sign_get_of(&bench, &key, "text/plain", Some(sha256)), b"");
+    assert_eq!(get(Sha256::digest(BYTES).into()).body, BYTES);
+    let other = get(Sha256::digest(b"other").into());
+    assert!(other.status >= 500 && other.body != BYTES, "{}", other.status);
 }
 
 #[test]

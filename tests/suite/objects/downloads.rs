@@ -110,6 +110,7 @@ fn contract(key: &ObjectKey) -> DownloadContract {
         key: key.clone(),
         content_type: content_type("text/plain; charset=utf-8"),
         disposition: Disposition::Attachment { file_name: "r\u{e9}sum\u{e9}.html".into() },
+        sha256: None,
         expires_at: now().plus(Duration::from_secs(60)),
     }
 }

@@ -127,7 +127,8 @@ async fn signed_alike(vectors: Vec<Vector>) {
         let kind = content_type(&vector.content_type);
         let signed = if vector.method == "GET" {
             let disposition = Disposition::Attachment { file_name: vector.file_name.clone().unwrap() };
-            let contract = DownloadContract { key: key(&vector), content_type: kind, disposition, expires_at };
+            let contract =
+                DownloadContract { key: key(&vector), content_type: kind, disposition, sha256: None, expires_at };
             storage.sign_get(&contract, SIGNED_AT).await.unwrap()
         } else {
             let sha256 = vector.sha256.as_ref().map(|text| {

@@ -114,28 +114,33 @@ impl Place {
     }
 
     #[track_caller]
-    pub fn serve_as(&self, mut command: Command) -> Served {
+    pub fn serve_as(&self, command: Command) -> Served {
+        self.try_serve_as(command).unwrap_or_else(|told| panic!("{told}"))
+    }
+
+    /// The same; what it told, where it ends instead.
+    #[track_caller]
+    pub fn try_serve_as(&self, mut command: Command) -> Result<Served, String> {
         let log = self.path("log");
         let written = File::create(&log).unwrap();
         // A file says for itself how much is logged.
-        if !command.get_envs().any(|(name, _)| name == "CLOAKROOM_CONFIG") {
+        if !command.get_envs().any(|(name, _)| name == "CLOAKROOM_CONFIG" || name == "CLOAKROOM_LOG") {
             command.env("CLOAKROOM_LOG", "trace");
         }
         command.env("CLOAKROOM_LOG_FORMAT", "json").stdout(written.try_clone().unwrap()).stderr(written);
         let mut child = command.spawn().unwrap();
         let ports = patiently("the broker is ready", || {
+            let ended = child.try_wait().unwrap();
             let text = fs::read_to_string(&log).unwrap();
-            if let Some(status) = child.try_wait().unwrap() {
-                panic!("{status}: {text}");
+            if let Some(status) = ended {
+                return Some(Err(format!("{status}: {text}")));
             }
             let ready = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
             let ready = ready.into_iter().find(|line| line["message"] == "ready")?;
-            Some(
-                ["api", "content", "ops"]
-                    .map(|name| ready[name].as_str().unwrap().rsplit_once(':').unwrap().1.parse::<u16>().unwrap()),
-            )
+            Some(Ok(["api", "content", "ops"]
+                .map(|name| ready[name].as_str().unwrap().rsplit_once(':').unwrap().1.parse::<u16>().unwrap())))
         });
-        Served { child, log, ports }
+        ports.map(|ports| Served { child, log, ports })
     }
 
     /// Runs a command that is expected to end by itself.

@@ -11,8 +11,9 @@ use cloakroom::entropy::{Entropy, SystemEntropy};
 use serde_json::json;
 
 use super::{
-    crashing::killed_many_times,
+    crashing::{Plan, killed_many_times},
     process::{Place, said, until},
+    rotting::altered_many_times,
 };
 
 fn claim_key(letter: &str) -> String {
@@ -105,7 +106,12 @@ fn what_was_acknowledged_survives_a_kill() {
 fn killed_under_load_at_any_moment_it_has_lost_nothing_and_lets_nobody_claim_twice() {
     // Another one each time; it is told, and repeats the moments.
     let seed = u64::from_le_bytes((&SystemEntropy as &dyn Entropy).bytes());
-    killed_many_times(10, Duration::from_millis(150), seed);
+    killed_many_times(&Plan { kills: 10, longest: Duration::from_millis(150), all_after: 5, seed });
+}
+
+#[test]
+fn of_altered_files_none_is_answered_for_what_it_was_not() {
+    altered_many_times(40, 0x5eed_c10a_6200_0001);
 }
 
 /// Id and token, if the broker has acknowledged it.

@@ -1,0 +1,296 @@
+//! Whether the journals of the database are whole, looked at before it is opened.
+//!
+//! What follows the first batch that it cannot read, the database (fjall 3.1.13) takes for a commit that was under way when the
+//! power went, and cuts it off. Mostly that is right: each batch is on the disk before the next one is begun, so that only
+//! the last can be torn. But where a bit has changed in the midst, it would cut off commits that were acknowledged, and a claim
+//! among them could be made again. So what is to be cut off has to look like one batch that never came to its end; and
+//! numbers, which no checksum covers, have to rise: those of rows and of what is to be purged. Those of what only filled the
+//! journal for a while are forgotten with it, and given again by the next start.
+//!
+//! ```text
+//! batch     1 | number of items (4) | number of the batch (8) | item … | 3 | checksum (8) | magic (4)
+//! item      2 | kind | compression | keyspace (8) | key length (2) | length (4) | length here (4) | key | value
+//! clearing  4 | keyspace (8)
+//! ```
+//!
+//! Numbers are little-endian; the checksum is XXH3 of all items. Never here: a change to a file.
+
+use std::{
+    fs::{self, File},
+    io,
+    ops::RangeInclusive,
+    os::unix::fs::FileExt,
+    path::{Path, PathBuf},
+};
+
+use xxhash_rust::xxh3::xxh3_64;
+
+const START: u8 = 1;
+const ITEM: u8 = 2;
+const END: u8 = 3;
+const CLEARING: u8 = 4;
+
+/// How a batch ends.
+const MAGIC: [u8; 4] = *b"FJL\x03";
+
+/// How long what stands at the beginning of a batch is, and what stands at its end.
+const HEAD: usize = 13;
+const TRAILER: usize = 13;
+
+/// The keyspaces that a database has for ever: they are made first, one after the other.
+const LASTING: RangeInclusive<u64> = 1..=2;
+
+/// More batches than any store has.
+const MOST_BATCHES: u64 = 1 << 56;
+
+/// A disk writes so much whole or not at all.
+const SECTOR: usize = 512;
+
+/// Journals have room at their end, which is zero, and is looked through in pieces of this size.
+const PIECE: usize = 1024 * 1024;
+
+/// What is wrong with a journal; nothing where all are whole, or end in the midst of one commit.
+pub(super) fn fault(database: &Path) -> io::Result<Option<String>> {
+    let mut before = None;
+    for (_, path) in journals(database)? {
+        let written = written(&path)?;
+        let (batches, end) = batches(&written);
+        let mut follows = |number: &u64| before.replace(*number).is_none_or(|before| before < *number);
+        let rising = batches.iter().all(&mut follows) && before.is_none_or(|last| last < MOST_BATCHES);
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if !rising {
+            return Ok(Some(format!("the commits in {name} are not in their order")));
+        }
+        if !is_torn(&written, end) {
+            return Ok(Some(format!("{name} is not as it was written, from byte {end} on")));
+        }
+    }
+    Ok(None)
+}
+
+/// In the order in which they were begun.
+fn journals(database: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
+    let mut journals = Vec::new();
+    for entry in fs::read_dir(database)? {
+        let path = entry?.path();
+        let is_one = path.extension().is_some_and(|extension| extension == "jnl");
+        let number = path.file_stem().and_then(|stem| stem.to_str()).and_then(|stem| stem.parse().ok());
+        // Whatever else there is, the database has a word for.
+        if let Some(number) = number.filter(|_| is_one) {
+            journals.push((number, path));
+        }
+    }
+    journals.sort_unstable();
+    Ok(journals)
+}
+
+/// A journal without the zeros at its end.
+fn written(path: &Path) -> io::Result<Vec<u8>> {
+    let file = File::open(path)?;
+    let mut length = file.metadata()?.len();
+    let most = usize::try_from(length).unwrap_or(PIECE).min(PIECE);
+    let (zeros, mut piece) = (vec![0; most], vec![0; most]);
+    while length > 0 {
+        let size = usize::try_from(length).unwrap_or(PIECE).min(PIECE);
+        file.read_exact_at(&mut piece[..size], length - size as u64)?;
+        if piece[..size] != zeros[..size] {
+            let unwritten = piece[..size].iter().rev().take_while(|byte| **byte == 0).count();
+            length -= unwritten as u64;
+            break;
+        }
+        length -= size as u64;
+    }
+    let mut written = vec![0; usize::try_from(length).map_err(|_| io::ErrorKind::FileTooLarge)?];
+    file.read_exact_at(&mut written, 0)?;
+    Ok(written)
+}
+
+/// The numbers of the batches from the beginning on that lasting keyspaces have a part in, and where the last of all ends.
+fn batches(written: &[u8]) -> (Vec<u64>, usize) {
+    let (mut numbers, mut end) = (Vec::new(), 0);
+    while let Some((number, length)) = batch(&written[end..]) {
+        numbers.extend(number);
+        end += length;
+    }
+    (numbers, end)
+}
+
+/// The number of the batch at the beginning, if it lasts, and its length, if it is there as it was written.
+fn batch(bytes: &[u8]) -> Option<(Option<u64>, usize)> {
+    let (number, items) = opened(bytes)?;
+    let (&END, trailer) = bytes.get(items..)?.split_first()? else { return None };
+    let (sum, trailer) = trailer.split_first_chunk()?;
+    let is_whole = trailer.starts_with(&MAGIC) && xxh3_64(bytes.get(HEAD..items)?) == u64::from_le_bytes(*sum);
+    is_whole.then_some((number, items + TRAILER))
+}
+
+/// The number of the batch at the beginning, if it lasts, and where its items end, if all of them are there.
+fn opened(bytes: &[u8]) -> Option<(Option<u64>, usize)> {
+    let (&START, rest) = bytes.split_first()? else { return None };
+    let (items, rest) = rest.split_first_chunk()?;
+    let (number, _) = rest.split_first_chunk()?;
+    let (mut at, mut lasts) = (HEAD, false);
+    for _ in 0..u32::from_le_bytes(*items) {
+        let (keyspace, length) = item(bytes.get(at..)?)?;
+        lasts |= LASTING.contains(&keyspace);
+        at = at.checked_add(length)?;
+    }
+    (at <= bytes.len()).then_some((lasts.then_some(u64::from_le_bytes(*number)), at))
+}
+
+/// Which keyspace an item is of, and how long it is.
+fn item(bytes: &[u8]) -> Option<(u64, usize)> {
+    match bytes.first()? {
+        &ITEM => {
+            let (keyspace, rest) = bytes.get(3..)?.split_first_chunk()?;
+            let (key_length, rest) = rest.split_first_chunk()?;
+            let (_, rest) = rest.split_first_chunk::<4>()?;
+            let (length, _) = rest.split_first_chunk()?;
+            let length = usize::try_from(u32::from_le_bytes(*length)).ok()?;
+            let length = 21_usize.checked_add(usize::from(u16::from_le_bytes(*key_length)))?.checked_add(length)?;
+            Some((u64::from_le_bytes(*keyspace), length))
+        }
+        &CLEARING => Some((u64::from_le_bytes(*bytes.get(1..)?.first_chunk()?), 9)),
+        _ => None,
+    }
+}
+
+/// Whether what is there from this byte on can be one batch that did not come to its end: killed, it was cut off there; where the
+/// power went, some sectors of it may be missing before others.
+fn is_torn(written: &[u8], from: usize) -> bool {
+    let rest = &written[from..];
+    let ends = |at: usize| rest[at] == END && rest[at..].get(TRAILER - 4..TRAILER) == Some(&MAGIC);
+    match (0..rest.len()).find(|at| ends(*at)) {
+        // Another one follows it.
+        Some(at) if at + TRAILER < rest.len() => false,
+        Some(_) => has_hole(written, from),
+        // All of it is there, and its end is another one.
+        None => opened(rest).is_none_or(|(_, items)| rest.len() < items + TRAILER) || has_hole(written, from),
+    }
+}
+
+/// Whether a sector of it was never written, or not to its end.
+fn has_hole(written: &[u8], from: usize) -> bool {
+    let sectors = (from / SECTOR..written.len().div_ceil(SECTOR)).map(|sector| sector * SECTOR);
+    let mut parts = sectors.map(|begin| &written[begin.max(from)..written.len().min(begin + SECTOR)]);
+    // The first byte of a batch alone may have become zero by one bit.
+    parts.any(|part| part.len() > 1 && part.iter().all(|byte| *byte == 0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        domain::ids::AttemptId,
+        store::{
+            Backend, Expected, OutboxEvent, RowKey, Transaction, Write,
+            embedded::{EmbeddedStore, OpenError},
+        },
+    };
+
+    const COMMITS: u8 = 5;
+
+    /// A store with some commits, its journal, and where each of those ends in it.
+    async fn store() -> (tempfile::TempDir, PathBuf, Vec<usize>) {
+        let folder = tempfile::tempdir().unwrap();
+        let store = EmbeddedStore::open(folder.path()).unwrap();
+        let journal = journals(&folder.path().join("database")).unwrap().remove(0).1;
+        let mut ends = vec![written(&journal).unwrap().len()];
+        for number in 1..=COMMITS {
+            let event = OutboxEvent { ledger: "ledger".into(), body: vec![number; 20] };
+            let key = RowKey::new("p", number.to_string());
+            let write = Write { key, expected: Expected::Absent, body: vec![number; 700], purge_after: None };
+            let transaction = Transaction::recording(AttemptId::from_bytes([number; 16]), event).write(write);
+            store.try_commit(&transaction).await.unwrap();
+            ends.push(written(&journal).unwrap().len());
+        }
+        (folder, journal, ends)
+    }
+
+    #[tokio::test]
+    async fn every_bit_that_changed_in_a_journal_is_seen_and_no_commit_is_cut_off_for_it() {
+        let (folder, journal, ends) = store().await;
+        let whole = written(&journal).unwrap();
+        assert_eq!(batches(&whole).1, whole.len());
+        let database = folder.path().join("database");
+        let mut unseen = Vec::new();
+        for bit in 0..whole.len() * 8 {
+            let mut other = whole.clone();
+            other[bit / 8] ^= 1 << (bit % 8);
+            fs::write(&journal, &other).unwrap();
+            if fault(&database).unwrap().is_none() {
+                unseen.push(bit);
+            }
+        }
+        // The number of the first batch may be a smaller one, and that of the last a larger one.
+        let last = ends[ends.len() - 2];
+        assert!(unseen.iter().all(|bit| [0, last].iter().any(|from| (from + 5..from + HEAD).contains(&(bit / 8)))));
+        for bit in unseen.into_iter().filter(|bit| bit / 8 >= last) {
+            let mut other = whole.clone();
+            other[bit / 8] ^= 1 << (bit % 8);
+            fs::write(&journal, &other).unwrap();
+            let store = EmbeddedStore::open(folder.path()).unwrap();
+            for number in 1..=COMMITS {
+                let row = store.get(&[RowKey::new("p", number.to_string())]).await.unwrap();
+                assert!(row[0].is_some(), "bit {bit}: commit {number} is lost");
+            }
+        }
+        other_is_damaged(folder.path(), &journal, &whole);
+    }
+
+    #[tokio::test]
+    async fn a_database_that_was_rewritten_and_written_to_again_is_whole() {
+        let (folder, journal, _) = store().await;
+        EmbeddedStore::open(folder.path()).unwrap().forget().await.unwrap();
+        for number in COMMITS + 1..COMMITS + 4 {
+            let store = EmbeddedStore::open(folder.path()).unwrap();
+            let event = OutboxEvent { ledger: "ledger".into(), body: Vec::new() };
+            store.try_commit(&Transaction::recording(AttemptId::from_bytes([number; 16]), event)).await.unwrap();
+        }
+        assert!(!journal.exists(), "it is another journal");
+        let database = folder.path().join("database");
+        assert_eq!(fault(&database).unwrap(), None);
+        let (_, journal) = journals(&database).unwrap().remove(0);
+        assert!(batches(&written(&journal).unwrap()).0.len() >= 3);
+    }
+
+    /// What is found keeps the store from being opened.
+    fn other_is_damaged(folder: &Path, journal: &Path, whole: &[u8]) {
+        let mut other = whole.to_vec();
+        other[1] ^= 1;
+        fs::write(journal, &other).unwrap();
+        assert!(matches!(EmbeddedStore::open(folder), Err(OpenError::Damaged { .. })));
+        assert_eq!(fs::read(journal).unwrap(), other, "nothing was cut off");
+    }
+
+    #[tokio::test]
+    async fn what_a_kill_or_a_power_cut_leaves_is_cut_off_and_nothing_else() {
+        let (folder, journal, ends) = store().await;
+        let whole = written(&journal).unwrap();
+        let database = folder.path().join("database");
+        let is_whole = |bytes: &[u8]| {
+            fs::write(&journal, bytes).unwrap();
+            fault(&database).unwrap().is_none()
+        };
+        for length in 0..whole.len() {
+            assert!(is_whole(&whole[..length]), "cut off at {length}");
+            // The room at the end of a new journal is zero.
+            assert!(is_whole(&[&whole[..length], &[0; 3 * SECTOR]].concat()), "ends at {length}");
+        }
+        // A sector of the last batch never came to the disk, but those before and after did.
+        let last = ends[ends.len() - 2];
+        for sector in last / SECTOR..whole.len().div_ceil(SECTOR) {
+            let mut torn = whole.clone();
+            let end = whole.len().min((sector + 1) * SECTOR);
+            torn[(sector * SECTOR).max(last)..end].fill(0);
+            let is_last = end == whole.len();
+            assert!(is_whole(&torn), "without sector {sector}, {is_last}");
+        }
+        // Of a batch that others follow, none is missing: they were written after it was on the disk.
+        for sector in ends[0].div_ceil(SECTOR)..last / SECTOR - 1 {
+            let mut other = whole.clone();
+            other[sector * SECTOR..(sector + 1) * SECTOR].fill(0);
+            assert!(!is_whole(&other), "without sector {sector}");
+        }
+    }
+}
