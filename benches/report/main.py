@@ -119,6 +119,8 @@ def told(entry, base, changes, is_checked):
     mood = "" if base["during"]["quiet"] else ", of a busy machine"
     print(f"\nbeside {base['date'][:10]} {base['commit']}{mood}:")
     compare.table(changes)
+    if entry["mode"] == "quick":
+        print("This was a quick run, of two short rounds: look again without --quick.")
     is_worse = any(change.verdict == "worse" for change in changes)
     return 1 if is_checked and is_worse else 0
 

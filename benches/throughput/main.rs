@@ -155,7 +155,7 @@ fn main() {
             std::process::exit(2);
         }
     };
-    // A thousand connections have two ends, and the servers inherit this.
+    // Thousands of connections have two ends, and the servers inherit this.
     let limit = getrlimit(Resource::Nofile);
     setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }).unwrap();
     let processors = std::thread::available_parallelism().unwrap().get();

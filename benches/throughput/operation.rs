@@ -213,6 +213,7 @@ fn costing(process: &Process, round: impl FnOnce() -> Round) -> (Round, f64) {
     let spent = process.processor_seconds();
     let round = round();
     let spent = (process.processor_seconds() - spent).max(TICK);
+    assert!(round.answered > 0, "nothing was answered in time: this machine is too busy, or the round too short");
     let cost = spent * 1e6 / round.answered as f64;
     (round, cost)
 }
