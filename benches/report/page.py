@@ -158,10 +158,10 @@ def _three(figure):
 
 
 def distribution(buckets):
-    """Pairs of a latency in µs, the middle of a bucket, and the percent of requests in it."""
+    """Pairs of a latency in µs, the middle of a bucket, and the percent of requests in it: with an empty one at each end."""
     total = sum(buckets["counts"]) or 1
-    middle = lambda place: 2 ** ((buckets["first"] + place + 0.5) / 8) / 1000
-    return [(middle(place), 100 * count / total) for place, count in enumerate(buckets["counts"])]
+    middle = lambda place: 2 ** ((buckets["first"] + place - 0.5) / 8) / 1000
+    return [(middle(place), 100 * count / total) for place, count in enumerate((0, *buckets["counts"], 0))]
 
 
 def tail(buckets):
