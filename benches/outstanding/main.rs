@@ -198,7 +198,7 @@ async fn mint(broker: &Broker, from: usize, until: usize) {
                 }
                 let event = OutboxEvent { ledger: "bench#live".into(), body: vec![b'e'; 300] };
                 let mut transaction = Transaction::recording(AttemptId::from_bytes(spread(first)), event);
-                for number in first..first + TOGETHER {
+                for number in first..(first + TOGETHER).min(until) {
                     let share = format!("share#shr_{}", base16ct::lower::encode_string(&spread(number)));
                     transaction = transaction
                         .write(put(&share, "grant", 560))
