@@ -74,7 +74,7 @@ async fn redeemed(broker: &Broker, tokens: Vec<String>) -> f64 {
         let (broker, tokens) = (broker.clone(), tokens.to_vec());
         tokio::spawn(async move {
             for token in tokens {
-                let claim_key = SecretText::new(&URL_SAFE_NO_PAD.encode(Sha256::digest(&token)));
+                let claim_key = SecretText::new(URL_SAFE_NO_PAD.encode(Sha256::digest(&token)));
                 let claim_key = ClaimKey::parse(&claim_key).unwrap();
                 broker.redeem_share(&SecretText::new(&token), &claim_key, None, somebody()).await.unwrap();
             }
