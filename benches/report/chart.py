@@ -99,7 +99,7 @@ class Line:
 
 
 WIDTH, HEIGHT = 380, 240
-LEFT, RIGHT, TOP, BOTTOM = 56, 20, 10, 42
+LEFT, RIGHT, TOP, BOTTOM = 66, 20, 10, 42
 
 
 def plot(title, across, up, lines, width=WIDTH, height=HEIGHT):

@@ -147,7 +147,7 @@ def _throughput(entry):
             alone = entry["ceilings_per_second"]
             points = tuple((int(count), *_three(alone[count][ceilings[name]])) for count in counts)
             lines.insert(1, Line("its store alone, durable", "store", points))
-        values = [point[1] for each in lines for point in each.points]
+        values = [value for each in lines for point in each.points for value in point[1:]]
         figures.append(plot(name, across, log_axis(values, "requests per second"), lines))
     told = "As fast as they are answered (a closed loop). Both axes are logarithmic; shaded: the least and the most of the rounds."
     return _section("Throughput against connections", told, _plots(figures))
@@ -249,7 +249,8 @@ def _outstanding(entry):
 
     def figure(title, names):
         rows = lines(names)
-        return plot(title, across, log_axis([point[1] for line in rows for point in line.points], "µs each", microseconds), rows)
+        values = [value for line in rows for point in line.points for value in point[1:]]
+        return plot(title, across, log_axis(values, "each", microseconds), rows)
 
     names = list(steps[0]["us"])
     commits = [name for name in names if name in ("mint a share", "redeem a share")]
