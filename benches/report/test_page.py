@@ -72,8 +72,8 @@ class Page(unittest.TestCase):
 class Drawing(unittest.TestCase):
     def test_everything_is_drawn_inside_its_frame(self):
         entry = example.entry(seed=3)
-        # As of a machine that stalled in one round.
-        entry["operations"]["mint a share"]["connections"]["1"]["per_second"]["least"] /= 50
+        # As if one round had been of another kind.
+        entry["operations"]["mint a share"]["connections"]["1024"]["per_second"]["most"] *= 50
         entry["outstanding"]["steps"][2]["us"]["redeem a share"]["most"] *= 30
         for title, svg in drawings(rendered(entry, [example.entry(seed=1)])).items():
             _, _, width, height = map(float, svg.get("viewBox").split())
