@@ -304,7 +304,7 @@ pub struct Prepared {
     certificates: Certificates,
     data_dir: PathBuf,
     root_key_days: Option<u16>,
-    workers: usize,
+    capacity: Capacity,
 }
 
 /// Starts the broker.
@@ -340,8 +340,9 @@ pub async fn prepare(config: &Config) -> Result<Prepared, StartError> {
     parts.broker.settings.offered = enforcement::checked(config, &parts.broker).await?;
     parts.check_standing().await?;
     parts.broker.check_kms().await?;
-    let (data_dir, root_key_days, workers) = (config.data_dir.clone(), config.root_key_days, config.workers);
-    Ok(Prepared { parts, bound, certificates, data_dir, root_key_days, workers })
+    let (data_dir, root_key_days) = (config.data_dir.clone(), config.root_key_days);
+    let capacity = Capacity::of_workers(config.workers).with_api_connections(config.connections);
+    Ok(Prepared { parts, bound, certificates, data_dir, root_key_days, capacity })
 }
 
 impl Prepared {
@@ -360,10 +361,10 @@ impl Prepared {
     /// # Errors
     /// When a listener cannot be served.
     pub fn serve(self) -> Result<Running, StartError> {
-        let Self { parts, bound, certificates, data_dir, root_key_days, workers } = self;
+        let Self { parts, bound, certificates, data_dir, root_key_days, capacity } = self;
         let [api, content, ops] = [bound[0].address, bound[1].address, bound[2].address];
         let embedded = parts.embedded_objects.clone();
-        let listeners = Listeners::serve(parts.broker.clone(), embedded, bound, Capacity::of_workers(workers));
+        let listeners = Listeners::serve(parts.broker.clone(), embedded, bound, capacity);
         let listeners = listeners.map_err(StartError::Serve)?;
         let of_broker = parts.broker.clone();
         let (store, mark) = (parts.embedded_store.clone(), parts.mark.clone());

@@ -114,6 +114,10 @@ pub struct Given {
     /// Threads that answer requests [default: one for each processor]
     #[arg(long, env = "CLOAKROOM_WORKERS", value_name = "NUMBER")]
     pub workers: Option<usize>,
+    /// Connections to the API that may be open at a time; more wait. Each holds up to 128 KiB of a head on its way
+    /// [default: 4096]
+    #[arg(long, env = "CLOAKROOM_CONNECTIONS", value_name = "NUMBER")]
+    pub connections: Option<usize>,
     /// Where state is kept: embedded or dynamodb [default: embedded]
     #[arg(long, env = "CLOAKROOM_STORE", value_name = "KIND")]
     pub store: Option<StoreKind>,
@@ -226,6 +230,8 @@ pub struct Config {
     pub stop_notice: Duration,
     pub path_policy: PathPolicy,
     pub workers: usize,
+    /// None for as many as usual.
+    pub connections: Option<usize>,
     pub store: StoreConfig,
     pub objects: ObjectsConfig,
     pub unenforced: Unenforced,
@@ -339,6 +345,7 @@ impl Given {
             stop_notice: clients::notice(self.stop_notice.or(file.stop_notice))?,
             path_policy: self.path_policy.or(file.path_policy).unwrap_or_default(),
             workers: self.workers.or(file.workers).unwrap_or_else(processors),
+            connections: self.connections.or(file.connections),
             store,
             objects,
             unenforced: self.unenforced.or(file.unenforced).unwrap_or_default(),
@@ -405,6 +412,9 @@ impl Config {
     pub(crate) fn check(&self) -> Result<(), ConfigError> {
         if self.workers == 0 || self.workers > 1_024 {
             return Err(wrong("CLOAKROOM_WORKERS", "must be 1 to 1024"));
+        }
+        if self.connections.is_some_and(|connections| !(64..=65_536).contains(&connections)) {
+            return Err(wrong("CLOAKROOM_CONNECTIONS", "must be 64 to 65536"));
         }
         if let Some(days) = self.root_key_days {
             root_keys::check_days(days, &self.root_keys, &self.store)?;

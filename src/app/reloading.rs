@@ -44,7 +44,7 @@ fn compared(start: &Config, before: &Config, after: &Config) -> Reloaded {
         largest_upload, path_policy, trusted_proxies, ops_hosts, client_details, security_contact, stop_notice, log,
     );
     let mut waiting = differing!(start, after:
-        data_dir, listen, content_listen, ops_listen, public_url, content_url, tls, behind_proxy, workers, store, objects, unenforced,
+        data_dir, listen, content_listen, ops_listen, public_url, content_url, tls, behind_proxy, workers, connections, store, objects, unenforced,
         scanner, mail, webhook_allow_private, oidc, root_keys, root_key_days, kms_key, log_format,
     );
     let rates = |config: &Config| LimitTable { streams: StreamLimits::default(), ..config.limits.clone() };
@@ -77,6 +77,7 @@ fn compared(start: &Config, before: &Config, after: &Config) -> Reloaded {
         stop_notice: _,
         path_policy: _,
         workers: _,
+        connections: _,
         store: _,
         objects: _,
         unenforced: _,

@@ -8,19 +8,16 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::{
     app::{self, Reloaded, Running},
     config::{Config, Given, StoreConfig},
-    http::server::{MOST_API_CONNECTIONS, MOST_CONTENT_CONNECTIONS},
+    http::server::Capacity,
     telemetry,
 };
 
 use super::{Failed, first_start, remark, runtime, say};
 
-/// Open files that all connections at a time may need: the API's hold two each, the content's three.
-const OPEN_FILES: u64 = (2 * MOST_API_CONNECTIONS + 3 * MOST_CONTENT_CONNECTIONS + 256) as u64;
-
 pub(super) fn run(given: Given) -> Result<(), Failed> {
     let config = given.clone().complete()?;
     telemetry::start(&config);
-    allow_open_files();
+    allow_open_files(Capacity::of_workers(config.workers).with_api_connections(config.connections).open_files());
     runtime()?.block_on(serve(given, config))
 }
 
@@ -44,15 +41,15 @@ fn reload(running: &Running, given: &Given, start: &Config, config: &mut Config)
 }
 
 /// Many systems begin with a soft limit of 1,024, and let a process raise it.
-fn allow_open_files() {
+fn allow_open_files(wanted: u64) {
     let limit = getrlimit(Resource::Nofile);
-    if limit.current.is_none_or(|current| current >= OPEN_FILES) {
+    if limit.current.is_none_or(|current| current >= wanted) {
         return;
     }
-    let raised = limit.maximum.map_or(OPEN_FILES, |most| most.min(OPEN_FILES));
+    let raised = limit.maximum.map_or(wanted, |most| most.min(wanted));
     let result = setrlimit(Resource::Nofile, Rlimit { current: Some(raised), ..limit });
-    if raised < OPEN_FILES || result.is_err() {
-        tracing::warn!(allowed = raised, wanted = OPEN_FILES, "too few open files are allowed for all connections");
+    if raised < wanted || result.is_err() {
+        tracing::warn!(allowed = raised, wanted, "too few open files are allowed for all connections");
     }
 }
 

@@ -46,9 +46,9 @@ fn keep_alive(broker: &Broker) -> Duration {
     if broker.settings.now().trusted_proxies.is_empty() { KEEP_ALIVE } else { KEEP_ALIVE_BEHIND_PROXIES }
 }
 
-/// At most so many connections to the API are open at a time; more wait until one is closed. A head has 128 KiB at most,
-/// so that those that are on their way take half a gibibyte.
-pub const MOST_API_CONNECTIONS: usize = 4_096;
+/// So many connections to the API are open at a time at most, where nothing else is set. A head has 128 KiB at most, so that those that
+/// are on their way take half a gibibyte.
+const API_CONNECTIONS: usize = 4_096;
 
 /// At most so many connections to the content listener are open at a time; more wait until one is closed. One that
 /// sends a part holds three files open.
@@ -59,7 +59,7 @@ pub const MOST_CONTENT_CONNECTIONS: usize = 1_024;
 pub struct Capacity {
     /// Threads of the API, and of the content listener.
     pub workers: usize,
-    /// Connections to the API.
+    /// Connections to the API that are open at a time; more wait until one is closed.
     pub api_connections: usize,
     /// Connections to the content listener.
     pub content_connections: usize,
@@ -68,7 +68,17 @@ pub struct Capacity {
 impl Capacity {
     /// So many threads, and the usual connections.
     pub const fn of_workers(workers: usize) -> Self {
-        Self { workers, api_connections: MOST_API_CONNECTIONS, content_connections: MOST_CONTENT_CONNECTIONS }
+        Self { workers, api_connections: API_CONNECTIONS, content_connections: MOST_CONTENT_CONNECTIONS }
+    }
+
+    /// With so many connections to the API, where that is said.
+    pub fn with_api_connections(self, connections: Option<usize>) -> Self {
+        Self { api_connections: connections.unwrap_or(self.api_connections), ..self }
+    }
+
+    /// Open files that all connections at a time may need: the API's hold two each, the content's three.
+    pub const fn open_files(self) -> u64 {
+        (2 * self.api_connections + 3 * self.content_connections + 256) as u64
     }
 }
 

@@ -109,6 +109,7 @@ fn settings_that_are_not_right() {
         ("workers = \"two\"", vec!["cloakroom.toml", "workers"]),
         ("store = \"sqlite\"", vec!["cloakroom.toml", "embedded"]),
         ("workers = 0", vec!["CLOAKROOM_WORKERS", "1 to 1024"]),
+        ("connections = 63", vec!["CLOAKROOM_CONNECTIONS", "64 to 65536"]),
         ("objects = \"s3\"", vec!["CLOAKROOM_S3_BUCKET"]),
         ("limits = \"\"", vec!["CLOAKROOM_LIMITS", "say off"]),
         ("[limits]", vec!["CLOAKROOM_LIMITS", "say off"]),
