@@ -3,7 +3,6 @@
 
 use std::{
     collections::BTreeMap,
-    io::{Read, Write},
     net::{SocketAddr, TcpStream},
     path::Path,
     sync::atomic::{AtomicBool, Ordering},
@@ -16,7 +15,10 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::process::{Server, admin_key, call, request};
+use crate::{
+    paced::{LARGEST_ANSWER, exchange},
+    process::{Server, admin_key, call, request},
+};
 
 const GUESSES: usize = 500;
 const PAUSE: Duration = Duration::from_millis(2);
@@ -48,7 +50,8 @@ fn attack(name: &str, program: &Path, workers: usize, span: Duration, (limits, l
     let artifact: Value =
         serde_json::from_str(&once("POST", "/v1/artifacts", r#"{"paths":["welcome.txt"]}"#).1).unwrap();
     let wanted = json!({ "artifact": artifact["id"], "password": "open sesame" }).to_string();
-    let tokens: Vec<String> = (0..links).map(|_| crate::token_of(&once("POST", "/v1/links", &wanted))).collect();
+    let tokens: Vec<String> =
+        (0..links).map(|_| crate::scenario::token_of(&once("POST", "/v1/links", &wanted))).collect();
     let guesses: Vec<_> = (0..GUESSES).map(|number| guess(server.api, number, &tokens[number % links])).collect();
 
     let listing = request(server.api, "GET", "/v1/links?limit=1", &key, "", "keep-alive");
@@ -104,20 +107,10 @@ fn latencies(address: SocketAddr, request: &[u8], span: Duration) -> Vec<f64> {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_nodelay(true).unwrap();
     let (started, mut taken) = (Instant::now(), Vec::new());
-    let mut buffer = [0; 64 * 1024];
+    let mut buffer = vec![0; LARGEST_ANSWER];
     while started.elapsed() < span {
         let asked = Instant::now();
-        stream.write_all(request).unwrap();
-        let (mut length, mut whole) = (0, usize::MAX);
-        while length < whole {
-            let read = stream.read(&mut buffer[length..]).unwrap();
-            assert_ne!(read, 0, "the connection was closed");
-            length += read;
-            if let Some((status, body, announced)) = crate::load::head(&buffer[..length]) {
-                assert_eq!(status, 200);
-                whole = body + announced;
-            }
-        }
+        exchange(&mut stream, request, 200, &mut buffer);
         taken.push(asked.elapsed().as_secs_f64() * 1e3);
         std::thread::sleep(PAUSE);
     }

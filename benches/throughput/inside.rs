@@ -44,8 +44,10 @@ use cloakroom::{
 };
 use tokio::runtime;
 
-/// Microseconds a call, each the median of several runs.
-pub(crate) fn operations(span: Duration) -> Vec<(&'static str, f64)> {
+use crate::spread::Spread;
+
+/// Microseconds a call, of several runs each.
+pub(crate) fn operations(span: Duration) -> Vec<(&'static str, Spread)> {
     let entropy = SystemEntropy;
     let keyring = Keyring::new(DeploymentId([1; 16]), vec![RootKey::generate(KeyState::Primary, &entropy)]);
     let keyring = Arc::new(keyring.unwrap());
@@ -77,7 +79,7 @@ pub(crate) fn operations(span: Duration) -> Vec<(&'static str, f64)> {
     let s3 = s3();
     let runtime = runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let sign = |storage: &dyn ObjectStorage| {
-        runtime.block_on(median_micros_async(span, async || {
+        runtime.block_on(micros_async(span, async || {
             black_box(storage.sign_put(&contract, now()).await.unwrap());
         }))
     };
@@ -89,22 +91,22 @@ pub(crate) fn operations(span: Duration) -> Vec<(&'static str, f64)> {
         let client = ClientAddress::new(std::net::Ipv4Addr::from(address % 10_000).into());
         limits.of_address(AddressClass::Redeem, client, route, now()).is_ok()
     };
-    let limited = median_micros(span, &mut ask);
+    let limited = micros(span, &mut ask);
     let (caller, broker) = runtime.block_on(limited_caller(&folder.path().join("limited")));
-    let limited_caller = runtime.block_on(median_micros_async(span, async || {
+    let limited_caller = runtime.block_on(micros_async(span, async || {
         black_box(broker.limit_caller(&caller, route).await.is_ok());
     }));
     vec![
         ("ask the limit of one of 10,000 addresses", limited),
         ("ask the limits of a key and its tenant", limited_caller),
-        ("draw 32 random bytes", median_micros(span, || entropy_bytes(&entropy))),
-        ("seal a share token", median_micros(span, || keyring.seal(Purpose::Share, &plaintext, &entropy).unwrap())),
-        ("open a share token", median_micros(span, || keyring.open(Purpose::Share, &sealed).unwrap())),
-        ("seal a label", median_micros(span, || data_key.seal(place, label, &entropy).unwrap())),
-        ("open a label", median_micros(span, || data_key.open(place, &sealed_label).unwrap())),
-        ("hash a link token", median_micros(span, || token.hash())),
-        ("authenticate a row of 400 bytes", median_micros(span, || keyring.authenticate("share#x", "grant", &body))),
-        ("verify a row of 400 bytes", median_micros(span, || keyring.authentic("share#x", "grant", &row).is_ok())),
+        ("draw 32 random bytes", micros(span, || entropy_bytes(&entropy))),
+        ("seal a share token", micros(span, || keyring.seal(Purpose::Share, &plaintext, &entropy).unwrap())),
+        ("open a share token", micros(span, || keyring.open(Purpose::Share, &sealed).unwrap())),
+        ("seal a label", micros(span, || data_key.seal(place, label, &entropy).unwrap())),
+        ("open a label", micros(span, || data_key.open(place, &sealed_label).unwrap())),
+        ("hash a link token", micros(span, || token.hash())),
+        ("authenticate a row of 400 bytes", micros(span, || keyring.authenticate("share#x", "grant", &body))),
+        ("verify a row of 400 bytes", micros(span, || keyring.authentic("share#x", "grant", &row).is_ok())),
         ("sign a PUT, embedded", sign(&embedded)),
         ("sign a PUT, S3", sign(&s3)),
     ]
@@ -155,18 +157,19 @@ fn s3() -> S3Storage {
 const RUNS: u32 = 9;
 const PORTION: u32 = 200;
 
-fn median_micros<T>(span: Duration, mut operation: impl FnMut() -> T) -> f64 {
-    median(std::iter::repeat_with(|| {
+fn micros<T>(span: Duration, mut operation: impl FnMut() -> T) -> Spread {
+    let runs = (0..RUNS).map(|_| {
         let (started, mut done) = (Instant::now(), 0);
         while started.elapsed() < span / RUNS {
             (0..PORTION).for_each(|_| drop(black_box(operation())));
             done += PORTION;
         }
         started.elapsed().as_secs_f64() * 1e6 / f64::from(done)
-    }))
+    });
+    Spread::of(&runs.collect::<Vec<_>>())
 }
 
-async fn median_micros_async(span: Duration, mut operation: impl AsyncFnMut()) -> f64 {
+async fn micros_async(span: Duration, mut operation: impl AsyncFnMut()) -> Spread {
     let mut runs = Vec::new();
     for _ in 0..RUNS {
         let (started, mut done) = (Instant::now(), 0);
@@ -178,12 +181,7 @@ async fn median_micros_async(span: Duration, mut operation: impl AsyncFnMut()) -
         }
         runs.push(started.elapsed().as_secs_f64() * 1e6 / f64::from(done));
     }
-    median(runs)
-}
-
-fn median(runs: impl IntoIterator<Item = f64>) -> f64 {
-    let mut runs: Vec<f64> = runs.into_iter().take(RUNS as usize).collect();
-    crate::median(&mut runs)
+    Spread::of(&runs)
 }
 
 /// What the store can do without HTTP, in durable commits a second.

@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 
 use crate::{
     load::{Load, Requests},
-    measured, median,
+    median,
+    operation::measured,
     process::{Server, admin_key, request},
 };
 

@@ -1,9 +1,15 @@
 //! The client: keep-alive HTTP/1.1 over plain sockets, with requests that are
 //! ready-made bytes, so that little of what is measured is the client's own work.
+//!
+//! The loop is closed: a connection sends its next request when it has the last answer. That finds out how much is answered at
+//! most; but while the server stalls, little is sent, so that latencies tell less of a stall than somebody who comes by
+//! their own clock would. For those, see `paced.rs`.
 
 use std::{
+    cell::RefCell,
     collections::VecDeque,
     net::SocketAddr,
+    rc::Rc,
     sync::{
         Arc, Barrier, Mutex,
         atomic::{AtomicUsize, Ordering},
@@ -16,6 +22,8 @@ use tokio::{
     net::TcpStream,
     runtime, task,
 };
+
+use crate::histogram::Histogram;
 
 /// The threads that the connections are divided among.
 const THREADS: usize = 2;
@@ -41,6 +49,8 @@ pub(crate) struct Round {
     pub(crate) seconds: f64,
     /// The tokens in the answers.
     pub(crate) tokens: Vec<String>,
+    /// How long each answer took, of all that were asked for: those too that came too late to count.
+    pub(crate) latencies: Histogram,
 }
 
 impl Round {
@@ -80,29 +90,31 @@ pub(crate) fn round(address: SocketAddr, requests: &Arc<Requests>, expected: u16
         })
     });
     let threads: Vec<_> = threads.collect();
-    let (mut answered, mut seconds) = (0, 0.0_f64);
+    let (mut answered, mut seconds, mut latencies) = (0, 0.0_f64, Histogram::new());
     for thread in threads {
-        let (count, lasted) = thread.join().unwrap();
+        let (count, lasted, taken) = thread.join().unwrap();
         answered += count;
         seconds = seconds.max(lasted);
+        latencies.add(&taken);
     }
     let tokens = std::mem::take(&mut *shared.tokens.lock().unwrap());
-    Round { answered, seconds, tokens }
+    Round { answered, seconds, tokens, latencies }
 }
 
-/// How many requests were answered in time, and when the last of them was.
-async fn connections_of(shared: Arc<Shared>, connections: usize, span: Duration) -> (usize, f64) {
+/// How many requests were answered in time, when the last of them was, and how long each took.
+async fn connections_of(shared: Arc<Shared>, connections: usize, span: Duration) -> (usize, f64, Histogram) {
     let mut open = VecDeque::with_capacity(connections);
     for _ in 0..connections {
         let stream = TcpStream::connect(shared.address).await.unwrap();
         stream.set_nodelay(true).unwrap();
         open.push_back(Connection { stream, buffer: Vec::with_capacity(64 * 1024) });
     }
+    let latencies = Rc::new(RefCell::new(Histogram::new()));
     shared.connected.wait();
     let started = Instant::now();
     let tasks = open.into_iter().map(|connection| {
-        let shared = Arc::clone(&shared);
-        task::spawn_local(connection.run(shared, started, span))
+        let (shared, latencies) = (Arc::clone(&shared), Rc::clone(&latencies));
+        task::spawn_local(connection.run(shared, latencies, started, span))
     });
     let tasks: Vec<_> = tasks.collect();
     let (mut answered, mut last) = (0, Duration::ZERO);
@@ -111,7 +123,7 @@ async fn connections_of(shared: Arc<Shared>, connections: usize, span: Duration)
         answered += count;
         last = last.max(lasted);
     }
-    (answered, last.as_secs_f64())
+    (answered, last.as_secs_f64(), latencies.replace(Histogram::new()))
 }
 
 struct Connection {
@@ -120,7 +132,13 @@ struct Connection {
 }
 
 impl Connection {
-    async fn run(mut self, shared: Arc<Shared>, started: Instant, span: Duration) -> (usize, Duration) {
+    async fn run(
+        mut self,
+        shared: Arc<Shared>,
+        latencies: Rc<RefCell<Histogram>>,
+        started: Instant,
+        span: Duration,
+    ) -> (usize, Duration) {
         let (mut answered, mut last) = (0, Duration::ZERO);
         let mut tokens = Vec::new();
         let requests = &shared.requests;
@@ -129,10 +147,12 @@ impl Connection {
             if next >= requests.bytes.len() && !requests.again {
                 break;
             }
+            let asked = started.elapsed();
             self.stream.write_all(&requests.bytes[next % requests.bytes.len()]).await.unwrap();
             let body = self.answer(shared.expected).await;
             tokens.extend(token(&self.buffer[body..]));
             let now = started.elapsed();
+            latencies.borrow_mut().record(now - asked);
             // An answer that came too late does not count, but its token does.
             answered += usize::from(now <= span);
             last = now;
@@ -173,7 +193,7 @@ pub(crate) fn head(answer: &[u8]) -> Option<(u16, usize, usize)> {
 }
 
 /// The token in the body of an answer, if it has one.
-fn token(body: &[u8]) -> Option<String> {
+pub(crate) fn token(body: &[u8]) -> Option<String> {
     const FIELD: &[u8] = b"\"token\":\"";
     let begin = body.windows(FIELD.len()).position(|bytes| bytes == FIELD)? + FIELD.len();
     let length = body[begin..].iter().position(|byte| *byte == b'"')?;

@@ -1,4 +1,5 @@
-//! Rules that hold for whatever is drawn: paths and pins, permissions, keys that are rotated, quotas, ledgers, canonical JSON.
+//! Rules that hold for whatever is drawn: paths and pins, permissions, keys that are rotated, quotas, ledgers, canonical JSON;
+//! and how the benchmarks count.
 //!
 //! Each is held against a reference that is written here, plainly and without the code that is judged. A case that fails is
 //! made smaller and kept in `tests/proptest-regressions`, from where it is tried first the next time; those files are committed.
@@ -17,6 +18,7 @@ mod altered;
 mod canonical_json;
 mod events;
 mod keyring;
+mod latencies;
 mod ledger;
 mod paths;
 mod permissions;
