@@ -339,4 +339,14 @@ mod tests {
         let ring = keyring(vec![key(1, KeyState::Primary)]);
         assert_eq!(ring.seal(Purpose::Cursor, &[0; 20_000], &SystemEntropy), Err(SealError));
     }
+
+    #[test]
+    fn the_longest_that_is_sealed_opens_and_a_byte_more_is_not_sealed() {
+        let ring = keyring(vec![key(1, KeyState::Primary)]);
+        let most = LONGEST_TEXT / 4 * 3 - OVERHEAD;
+        let text = ring.seal(Purpose::Cursor, &vec![7; most], &SystemEntropy).unwrap();
+        assert_eq!(text.len(), LONGEST_TEXT);
+        assert_eq!(ring.open(Purpose::Cursor, &text).unwrap().len(), most);
+        assert_eq!(ring.seal(Purpose::Cursor, &vec![7; most + 1], &SystemEntropy), Err(SealError));
+    }
 }

@@ -265,4 +265,17 @@ mod tests {
             assert!(fault.contains(words), "{text}: {fault}");
         }
     }
+
+    #[test]
+    fn a_route_is_written_as_it_was_read() {
+        for text in ["POST /v1/shares", "DELETE /v1/shares/{id}"] {
+            assert_eq!(text.parse::<Route>().unwrap().to_string(), text);
+        }
+    }
+
+    #[test]
+    fn the_most_streams_are_a_limit() {
+        let table: LimitTable = "streams_of_principal=100000".parse().unwrap();
+        assert_eq!(table.streams.of_principal, Some(MOST_STREAMS));
+    }
 }

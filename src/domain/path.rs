@@ -374,4 +374,19 @@ mod tests {
         }
         assert_eq!(PathPin::parse("//"), Err(NotAPath::EmptySegment));
     }
+
+    #[test]
+    fn the_longest_path_is_one_and_a_byte_more_is_none() {
+        let long = vec!["a".repeat(224); 4].join("/") + "b";
+        assert_eq!(long.len(), LONGEST_PATH);
+        assert!(VaultPath::parse(&long).is_ok());
+        assert_eq!(VaultPath::parse(&format!("{long}b")), Err(NotAPath::TooLong));
+    }
+
+    #[test]
+    fn a_file_is_called_by_its_last_segment() {
+        for (text, name) in [("a.pdf", "a.pdf"), ("docs/a.pdf", "a.pdf"), ("docs/deep/b", "b")] {
+            assert_eq!(VaultPath::parse(text).unwrap().file_name(), name);
+        }
+    }
 }
