@@ -278,4 +278,16 @@ mod tests {
         let table: LimitTable = "streams_of_principal=100000".parse().unwrap();
         assert_eq!(table.streams.of_principal, Some(MOST_STREAMS));
     }
+
+    #[test]
+    fn each_name_is_that_of_its_own_limit() {
+        let (usual, other) = (LimitTable::default(), rate(7, 1));
+        let with = |name: &str| format!("{name}=7/s").parse::<LimitTable>().unwrap();
+        assert_eq!(with("redeem"), LimitTable { redeem: other, ..usual.clone() });
+        assert_eq!(with("sign_in"), LimitTable { sign_in: other, ..usual.clone() });
+        assert_eq!(with("principal"), LimitTable { principal: other, ..usual.clone() });
+        assert_eq!(with("tenant"), LimitTable { tenant: other, ..usual });
+        let StreamLimits { of_address, of_principal, of_tenant } = StreamLimits::off();
+        assert_eq!([of_address, of_principal, of_tenant], [None; 3]);
+    }
 }
