@@ -92,4 +92,16 @@ mod tests {
         assert_ne!(key.session(&[1; 16]), key.session(&[2; 16]));
         assert_ne!(key.session(&[1; 16]).as_bytes()[..], key.hash(&[1; 16]).0[..16]);
     }
+
+    #[test]
+    fn what_is_stored_of_a_key_comes_back_whole_or_not_at_all() {
+        let hash = parse(&URL_SAFE_NO_PAD.encode([7; 32])).unwrap().hash(&[1; 16]);
+        let stored = serde_json::to_string(&hash).unwrap();
+        assert_eq!(stored, format!("\"{hash}\""));
+        assert_eq!(hash.to_string(), URL_SAFE_NO_PAD.encode(hash.0));
+        assert_eq!(serde_json::from_str::<ClaimHash>(&stored).unwrap(), hash);
+        for wrong in ["\"\"", "\"AA\"", "\"=\"", "7"] {
+            assert!(serde_json::from_str::<ClaimHash>(wrong).is_err(), "{wrong}");
+        }
+    }
 }

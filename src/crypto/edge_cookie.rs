@@ -255,4 +255,48 @@ mod tests {
         let cookies = edge_key().sign(ORIGIN, at(1_790_000_000)).unwrap();
         assert!(cookies.values.iter().all(|value| !value.contains(['+', '=', '/'])));
     }
+
+    #[test]
+    fn no_cookie_has_another_spelling() {
+        let key = edge_key();
+        let mut others = 0;
+        // Of three lengths that follow each other two are padded.
+        for origin in ["https://a.example", "https://ab.example", "https://abc.example"] {
+            let good = key.sign(origin, at(1_000)).unwrap();
+            assert!(key.verify(&good, origin, at(1)).is_ok());
+            for index in 0..2 {
+                let standard = good.values[index].replace('-', "+").replace('_', "=").replace('~', "/");
+                if standard != good.values[index] {
+                    others += 1;
+                    let mut other = good.clone();
+                    other.values[index] = standard;
+                    assert_eq!(key.verify(&other, origin, at(1)), Err(NotAdmitted));
+                }
+            }
+        }
+        assert!(others > 0);
+    }
+
+    #[test]
+    fn the_longest_host_has_cookies_that_open_it() {
+        let key = edge_key();
+        let origin = format!("https://{}.example", "a".repeat(900));
+        let cookies = key.sign(&origin, at(1_000)).unwrap();
+        assert!(cookies.values[0].len() > LONGEST_POLICY + 2);
+        assert_eq!(key.verify(&cookies, &origin, at(1)), Ok(at(1_000)));
+        let longer = format!("https://{}.example", "a".repeat(LONGEST_POLICY));
+        assert_eq!(key.verify(&key.sign(&longer, at(1_000)).unwrap(), &longer, at(1)), Err(NotAdmitted));
+    }
+
+    #[test]
+    fn the_public_key_is_written_as_others_read_it() {
+        let key = edge_key();
+        let pem = key.public_key_pem();
+        assert!(
+            pem.starts_with("-----BEGIN PUBLIC KEY-----\n") && pem.ends_with("-----END PUBLIC KEY-----\n"),
+            "{pem}"
+        );
+        let body: String = pem.lines().filter(|line| !line.starts_with('-')).collect();
+        assert_eq!(STANDARD.decode(body).unwrap(), [SPKI_OF_P256.as_slice(), key.public_key()].concat());
+    }
 }

@@ -291,4 +291,13 @@ mod tests {
         let key = data_key(1).new_file_key(&SystemEntropy);
         assert_ne!(chunk(&key, 0, b"the same"), chunk(&key, 0, b"the same"));
     }
+
+    #[test]
+    fn a_head_does_not_open_as_that_of_another_kind_of_file_whatever_it_calls_itself() {
+        let data_key = data_key(1);
+        let mut head = data_key.new_file_key(&SystemEntropy).seal_head(MINE, &[7; HEAD_PLAIN], &SystemEntropy).unwrap();
+        let other = *b"CLKRPRT\x02";
+        head[..MAGIC].copy_from_slice(&other);
+        assert!(data_key.open_head(other, &head).is_err());
+    }
 }

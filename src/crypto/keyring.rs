@@ -339,4 +339,28 @@ pub(crate) mod tests {
         let text = format!("{:?}", keyring(vec![key(7, KeyState::Primary)]));
         assert!(text.contains("07070707") && !text.contains("[7, 7"), "{text}");
     }
+
+    #[test]
+    fn names_and_states_are_spelt_the_same_everywhere() {
+        use KeyState::{AcceptOnly, Primary, Retired, Staged};
+        for state in [Staged, Primary, AcceptOnly, Retired] {
+            assert_eq!(serde_json::to_value(state).unwrap(), state.as_str());
+        }
+        assert_eq!([KeyKind::Root, KeyKind::Edge].map(KeyKind::as_str), ["root", "edge"]);
+        assert_eq!(Kid::parse("01ab00ff"), Some(Kid([1, 0xab, 0, 0xff])));
+        assert_eq!(Kid([1, 0xab, 0, 0xff]).to_string(), "01ab00ff");
+        for wrong in ["", "01ab00", "01ab00ff00", "01AB00FF", "01ab00fg"] {
+            assert_eq!(Kid::parse(wrong), None, "{wrong}");
+        }
+        assert_eq!(DeploymentId([9; 16]).to_string(), "09".repeat(16));
+    }
+
+    #[test]
+    fn a_key_is_written_with_all_its_bits_and_listed_as_it_was_given() {
+        let written = URL_SAFE_NO_PAD.decode(key(7, KeyState::Primary).expose().as_bytes()).unwrap();
+        assert_eq!(written, [7; 32]);
+        let ring = keyring(vec![key(1, KeyState::Staged), key(2, KeyState::Primary)]);
+        assert_eq!(ring.keys().iter().map(|key| key.kid.0[0]).collect::<Vec<_>>(), [1, 2]);
+        assert_eq!(ring.primary(), Kid([2; 4]));
+    }
 }

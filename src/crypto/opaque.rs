@@ -226,4 +226,15 @@ mod tests {
         let expected = base16ct::lower::encode_string(&digest::of(token.expose().as_bytes()));
         assert_eq!(token.hash().to_string(), expected);
     }
+
+    #[test]
+    fn a_hash_is_read_from_all_its_digits_alone_and_halved_at_its_half() {
+        let hash = LinkToken::generate(&SystemEntropy).hash();
+        let text = hash.to_string();
+        assert_eq!(LinkTokenHash::from_hexadecimal(&text), Some(hash));
+        for wrong in ["", &text[..62], &format!("{text}00"), &text.replace(|_| true, "g")] {
+            assert_eq!(LinkTokenHash::from_hexadecimal(wrong), None, "{wrong}");
+        }
+        assert_eq!(base16ct::lower::encode_string(&hash.first_half()), text[..32]);
+    }
 }

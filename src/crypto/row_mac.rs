@@ -161,4 +161,19 @@ mod tests {
         let later = keyring(vec![key(1, KeyState::Retired), key(2, KeyState::Primary)]);
         assert!(later.authentic("p", "s", &row).is_err());
     }
+
+    #[test]
+    fn a_row_is_judged_only_where_its_key_is_known() {
+        let row = keyring(vec![key(1, KeyState::Primary)]).authenticate("p", "s", b"body");
+        for (keys, known) in [
+            (vec![key(1, KeyState::Primary)], true),
+            (vec![key(1, KeyState::AcceptOnly), key(2, KeyState::Primary)], true),
+            (vec![key(1, KeyState::Retired), key(2, KeyState::Primary)], false),
+            (vec![key(2, KeyState::Primary)], false),
+        ] {
+            assert_eq!(keyring(keys).has_key_of_row(&row), known);
+        }
+        // What is too short to name a key is nobody's: that can be said anywhere.
+        assert!(keyring(vec![key(1, KeyState::Primary)]).has_key_of_row(&row[..3]));
+    }
 }

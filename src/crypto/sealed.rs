@@ -339,4 +339,33 @@ mod tests {
         let ring = keyring(vec![key(1, KeyState::Primary)]);
         assert_eq!(ring.seal(Purpose::Cursor, &[0; 20_000], &SystemEntropy), Err(SealError));
     }
+
+    #[test]
+    fn the_longest_that_is_sealed_opens_and_a_byte_more_is_not_sealed() {
+        let ring = keyring(vec![key(1, KeyState::Primary)]);
+        let most = LONGEST_TEXT / 4 * 3 - OVERHEAD;
+        let text = ring.seal(Purpose::Cursor, &vec![7; most], &SystemEntropy).unwrap();
+        assert_eq!(text.len(), LONGEST_TEXT);
+        assert_eq!(ring.open(Purpose::Cursor, &text).unwrap().len(), most);
+        assert_eq!(ring.seal(Purpose::Cursor, &vec![7; most + 1], &SystemEntropy), Err(SealError));
+    }
+
+    #[test]
+    fn another_version_or_suite_is_refused_even_when_all_else_is_genuine() {
+        let ring = keyring(vec![key(1, KeyState::Primary)]);
+        let root = ring.sealing_key();
+        let derived = derive(&root, Purpose::Share, &[3; 32]);
+        for (version, suite, opens) in
+            [(VERSION, SUITE, true), (VERSION + 1, SUITE, false), (VERSION, SUITE + 1, false)]
+        {
+            let mut token = vec![version, suite];
+            token.extend(root.kid.0);
+            token.extend([3; 32]);
+            token.extend(derived.commitment);
+            token.extend([5; 12]);
+            let aad = ring.associated_data(Purpose::Share, &token);
+            token.extend(derived.cipher.encrypt([5; 12], b"x", &aad).unwrap());
+            assert_eq!(ring.open(Purpose::Share, &URL_SAFE_NO_PAD.encode(token)).is_ok(), opens);
+        }
+    }
 }

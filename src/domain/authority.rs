@@ -120,4 +120,17 @@ mod tests {
         assert_eq!(made.is_backed(Some(&tenant()), None, now), Err(Refusal::MinterEnded));
         assert_eq!(made.is_backed(Some(&tenant()), Some(&other_mode), now), Err(Refusal::MinterEnded));
     }
+
+    #[test]
+    fn a_minter_who_may_not_call_does_not_stand() {
+        let made = MadeUnder::now(&tenant(), &minter());
+        let now = Instant::from_unix_seconds(10);
+        let suspended = Tenant { suspended: true, ..tenant() };
+        assert_eq!(made.stands(Some(&suspended), Some(&minter()), now), Err(Refusal::TenantSuspended));
+        let revoked = minter().end(false, now).unwrap();
+        assert_eq!(made.stands(Some(&tenant()), Some(&revoked), now), Err(Refusal::MinterEnded));
+        let regenerated = Tenant { generation: Generation(9), ..tenant() };
+        assert_eq!(made.stands(Some(&regenerated), Some(&minter()), now), Err(Refusal::GenerationChanged));
+        assert_eq!(made.stands(Some(&tenant()), None, now), Err(Refusal::MinterEnded));
+    }
 }

@@ -157,4 +157,18 @@ mod tests {
         assert!(SHARE.until(now.plus(Duration::from_millis(604_800_001)), now).is_err());
         assert!(SHARE.until(Instant::from_unix_seconds(1), now).is_err());
     }
+
+    #[test]
+    fn the_longest_lifetime_is_within_bounds_as_a_point_in_time_too() {
+        let now = Instant::from_unix_seconds(1_000_000);
+        let longest = now.plus(Duration::from_secs(604_800));
+        assert_eq!(SHARE.until(longest, now), Ok(longest));
+    }
+
+    #[test]
+    fn a_transfer_may_take_a_minute_and_as_long_as_a_slow_line_needs() {
+        assert_eq!(transfer(0), Duration::from_secs(60));
+        assert_eq!(transfer(SLOWEST_LINE - 1), Duration::from_secs(60));
+        assert_eq!(transfer(100 * SLOWEST_LINE), Duration::from_secs(160));
+    }
 }

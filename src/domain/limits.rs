@@ -265,4 +265,29 @@ mod tests {
             assert!(fault.contains(words), "{text}: {fault}");
         }
     }
+
+    #[test]
+    fn a_route_is_written_as_it_was_read() {
+        for text in ["POST /v1/shares", "DELETE /v1/shares/{id}"] {
+            assert_eq!(text.parse::<Route>().unwrap().to_string(), text);
+        }
+    }
+
+    #[test]
+    fn the_most_streams_are_a_limit() {
+        let table: LimitTable = "streams_of_principal=100000".parse().unwrap();
+        assert_eq!(table.streams.of_principal, Some(MOST_STREAMS));
+    }
+
+    #[test]
+    fn each_name_is_that_of_its_own_limit() {
+        let (usual, other) = (LimitTable::default(), rate(7, 1));
+        let with = |name: &str| format!("{name}=7/s").parse::<LimitTable>().unwrap();
+        assert_eq!(with("redeem"), LimitTable { redeem: other, ..usual.clone() });
+        assert_eq!(with("sign_in"), LimitTable { sign_in: other, ..usual.clone() });
+        assert_eq!(with("principal"), LimitTable { principal: other, ..usual.clone() });
+        assert_eq!(with("tenant"), LimitTable { tenant: other, ..usual });
+        let StreamLimits { of_address, of_principal, of_tenant } = StreamLimits::off();
+        assert_eq!([of_address, of_principal, of_tenant], [None; 3]);
+    }
 }

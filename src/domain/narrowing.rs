@@ -666,4 +666,40 @@ mod tests {
         let row = serde_json::to_string(&UseState::default()).unwrap();
         assert_eq!(row, r#"{"claims":0,"revoked_at":null}"#);
     }
+
+    #[test]
+    fn it_may_open_now_but_not_before() {
+        let opens = |then| Change { not_before: Some(Some(at(then))), ..Change::default() };
+        assert_eq!(refused(opens(350)), None);
+        assert_eq!(refused(opens(349)), Some(NotChanged::OpensInThePast));
+    }
+
+    #[test]
+    fn an_address_is_corrected_with_its_mark_and_nothing_else() {
+        let (minted, list) = (minted(None, None), recipients(&["a@b", "c@d"]));
+        let address = |text: &str| Address::try_from(text.to_owned()).unwrap();
+        let notes = Notes { label: Some("for both".into()), recipients: list, ..Notes::default() };
+        let earlier = Narrowed { redemptions: Some(2), ..Narrowed::default() };
+        let state = UseState { claims: 1, narrowed: Some(earlier), ..UseState::default() };
+        let now = recipients(&["a@b", "x@y"]);
+        let corrected =
+            |from, to| minted.corrected(&notes, &state, (&address(from), &address(to)), now.as_ref().map(mark));
+        let changed = corrected("c@d", "x@y").unwrap();
+        assert_eq!((&changed.notes.recipients, changed.notes.label.as_deref()), (&now, Some("for both")));
+        assert_eq!((changed.state.claims, changed.state.revoked_at), (1, None));
+        let Conditions { terms, restrictions } = minted.under(&changed.state);
+        assert_eq!((terms.redemptions, restrictions.recipients), (2, now.as_ref().map(mark)));
+        assert_eq!(changed.fields, [Field::Recipients]);
+        assert_eq!(corrected("e@f", "x@y"), None);
+    }
+
+    #[test]
+    fn a_field_is_called_the_same_everywhere() {
+        use Field::*;
+        for field in
+            [Label, Metadata, Message, NotBefore, ExpiresAt, AccessExpiresIn, Redemptions, AllowedNetworks, Recipients]
+        {
+            assert_eq!(serde_json::to_value(field).unwrap(), field.as_str());
+        }
+    }
 }

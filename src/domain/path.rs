@@ -261,7 +261,8 @@ mod tests {
 
     #[test]
     fn ordinary_names_are_paths() {
-        for text in ["a", "a.pdf", "docs/a b.pdf", ".env", "...", "a..b", "日本/ファイル", "100%", "50%zz", "%C3%A9"]
+        for text in
+            ["a", "a.pdf", "docs/a b.pdf", ".env", "...", "a..b", "日本/ファイル", "100%", "50%zz", "%ze", "%C3%A9"]
         {
             assert_eq!(VaultPath::parse(text).map(String::from), Ok(text.to_owned()), "{text}");
         }
@@ -373,5 +374,29 @@ mod tests {
             assert_eq!(PathPin::parse(text).unwrap().to_string(), text);
         }
         assert_eq!(PathPin::parse("//"), Err(NotAPath::EmptySegment));
+    }
+
+    #[test]
+    fn the_longest_path_is_one_and_a_byte_more_is_none() {
+        let long = vec!["a".repeat(224); 4].join("/") + "b";
+        assert_eq!(long.len(), LONGEST_PATH);
+        assert!(VaultPath::parse(&long).is_ok());
+        assert_eq!(VaultPath::parse(&format!("{long}b")), Err(NotAPath::TooLong));
+    }
+
+    #[test]
+    fn a_file_is_called_by_its_last_segment() {
+        for (text, name) in [("a.pdf", "a.pdf"), ("docs/a.pdf", "a.pdf"), ("docs/deep/b", "b")] {
+            assert_eq!(VaultPath::parse(text).unwrap().file_name(), name);
+        }
+    }
+
+    #[test]
+    fn a_pin_is_listed_by_what_its_files_begin_with_and_stored_as_it_is_written() {
+        for (text, prefix) in [("/", ""), ("docs/", "docs/"), ("docs/a.pdf", "docs/a.pdf")] {
+            let pin = PathPin::parse(text).unwrap();
+            assert_eq!(pin.listing_prefix(), prefix);
+            assert_eq!(serde_json::to_value(pin).unwrap(), text);
+        }
     }
 }

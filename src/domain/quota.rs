@@ -351,4 +351,21 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn one_limit_is_a_limit() {
+        assert!(Limits::default().is_none());
+        for limits in [Limits { bytes: Some(0), objects: None }, Limits { bytes: None, objects: Some(0) }] {
+            assert!(!limits.is_none());
+        }
+    }
+
+    #[test]
+    fn every_scope_has_accounts_of_its_own() {
+        let request = FileRequestId::from_bytes([1; 16]);
+        assert_eq!(Scope::Tenant.name(), "tenant");
+        assert_eq!(Scope::FileRequest(request).name(), request.to_string());
+        let other = FileRequestId::from_bytes([2; 16]);
+        assert_ne!(Scope::FileRequest(request).name(), Scope::FileRequest(other).name());
+    }
 }

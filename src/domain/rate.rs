@@ -165,4 +165,10 @@ mod tests {
             assert_eq!(wrong.parse::<Rate>(), Err(NotARate), "{wrong}");
         }
     }
+
+    #[test]
+    fn a_rate_says_what_it_was_made_of() {
+        let rate = Rate::new(3, 6).unwrap();
+        assert_eq!((rate.requests(), rate.seconds()), (3, 6));
+    }
 }

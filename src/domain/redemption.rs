@@ -347,4 +347,12 @@ mod tests {
         assert_eq!(terms().status(&claimed, at(5_000)), Status::Claimed);
         assert_eq!(terms().status(&claimed.revoke(at(300)).unwrap(), at(301)), Status::Revoked);
     }
+
+    #[test]
+    fn nothing_of_it_outlasts_a_claim_at_the_last_moment() {
+        let last = Instant::from_unix_millis(999_999);
+        let (_, claim) = first(&UseState::default(), last);
+        assert_eq!(terms().ends_at(), at(1_000 + 3_600));
+        assert!(claim.access_until < terms().ends_at());
+    }
 }

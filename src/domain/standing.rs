@@ -125,4 +125,12 @@ mod tests {
         let served = [Standing::New, Standing::Same, Standing::Elsewhere, Standing::Behind].map(Standing::may_serve);
         assert_eq!(served, [true, true, false, false]);
     }
+
+    #[test]
+    fn a_store_that_does_not_say_its_form_has_the_first() {
+        let mut old = serde_json::to_value(record(7)).unwrap();
+        old.as_object_mut().unwrap().remove("format");
+        let old: StoreRecord = serde_json::from_value(old).unwrap();
+        assert_eq!(old, StoreRecord { format: 1, ..record(7) });
+    }
 }
