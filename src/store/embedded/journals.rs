@@ -140,8 +140,8 @@ fn opened(bytes: &[u8]) -> Option<(Option<u64>, usize)> {
 
 /// Which keyspace an item is of, and how long it is.
 fn item(bytes: &[u8]) -> Option<(u64, usize)> {
-    match bytes.first()? {
-        &ITEM => {
+    match *bytes.first()? {
+        ITEM => {
             let (keyspace, rest) = bytes.get(3..)?.split_first_chunk()?;
             let (key_length, rest) = rest.split_first_chunk()?;
             let (_, rest) = rest.split_first_chunk::<4>()?;
@@ -150,7 +150,7 @@ fn item(bytes: &[u8]) -> Option<(u64, usize)> {
             let length = 21_usize.checked_add(usize::from(u16::from_le_bytes(*key_length)))?.checked_add(length)?;
             Some((u64::from_le_bytes(*keyspace), length))
         }
-        &CLEARING => Some((u64::from_le_bytes(*bytes.get(1..)?.first_chunk()?), 9)),
+        CLEARING => Some((u64::from_le_bytes(*bytes.get(1..)?.first_chunk()?), 9)),
         _ => None,
     }
 }

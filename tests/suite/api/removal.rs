@@ -369,7 +369,7 @@ fn a_deletion_is_carried_out_whatever_happens_meanwhile() {
         let steps = drawn.below(1 << magnitude);
         let outcome = api.wait(async {
             let both = async { tokio::join!(replica.remove_tenant(id), replica.remove_tenant(id)) };
-            gone_after(steps, both).await
+            Box::pin(gone_after(steps, both)).await
         });
         cut_off += usize::from(outcome.is_none());
         faults.clear_plan();

@@ -144,7 +144,11 @@ struct Kept {
 }
 
 /// Kills it as planned, and holds it against all that was answered.
-#[expect(clippy::print_stdout, reason = "what fails tells by which seed, and what was seen is told")]
+#[expect(
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    reason = "what fails tells by which seed, and what was seen is told, and how long it took"
+)]
 pub fn killed_many_times(plan: &Plan) {
     println!("seed {:#x}", plan.seed);
     let (place, mut drawn, began) = (Place::new(), Drawn::new(plan.seed), Instant::now());

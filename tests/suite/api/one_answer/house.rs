@@ -162,7 +162,7 @@ impl House {
         self.patch(path, &json!({ "recipients": ["bob@example.org"] }));
     }
 
-    pub fn from_elsewhere_alone(&self, path: &str) {
+    pub fn only_from_elsewhere(&self, path: &str) {
         self.patch(path, &json!({ "allowed_networks": ["192.0.2.0/24"] }));
     }
 

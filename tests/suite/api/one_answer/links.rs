@@ -152,7 +152,7 @@ fn every_dead_handoff_code_has_one_answer() {
     cases.push(Case::new("its target gone", "", code));
     let elsewhere = house.link(admin, json!({ "redemptions": 2 }));
     let code = drawn(&elsewhere);
-    house.from_elsewhere_alone(&format!("/v1/links/{}", elsewhere.id));
+    house.only_from_elsewhere(&format!("/v1/links/{}", elsewhere.id));
     cases.push(Case::new("from another network", "", code));
     let ada = house.link(admin, json!({ "recipients": ["ada@example.org", "bob@example.org"] }));
     let body = json!({ "token": ada.token, "claim_key": claim_key(), "recipient": house.proof("links", &ada.token) });

@@ -119,7 +119,7 @@ fn every_dead_offer_to_move_has_one_answer() {
     cases.push(Case::new("revoked", "", Held::new(token)));
     let elsewhere = house.claimed(admin, &json!({ "redemptions": 2 }));
     let token = house.offered(&elsewhere);
-    house.from_elsewhere_alone(&elsewhere.path());
+    house.only_from_elsewhere(&elsewhere.path());
     cases.push(Case::new("from another network", "", Held::new(token)));
     let ada = house.claimed_by_ada();
     let token = house.offered(&ada);
@@ -180,7 +180,7 @@ fn dead_sessions(ticket: Ticket) -> (House, Held) {
     house.delete(&revoked.path());
     cases.push(Case::new("revoked", "", held(&revoked.name, revoked.session)));
     let elsewhere = house.claimed(admin, &json!({ "redemptions": 2 }));
-    house.from_elsewhere_alone(&elsewhere.path());
+    house.only_from_elsewhere(&elsewhere.path());
     cases.push(Case::new("from another network", "", held(&elsewhere.name, elsewhere.session)));
     let ada = house.claimed_by_ada();
     house.without_ada(&ada.path());
