@@ -109,6 +109,8 @@ impl House {
                 "its tenant to be deleted" => drop(deed("delete", &json!({}))),
                 _ => {
                     deed("delete", &json!({ "grace": "none", "name": "Other" }));
+                    // It is begun in the background, and whoever goes on with it meanwhile is told to come later.
+                    self.api.wait(self.api.broker().under_way.settled());
                     let id = tenant.id.parse().unwrap();
                     let is_gone = |_: &usize| {
                         self.api.wait(self.api.broker().remove_tenant(id)).unwrap();
