@@ -159,14 +159,27 @@ fn item(bytes: &[u8]) -> Option<(u64, usize)> {
 /// power went, some sectors of it may be missing before others.
 fn is_torn(written: &[u8], from: usize) -> bool {
     let rest = &written[from..];
-    let ends = |at: usize| rest[at] == END && rest[at..].get(TRAILER - 4..TRAILER) == Some(&MAGIC);
-    match (0..rest.len()).find(|at| ends(*at)) {
-        // Another one follows it.
-        Some(at) if at + TRAILER < rest.len() => false,
-        Some(_) => has_hole(written, from),
-        // All of it is there, and its end is another one.
-        None => opened(rest).is_none_or(|(_, items)| rest.len() < items + TRAILER) || has_hole(written, from),
+    let ends = |at: &usize| rest[*at] == END && rest[*at..].get(TRAILER - 4..TRAILER) == Some(&MAGIC);
+    let is_followed = |at: usize| at + TRAILER < rest.len() && begins_batch(&rest[at + TRAILER..]);
+    if (0..rest.len()).filter(ends).any(is_followed) {
+        return false;
     }
+    let has_end = rest.len().checked_sub(TRAILER).as_ref().is_some_and(ends);
+    let is_all_there = || opened(rest).is_some_and(|(_, items)| rest.len() >= items + TRAILER);
+    !(has_end || is_all_there()) || has_hole(written, from)
+}
+
+/// Whether a batch begins here, as far as there is enough to tell. What ends one can also stand in a value: large ones are
+/// compressed, and a client can choose a text of which exactly that becomes. It can not make six zeros in a row, as there are in
+/// the number of every keyspace: LZ4 has four at most where the text has none.
+fn begins_batch(bytes: &[u8]) -> bool {
+    let keyspace = match bytes.get(HEAD) {
+        Some(&ITEM) => bytes.get(HEAD + 3..HEAD + 11),
+        Some(&CLEARING) => bytes.get(HEAD + 1..HEAD + 9),
+        Some(_) => return false,
+        None => None,
+    };
+    bytes.first() == Some(&START) && keyspace.is_none_or(|keyspace| keyspace[2..].iter().all(|byte| *byte == 0))
 }
 
 /// Whether a sector of it was never written, or not to its end.
@@ -236,6 +249,38 @@ mod tests {
             }
         }
         other_is_damaged(folder.path(), &journal, &whole);
+    }
+
+    #[tokio::test]
+    async fn what_a_client_wrote_into_a_torn_commit_does_not_pass_for_the_end_of_it() {
+        let (folder, journal, ends) = store().await;
+        let database = folder.path().join("database");
+        let from = *ends.last().unwrap();
+        let store = EmbeddedStore::open(folder.path()).unwrap();
+        // Three letters that come again become those letters and how far back they are.
+        let rest: String = (0..2_000).map(|number| format!("{number},")).collect();
+        let text = format!("abcabcabcabcqwertyFJLFJLFJLFJL{rest}");
+        let event = OutboxEvent { ledger: "ledger".into(), body: Vec::new() };
+        let write = Write {
+            key: RowKey::new("p", "long"),
+            expected: Expected::Absent,
+            body: text.into_bytes(),
+            purge_after: None,
+        };
+        let transaction = Transaction::recording(AttemptId::from_bytes([99; 16]), event).write(write);
+        store.try_commit(&transaction).await.unwrap();
+        drop(store);
+        let whole = written(&journal).unwrap();
+        let is_end = |at: &usize| whole[*at] == END && whole[*at..].get(TRAILER - 4..TRAILER) == Some(&MAGIC);
+        let planted: Vec<_> = (from..whole.len() - TRAILER).filter(is_end).collect();
+        assert!(!planted.is_empty(), "the database compresses otherwise now: choose another text");
+        for length in planted[0]..whole.len() {
+            fs::write(&journal, &whole[..length]).unwrap();
+            // Cut off right behind it, it is what it looks like: nobody can tell.
+            let looks_ended =
+                written(&journal).unwrap().len().checked_sub(TRAILER).is_some_and(|at| planted.contains(&at));
+            assert_eq!(fault(&database).unwrap().is_some(), looks_ended, "cut off at {length}");
+        }
     }
 
     #[tokio::test]
