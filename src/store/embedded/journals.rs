@@ -53,16 +53,18 @@ const PIECE: usize = 1024 * 1024;
 pub(super) fn fault(database: &Path) -> io::Result<Option<String>> {
     let mut before = None;
     for (_, path) in journals(database)? {
-        let written = written(&path)?;
-        let (batches, end) = batches(&written);
-        let mut follows = |number: &u64| before.replace(*number).is_none_or(|before| before < *number);
-        let rising = batches.iter().all(&mut follows) && before.is_none_or(|last| last < MOST_BATCHES);
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        if !rising {
-            return Ok(Some(format!("the commits in {name} are not in their order")));
+        let mut journal = Journal::open(&path)?;
+        while let Some(number) = journal.next_batch()? {
+            let Some(number) = number else { continue };
+            if before.is_some_and(|before| number <= before) || number >= MOST_BATCHES {
+                return Ok(Some(format!("the commits in {name} are not in their order")));
+            }
+            before = Some(number);
         }
-        if !is_torn(&written, end) {
-            return Ok(Some(format!("{name} is not as it was written, from byte {end} on")));
+        let (rest, from) = journal.rest();
+        if !is_torn(rest, from) {
+            return Ok(Some(format!("{name} is not as it was written, from byte {from} on")));
         }
     }
     Ok(None)
@@ -84,35 +86,64 @@ fn journals(database: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
     Ok(journals)
 }
 
-/// A journal without the zeros at its end.
-fn written(path: &Path) -> io::Result<Vec<u8>> {
-    let file = File::open(path)?;
-    let mut length = file.metadata()?.len();
-    let most = usize::try_from(length).unwrap_or(PIECE).min(PIECE);
-    let (zeros, mut piece) = (vec![0; most], vec![0; most]);
-    while length > 0 {
-        let size = usize::try_from(length).unwrap_or(PIECE).min(PIECE);
-        file.read_exact_at(&mut piece[..size], length - size as u64)?;
-        if piece[..size] != zeros[..size] {
-            let unwritten = piece[..size].iter().rev().take_while(|byte| **byte == 0).count();
-            length -= unwritten as u64;
-            break;
-        }
-        length -= size as u64;
-    }
-    let mut written = vec![0; usize::try_from(length).map_err(|_| io::ErrorKind::FileTooLarge)?];
-    file.read_exact_at(&mut written, 0)?;
-    Ok(written)
+/// A journal that is read batch by batch: of one of 64 MB no more is in memory at a time than a batch needs.
+struct Journal {
+    file: File,
+    /// Without the zeros at its end.
+    length: u64,
+    /// Where in the file the bytes begin.
+    from: u64,
+    bytes: Vec<u8>,
+    /// Where in the bytes the next batch begins.
+    at: usize,
 }
 
-/// The numbers of the batches from the beginning on that lasting keyspaces have a part in, and where the last of all ends.
-fn batches(written: &[u8]) -> (Vec<u64>, usize) {
-    let (mut numbers, mut end) = (Vec::new(), 0);
-    while let Some((number, length)) = batch(&written[end..]) {
-        numbers.extend(number);
-        end += length;
+impl Journal {
+    fn open(path: &Path) -> io::Result<Self> {
+        let file = File::open(path)?;
+        let mut length = file.metadata()?.len();
+        let mut piece = vec![0; PIECE];
+        while length > 0 {
+            let piece = &mut piece[..usize::try_from(length).unwrap_or(PIECE).min(PIECE)];
+            file.read_exact_at(piece, length - piece.len() as u64)?;
+            let zeros = piece.iter().rev().take_while(|byte| **byte == 0).count();
+            length -= zeros as u64;
+            if zeros < piece.len() {
+                break;
+            }
+        }
+        Ok(Self { file, length, from: 0, bytes: Vec::new(), at: 0 })
     }
-    (numbers, end)
+
+    /// The number of the next batch that is there as it was written, if it lasts.
+    fn next_batch(&mut self) -> io::Result<Option<Option<u64>>> {
+        loop {
+            if let Some((number, length)) = batch(&self.bytes[self.at..]) {
+                self.at += length;
+                return Ok(Some(number));
+            }
+            if !self.read_on()? {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Takes more of the file to what was not read as a batch yet, unless that is all.
+    fn read_on(&mut self) -> io::Result<bool> {
+        self.bytes.drain(..self.at);
+        self.from += self.at as u64;
+        self.at = 0;
+        let begun = self.bytes.len();
+        let unread = self.length - self.from - begun as u64;
+        self.bytes.resize(begun + usize::try_from(unread).unwrap_or(PIECE).min(PIECE), 0);
+        self.file.read_exact_at(&mut self.bytes[begun..], self.from + begun as u64)?;
+        Ok(unread > 0)
+    }
+
+    /// What is no batch, and where in the file it begins.
+    fn rest(&self) -> (&[u8], u64) {
+        (&self.bytes[self.at..], self.from + self.at as u64)
+    }
 }
 
 /// The number of the batch at the beginning, if it lasts, and its length, if it is there as it was written.
@@ -157,8 +188,7 @@ fn item(bytes: &[u8]) -> Option<(u64, usize)> {
 
 /// Whether what is there from this byte on can be one batch that did not come to its end: killed, it was cut off there; where the
 /// power went, some sectors of it may be missing before others.
-fn is_torn(written: &[u8], from: usize) -> bool {
-    let rest = &written[from..];
+fn is_torn(rest: &[u8], from: u64) -> bool {
     let ends = |at: &usize| rest[*at] == END && rest[*at..].get(TRAILER - 4..TRAILER) == Some(&MAGIC);
     let is_followed = |at: usize| at + TRAILER < rest.len() && begins_batch(&rest[at + TRAILER..]);
     if (0..rest.len()).filter(ends).any(is_followed) {
@@ -166,7 +196,7 @@ fn is_torn(written: &[u8], from: usize) -> bool {
     }
     let has_end = rest.len().checked_sub(TRAILER).as_ref().is_some_and(ends);
     let is_all_there = || opened(rest).is_some_and(|(_, items)| rest.len() >= items + TRAILER);
-    !(has_end || is_all_there()) || has_hole(written, from)
+    !(has_end || is_all_there()) || has_hole(rest, from)
 }
 
 /// Whether a batch begins here, as far as there is enough to tell. What ends one can also stand in a value: large ones are
@@ -183,9 +213,10 @@ fn begins_batch(bytes: &[u8]) -> bool {
 }
 
 /// Whether a sector of it was never written, or not to its end.
-fn has_hole(written: &[u8], from: usize) -> bool {
-    let sectors = (from / SECTOR..written.len().div_ceil(SECTOR)).map(|sector| sector * SECTOR);
-    let mut parts = sectors.map(|begin| &written[begin.max(from)..written.len().min(begin + SECTOR)]);
+fn has_hole(rest: &[u8], from: u64) -> bool {
+    let begun = SECTOR - (from % SECTOR as u64) as usize;
+    let (first, others) = rest.split_at(begun.min(rest.len()));
+    let mut parts = [first].into_iter().chain(others.chunks(SECTOR));
     // The first byte of a batch alone may have become zero by one bit.
     parts.any(|part| part.len() > 1 && part.iter().all(|byte| *byte == 0))
 }
@@ -203,19 +234,36 @@ mod tests {
 
     const COMMITS: u8 = 5;
 
+    /// What was written of a journal.
+    fn written(path: &Path) -> Vec<u8> {
+        let mut bytes = fs::read(path).unwrap();
+        bytes.truncate(bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1));
+        bytes
+    }
+
+    /// How many of its batches last, and where the last of all ends.
+    fn batches(path: &Path) -> (usize, u64) {
+        let mut journal = Journal::open(path).unwrap();
+        let mut lasting = 0;
+        while let Some(number) = journal.next_batch().unwrap() {
+            lasting += usize::from(number.is_some());
+        }
+        (lasting, journal.rest().1)
+    }
+
     /// A store with some commits, its journal, and where each of those ends in it.
     async fn store() -> (tempfile::TempDir, PathBuf, Vec<usize>) {
         let folder = tempfile::tempdir().unwrap();
         let store = EmbeddedStore::open(folder.path()).unwrap();
         let journal = journals(&folder.path().join("database")).unwrap().remove(0).1;
-        let mut ends = vec![written(&journal).unwrap().len()];
+        let mut ends = vec![written(&journal).len()];
         for number in 1..=COMMITS {
             let event = OutboxEvent { ledger: "ledger".into(), body: vec![number; 20] };
             let key = RowKey::new("p", number.to_string());
             let write = Write { key, expected: Expected::Absent, body: vec![number; 700], purge_after: None };
             let transaction = Transaction::recording(AttemptId::from_bytes([number; 16]), event).write(write);
             store.try_commit(&transaction).await.unwrap();
-            ends.push(written(&journal).unwrap().len());
+            ends.push(written(&journal).len());
         }
         (folder, journal, ends)
     }
@@ -223,8 +271,8 @@ mod tests {
     #[tokio::test]
     async fn every_bit_that_changed_in_a_journal_is_seen_and_no_commit_is_cut_off_for_it() {
         let (folder, journal, ends) = store().await;
-        let whole = written(&journal).unwrap();
-        assert_eq!(batches(&whole).1, whole.len());
+        let whole = written(&journal);
+        assert_eq!(batches(&journal).1, whole.len() as u64);
         let database = folder.path().join("database");
         let mut unseen = Vec::new();
         for bit in 0..whole.len() * 8 {
@@ -270,15 +318,14 @@ mod tests {
         let transaction = Transaction::recording(AttemptId::from_bytes([99; 16]), event).write(write);
         store.try_commit(&transaction).await.unwrap();
         drop(store);
-        let whole = written(&journal).unwrap();
+        let whole = written(&journal);
         let is_end = |at: &usize| whole[*at] == END && whole[*at..].get(TRAILER - 4..TRAILER) == Some(&MAGIC);
         let planted: Vec<_> = (from..whole.len() - TRAILER).filter(is_end).collect();
         assert!(!planted.is_empty(), "the database compresses otherwise now: choose another text");
         for length in planted[0]..whole.len() {
             fs::write(&journal, &whole[..length]).unwrap();
             // Cut off right behind it, it is what it looks like: nobody can tell.
-            let looks_ended =
-                written(&journal).unwrap().len().checked_sub(TRAILER).is_some_and(|at| planted.contains(&at));
+            let looks_ended = written(&journal).len().checked_sub(TRAILER).is_some_and(|at| planted.contains(&at));
             assert_eq!(fault(&database).unwrap().is_some(), looks_ended, "cut off at {length}");
         }
     }
@@ -296,7 +343,42 @@ mod tests {
         let database = folder.path().join("database");
         assert_eq!(fault(&database).unwrap(), None);
         let (_, journal) = journals(&database).unwrap().remove(0);
-        assert!(batches(&written(&journal).unwrap()).0.len() >= 3);
+        assert!(batches(&journal).0 >= 3);
+    }
+
+    #[tokio::test]
+    async fn a_journal_that_is_read_in_pieces_is_judged_as_a_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = EmbeddedStore::open(folder.path()).unwrap();
+        let (database, mut ends) = (folder.path().join("database"), Vec::new());
+        let journal = journals(&database).unwrap().remove(0).1;
+        for number in 0..8_u64 {
+            // Nothing to compress.
+            let body =
+                (0..45_000).flat_map(|n: u64| xxh3_64(&[number, n].map(u64::to_le_bytes).concat()).to_le_bytes());
+            let event = OutboxEvent { ledger: "ledger".into(), body: Vec::new() };
+            let write = Write {
+                key: RowKey::new("p", number.to_string()),
+                expected: Expected::Absent,
+                body: body.collect(),
+                purge_after: None,
+            };
+            let transaction = Transaction::recording(AttemptId::from_bytes([number as u8; 16]), event).write(write);
+            store.try_commit(&transaction).await.unwrap();
+            ends.push(written(&journal).len());
+        }
+        let whole = written(&journal);
+        assert!(whole.len() > 2 * PIECE && batches(&journal).1 == whole.len() as u64);
+        for at in [ends[0] - 300_000, ends[2] - 1, ends[5] - 100, ends[7] - 300_000] {
+            let mut other = whole.clone();
+            other[at] ^= 1;
+            fs::write(&journal, &other).unwrap();
+            assert!(fault(&database).unwrap().is_some(), "a bit at {at}");
+        }
+        for length in [ends[6] + 1, ends[6] + 300_000, ends[7] - 1] {
+            fs::write(&journal, &whole[..length]).unwrap();
+            assert_eq!(fault(&database).unwrap(), None, "cut off at {length}");
+        }
     }
 
     /// What is found keeps the store from being opened.
@@ -311,7 +393,7 @@ mod tests {
     #[tokio::test]
     async fn what_a_kill_or_a_power_cut_leaves_is_cut_off_and_nothing_else() {
         let (folder, journal, ends) = store().await;
-        let whole = written(&journal).unwrap();
+        let whole = written(&journal);
         let database = folder.path().join("database");
         let is_whole = |bytes: &[u8]| {
             fs::write(&journal, bytes).unwrap();
